@@ -1,0 +1,1 @@
+//! The Kubernetes client side: discovery, apply, prune, watch, leases

@@ -1,0 +1,1 @@
+//! The controllers, their queue and their runner

@@ -1,0 +1,1 @@
+//! What to do: stages, change sets, inventory, prune decisions, health verdicts

@@ -1,0 +1,1 @@
+//! What Kubernetes types are: scope, merge keys, list types, fields

@@ -1,0 +1,1 @@
+//! Git sources and the artifact store

@@ -1,0 +1,2 @@
+//! GitOps for Kubernetes.
+fn main() {}
