@@ -1,2 +1,63 @@
-//! Repository automation.
-fn main() {}
+//! Repository automation: what `./x` hands over to.
+//!
+//! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
+//! tests use, [`suite`] runs the whole test suite, [`gates`] the checks around it, [`image`] makes the
+//! container image. Nothing here ends up in the product.
+#![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
+
+mod gates;
+mod image;
+mod repository;
+mod servers;
+mod suite;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use repository::Repository;
+use std::path::PathBuf;
+
+/// Repository automation of Soll.
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the real servers and reference tools that are missing or out of date
+    Servers {
+        /// Only these (etcd, kube-apiserver, kube-controller-manager, kubectl, kustomize, flux, helm)
+        names: Vec<String>,
+    },
+    /// Run the whole suite, real servers included; the last line says how many tests passed
+    Test {
+        /// Try every fault point instead of a sample
+        #[arg(long)]
+        faults: bool,
+    },
+    /// Check format, lints, and what we depend on
+    Check,
+    /// Build the container image as an OCI layout tarball
+    Image {
+        /// Where to write the tarballs
+        #[arg(long, default_value = "target/image")]
+        out: PathBuf,
+        /// The cargo profile of the binary
+        #[arg(long, default_value = "dist")]
+        profile: String,
+    },
+}
+
+fn main() -> Result<()> {
+    let repository = Repository::here()?;
+    match Arguments::parse().task {
+        Task::Servers { names } => servers::ensure(&repository, &names),
+        Task::Test { faults } => {
+            suite::run(&repository, if faults { suite::Faults::Every } else { suite::Faults::Sampled })
+        }
+        Task::Check => gates::check(&repository),
+        Task::Image { out, profile } => image::build(&repository, &out, &profile),
+    }
+}
