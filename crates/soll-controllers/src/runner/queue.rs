@@ -1,0 +1,378 @@
+//! What runs when: a pure state machine, told the time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Backoff, Key, Kind};
+
+/// Objects that wait, that run and that are due later.
+///
+/// An object is in here once, however often it is woken, so the queue is bounded by the number of objects. Each kind has
+/// its own lane, so that fetches from dead hosts hold up no apply; within a lane the namespaces take turns, so that a
+/// namespace with a thousand objects delays one with a single object by one reconcile only.
+pub(crate) struct Queue {
+    lanes: BTreeMap<Kind, Lane>,
+    objects: HashMap<Key, Entry>,
+    /// Entries whose object has moved meanwhile are dropped when they come up.
+    later: BinaryHeap<Reverse<(Instant, Key)>>,
+    backoff: Backoff,
+}
+
+/// How many objects of each kind are reconciled at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Lanes(BTreeMap<Kind, usize>);
+
+/// When an object is reconciled again, if nothing wakes it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// When something wakes it.
+    Await,
+    /// At once, after the others that wait.
+    Again,
+    /// After this time.
+    After(Duration),
+    /// After a failure, in a time that doubles with each failure in a row.
+    Backoff,
+}
+
+/// How many objects wait and run, and how many retries there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Objects that could run now.
+    pub waiting: usize,
+    /// Objects that run now.
+    pub running: usize,
+    /// Objects that were put in since the start.
+    pub added: u64,
+    /// Failures that are retried with backoff, since the start.
+    pub retries: u64,
+}
+
+struct Lane {
+    limit: usize,
+    depth: Depth,
+    /// Namespaces that have objects waiting, in the order of their turns.
+    turns: VecDeque<Arc<str>>,
+    waiting: HashMap<Arc<str>, VecDeque<Key>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    state: State,
+    /// Failures in a row.
+    failures: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Idle,
+    Later(Instant),
+    Waiting,
+    Running,
+    /// Runs, and was woken meanwhile.
+    RunningAndWoken,
+    /// Runs, and the object is gone.
+    RunningAndForgotten,
+}
+
+impl Lanes {
+    /// The same number for every kind.
+    pub(crate) fn of(limit: usize) -> Self {
+        Self(Kind::ALL.into_iter().map(|kind| (kind, limit.max(1))).collect())
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(lanes: Lanes, backoff: Backoff) -> Self {
+        let lane = |limit| Lane { limit, depth: Depth::default(), turns: VecDeque::new(), waiting: HashMap::new() };
+        let lanes = lanes.0.into_iter().map(|(kind, limit)| (kind, lane(limit))).collect();
+        Self { lanes, objects: HashMap::new(), later: BinaryHeap::new(), backoff }
+    }
+
+    /// Puts an object in line.
+    pub(crate) fn wake(&mut self, key: Key, now: Instant) {
+        self.wake_at(key, now);
+        self.promote(now);
+    }
+
+    /// Has an object in line at a time, unless it is due earlier.
+    pub(crate) fn wake_at(&mut self, key: Key, at: Instant) {
+        let entry = self.objects.entry(key.clone()).or_default();
+        match entry.state {
+            State::Waiting | State::RunningAndWoken => {}
+            State::Running | State::RunningAndForgotten => entry.state = State::RunningAndWoken,
+            State::Later(due) if due <= at => {}
+            State::Idle | State::Later(_) => {
+                entry.state = State::Later(at);
+                self.later.push(Reverse((at, key)));
+            }
+        }
+    }
+
+    /// Takes the object whose turn it is, if its lane has room.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Key> {
+        self.promote(now);
+        let key = self.lanes.values_mut().find_map(Lane::take)?;
+        self.objects.entry(key.clone()).or_default().state = State::Running;
+        Some(key)
+    }
+
+    /// Books that an object's reconcile ended.
+    pub(crate) fn done(&mut self, key: &Key, next: Next, now: Instant) {
+        self.lane(key.kind).depth.running -= 1;
+        let Some(entry) = self.objects.get_mut(key) else { return };
+        entry.failures = if next == Next::Backoff { entry.failures.saturating_add(1) } else { 0 };
+        let failures = entry.failures;
+        let woken = entry.state == State::RunningAndWoken;
+        if entry.state == State::RunningAndForgotten {
+            self.objects.remove(key);
+            return;
+        }
+        entry.state = State::Idle;
+        if next == Next::Backoff {
+            self.lane(key.kind).depth.retries += 1;
+        }
+        let at = match next {
+            _ if woken => Some(now),
+            Next::Await => None,
+            Next::Again => Some(now),
+            Next::After(delay) => Some(now + delay),
+            Next::Backoff => Some(now + self.backoff.after(failures)),
+        };
+        if let Some(at) = at {
+            self.wake_at(key.clone(), at);
+        }
+    }
+
+    /// Drops an object that is gone.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        let Some(entry) = self.objects.get_mut(key) else { return };
+        match entry.state {
+            State::Running | State::RunningAndWoken | State::RunningAndForgotten => {
+                entry.state = State::RunningAndForgotten;
+            }
+            State::Waiting => {
+                self.objects.remove(key);
+                self.lane(key.kind).drop_waiting(key);
+            }
+            State::Idle | State::Later(_) => {
+                self.objects.remove(key);
+            }
+        }
+    }
+
+    /// When the next object comes into line by the clock.
+    pub(crate) fn next_due(&mut self) -> Option<Instant> {
+        while let Some(Reverse((at, key))) = self.later.peek() {
+            if self.objects.get(key).is_some_and(|entry| entry.state == State::Later(*at)) {
+                return Some(*at);
+            }
+            self.later.pop();
+        }
+        None
+    }
+
+    pub(crate) fn depth(&self) -> HashMap<Kind, Depth> {
+        self.lanes.iter().map(|(kind, lane)| (*kind, lane.depth)).collect()
+    }
+
+    /// Moves what is due into its lane.
+    fn promote(&mut self, now: Instant) {
+        while self.next_due().is_some_and(|due| due <= now) {
+            let Some(Reverse((_, key))) = self.later.pop() else { return };
+            self.objects.entry(key.clone()).or_default().state = State::Waiting;
+            self.lane(key.kind).add(key);
+        }
+    }
+
+    fn lane(&mut self, kind: Kind) -> &mut Lane {
+        self.lanes.get_mut(&kind).expect("every kind has a lane from the start")
+    }
+}
+
+impl Lane {
+    fn add(&mut self, key: Key) {
+        let line = self.waiting.entry(Arc::clone(&key.namespace)).or_default();
+        if line.is_empty() {
+            self.turns.push_back(Arc::clone(&key.namespace));
+        }
+        line.push_back(key);
+        self.depth.waiting += 1;
+        self.depth.added += 1;
+    }
+
+    fn take(&mut self) -> Option<Key> {
+        if self.depth.running >= self.limit {
+            return None;
+        }
+        let namespace = self.turns.pop_front()?;
+        let line = self.waiting.get_mut(&namespace)?;
+        let key = line.pop_front()?;
+        if line.is_empty() {
+            self.waiting.remove(&namespace);
+        } else {
+            self.turns.push_back(namespace);
+        }
+        self.depth.waiting -= 1;
+        self.depth.running += 1;
+        Some(key)
+    }
+
+    fn drop_waiting(&mut self, key: &Key) {
+        let Some(line) = self.waiting.get_mut(&key.namespace) else { return };
+        line.retain(|waiting| waiting != key);
+        self.depth.waiting -= 1;
+        if line.is_empty() {
+            self.waiting.remove(&key.namespace);
+            self.turns.retain(|namespace| *namespace != key.namespace);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A queue with a clock that the test sets, in seconds since its start.
+    struct Bench {
+        queue: Queue,
+        start: Instant,
+    }
+
+    impl Bench {
+        fn new(limit: usize) -> Self {
+            let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+            Self { queue: Queue::new(Lanes::of(limit), backoff), start: Instant::now() }
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+
+        fn wake(&mut self, name: &str, seconds: u64) {
+            let now = self.at(seconds);
+            self.queue.wake(key(name), now);
+        }
+
+        fn done(&mut self, name: &str, next: Next, seconds: u64) {
+            let now = self.at(seconds);
+            self.queue.done(&key(name), next, now);
+        }
+
+        /// All that may start at this time.
+        fn started(&mut self, seconds: u64) -> String {
+            let now = self.at(seconds);
+            let keys = std::iter::from_fn(|| self.queue.next(now));
+            keys.map(|key| format!("{}/{}", key.namespace, key.name)).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    fn key(name: &str) -> Key {
+        let (namespace, name) = name.split_once('/').unwrap();
+        Key::new(Kind::Kustomization, namespace, name)
+    }
+
+    #[test]
+    fn an_object_that_is_woken_often_runs_once() {
+        let mut bench = Bench::new(4);
+        for _ in 0..3 {
+            bench.wake("a/1", 0);
+        }
+        assert_eq!(bench.started(0), "a/1");
+    }
+
+    #[test]
+    fn a_wake_up_during_a_run_leads_to_one_more_run_and_never_to_two_at_once() {
+        let mut bench = Bench::new(4);
+        bench.wake("a/1", 0);
+        assert_eq!(bench.started(0), "a/1");
+        bench.wake("a/1", 1);
+        bench.wake("a/1", 1);
+        assert_eq!(bench.started(1), "");
+        bench.done("a/1", Next::After(Duration::from_secs(60)), 2);
+        assert_eq!(bench.started(2), "a/1");
+        bench.done("a/1", Next::Await, 3);
+        assert_eq!(bench.started(1000), "");
+    }
+
+    #[test]
+    fn namespaces_take_turns() {
+        let mut bench = Bench::new(1);
+        for name in ["big/1", "big/2", "big/3", "small/1"] {
+            bench.wake(name, 0);
+        }
+        let mut order = Vec::new();
+        for _ in 0..4 {
+            let name = bench.started(0);
+            bench.done(&name, Next::Await, 0);
+            order.push(name);
+        }
+        assert_eq!(order, ["big/1", "small/1", "big/2", "big/3"]);
+    }
+
+    #[test]
+    fn a_full_lane_holds_up_no_other_kind() {
+        let mut bench = Bench::new(1);
+        bench.wake("a/1", 0);
+        bench.wake("a/2", 0);
+        let now = bench.at(0);
+        bench.queue.wake(Key::new(Kind::GitRepository, "a", "git"), now);
+        assert_eq!(bench.started(0), "a/git a/1");
+        assert_eq!(bench.queue.depth()[&Kind::Kustomization].waiting, 1);
+    }
+
+    #[test]
+    fn delays_end_by_the_clock_or_by_a_wake_up() {
+        let mut bench = Bench::new(4);
+        bench.wake("a/1", 0);
+        assert_eq!(bench.started(0), "a/1");
+        bench.done("a/1", Next::After(Duration::from_secs(60)), 0);
+        assert_eq!(bench.queue.next_due(), Some(bench.at(60)));
+        assert_eq!(bench.started(59), "");
+        bench.wake("a/1", 59);
+        assert_eq!(bench.started(59), "a/1");
+        bench.done("a/1", Next::Await, 59);
+        assert_eq!(bench.started(61), "", "the timer that was overtaken is gone");
+    }
+
+    #[test]
+    fn failures_in_a_row_wait_longer_and_a_success_starts_anew() {
+        let mut bench = Bench::new(4);
+        bench.wake("a/1", 0);
+        let mut now = 0;
+        for delay in [1, 2, 4] {
+            assert_eq!(bench.started(now), "a/1");
+            bench.done("a/1", Next::Backoff, now);
+            assert_eq!(bench.queue.next_due(), Some(bench.at(now + delay)));
+            now += delay;
+        }
+        assert_eq!(bench.started(now), "a/1");
+        bench.done("a/1", Next::Again, now);
+        assert_eq!(bench.started(now), "a/1");
+        bench.done("a/1", Next::Backoff, now);
+        assert_eq!(bench.queue.next_due(), Some(bench.at(now + 1)));
+    }
+
+    #[test]
+    fn a_forgotten_object_is_gone_from_every_state() {
+        let mut bench = Bench::new(1);
+        for name in ["a/runs", "a/waits", "b/waits"] {
+            bench.wake(name, 0);
+        }
+        assert_eq!(bench.started(0), "a/runs");
+        bench.queue.forget(&key("a/waits"));
+        bench.queue.forget(&key("a/runs"));
+        bench.done("a/runs", Next::Again, 1);
+        assert_eq!(bench.started(1), "b/waits");
+        bench.done("b/waits", Next::After(Duration::from_secs(5)), 1);
+        bench.queue.forget(&key("b/waits"));
+        assert_eq!(bench.started(100), "");
+        assert_eq!(bench.queue.next_due(), None);
+        assert!(bench.queue.objects.is_empty(), "nothing is kept of objects that are gone");
+    }
+}
