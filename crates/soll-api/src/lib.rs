@@ -1,12 +1,33 @@
 //! The API types that every layer shares: objects and references to them, the custom resources of
 //! `*.toolkit.fluxcd.io`, conditions, durations, and the one failure type.
 //!
-//! Start with [`Object`] and [`Failure`]. This crate talks to nobody.
+//! Start with [`Object`] and [`Failure`], then [`GitRepository`] and [`Kustomization`]. This crate talks to nobody.
 
+mod artifact;
+mod condition;
+mod duration;
 mod failure;
+mod gitrepository;
+mod inventory;
+mod kustomization;
+mod metadata;
+pub mod names;
 mod object;
 
+pub use artifact::Artifact;
+pub use condition::{Condition, Conditions, MESSAGE_LIMIT, Status, types};
+pub use duration::{Duration, DurationError, Time};
 pub use failure::{Class, Culprit, Failure, Origin, Retry};
+pub use gitrepository::{
+    GitInclude, GitProvider, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus, GitVerification,
+};
+pub use inventory::{Inventory, InventoryEntry, InventoryIdError};
+pub use kustomization::{
+    CommonMetadata, Decryption, DeletionPolicy, Dependency, HISTORY_LIMIT, HealthCheck, HealthCheckExpr, History,
+    HistoryEntry, Ignore, Image, KubeConfig, Kustomization, KustomizationSpec, KustomizationStatus, Patch, PostBuild,
+    SecretKey, SecretName, Selector, SourceRef, SubstituteFrom, SubstituteStrategy, VariableSource,
+};
+pub use metadata::{LocalRef, Metadata, Resource};
 pub use object::{Gvk, Object, ObjectError, ObjectRef};
 
 /// The domain of our own annotations, labels and groups.
