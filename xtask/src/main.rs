@@ -2,12 +2,13 @@
 //!
 //! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
 //! tests use, [`suite`] runs the whole test suite, [`gates`] the checks around it, [`image`] makes the
-//! container image. Nothing here ends up in the product.
+//! container image, [`schema_table`] the table of builtin kinds. Nothing here ends up in the product.
 #![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
 
 mod gates;
 mod image;
 mod repository;
+mod schema_table;
 mod servers;
 mod suite;
 
@@ -48,6 +49,8 @@ enum Task {
         #[arg(long, default_value = "dist")]
         profile: String,
     },
+    /// Write the table of builtin Kubernetes kinds that soll-schema compiles in
+    SchemaTable(schema_table::SchemaTable),
 }
 
 fn main() -> Result<()> {
@@ -59,5 +62,6 @@ fn main() -> Result<()> {
         }
         Task::Check => gates::check(&repository),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
+        Task::SchemaTable(task) => task.run(repository.root()),
     }
 }
