@@ -1,0 +1,70 @@
+//! Failures as people read them: the line that caused them, underlined.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use soll_api::{Failure, Origin};
+
+use crate::terminal::Palette;
+
+/// Renders a failure with the source lines it came from; `read` gives the text of a file of the source.
+pub(crate) fn render(failure: &Failure, palette: Palette, read: impl Fn(&str) -> Option<String>) -> String {
+    let texts: Vec<_> = failure.origins.iter().map(|origin| (origin, read(&origin.path))).collect();
+    let snippets = texts.iter().filter_map(|(origin, text)| snippet(origin, text.as_deref()?));
+    let title = without_place(&failure.message, failure.origins.first());
+    let mut group = Level::ERROR.primary_title(title).elements(snippets);
+    for culprit in &failure.culprits {
+        group = group.element(Level::NOTE.message(format!("{}: {}", culprit.who, culprit.why)));
+    }
+    let renderer = if palette.is_coloured() { Renderer::styled() } else { Renderer::plain() };
+    renderer.render(&[group])
+}
+
+fn snippet<'t>(origin: &'t Origin, text: &'t str) -> Option<Snippet<'t, annotate_snippets::Annotation<'t>>> {
+    let start = offset(text, origin.line, origin.column)?;
+    let rest = text[start..].lines().next().unwrap_or_default().trim_end();
+    let label = origin.via.as_deref().unwrap_or_default();
+    let annotation = AnnotationKind::Primary.span(start..start + rest.len().max(1)).label(label);
+    Some(Snippet::source(text).path(origin.path.as_str()).annotation(annotation))
+}
+
+/// Byte offset of a position that counts lines and characters from 1.
+fn offset(text: &str, line: usize, column: usize) -> Option<usize> {
+    let start = match line.checked_sub(2) {
+        None => 0,
+        Some(before) => text.match_indices('\n').nth(before)?.0 + 1,
+    };
+    let within = text[start..].char_indices().nth(column.checked_sub(1)?);
+    within.map(|(position, _)| start + position)
+}
+
+/// The message without the place it may begin with: the excerpt shows that.
+fn without_place<'m>(message: &'m str, origin: Option<&Origin>) -> &'m str {
+    let place = origin.map(|origin| format!("{}: ", origin.place())).unwrap_or_default();
+    message.strip_prefix(&place).unwrap_or(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use soll_api::{Class, Retry};
+
+    #[test]
+    fn shows_the_line_that_caused_it() {
+        let failure = Failure::new(Class::Configuration, "BuildFailed", "a/k.yaml:2:7: unknown field `nmae`", Retry::AtRetryInterval)
+            .from_origins([Origin { path: "a/k.yaml".to_owned(), line: 2, column: 7, via: None }]);
+        let text = render(&failure, Palette::plain(), |_| Some("kind: A\nspec: nmae\n".to_owned()));
+        expect_test::expect![[r#"
+            error: unknown field `nmae`
+             --> a/k.yaml:2:7
+              |
+            2 | spec: nmae
+              |       ^^^^"#]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn survives_places_that_do_not_exist() {
+        let origin = Origin { path: "a".to_owned(), line: 9, column: 9, via: None };
+        let failure = Failure::new(Class::Internal, "X", "broken", Retry::Backoff).from_origins([origin]);
+        assert_eq!(render(&failure, Palette::plain(), |_| Some("one line".to_owned())), "error: broken");
+    }
+}
