@@ -2,11 +2,25 @@
 //!
 //! A tree holds paths and digests; file contents stay where they are until asked for. Builds read it
 //! through [`FileTree`], and a recorder notes what they asked for: files read, directories listed,
-//! files looked for and not found. This crate reads files only where its name says so.
+//! files looked for and not found. Read [`Tree`] first, then [`Recorder`]. This crate opens files in [`DirTree`] only.
 
+mod archive;
+mod content;
+mod disk;
+mod ignore;
+mod limits;
 mod path;
+mod record;
+mod tree;
 
+pub use archive::{ArchiveError, Links, Written, read_archive, write_archive};
+pub use content::{Blobs, ContentId, MemoryBlobs};
+pub use disk::DirTree;
+pub use ignore::{IGNORE_FILE, IgnoreRules};
+pub use limits::{LimitError, Limits, Tally};
 pub use path::{PathError, TreePath};
+pub use record::{Reads, Recorder};
+pub use tree::{Entry, FileEntry, Tree, TreeBuilder, TreeError};
 
 /// A read-only view of one tree. Shared by engines that never open a file themselves.
 pub trait FileTree {
@@ -27,10 +41,31 @@ pub trait FileTree {
     /// # Errors
     /// [`ReadError::NotFound`] if there is no such directory.
     fn list(&self, path: &TreePath) -> Result<Vec<(TreePath, EntryKind)>, ReadError>;
+
+    /// The id of a file's content without reading it, if the tree keeps one.
+    fn known_id(&self, path: &TreePath) -> Option<ContentId> {
+        let _ = path;
+        None
+    }
+
+    /// The id of a file's content, read if need be; none if there is no file.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`] only.
+    fn identify(&self, path: &TreePath) -> Result<Option<ContentId>, ReadError> {
+        if let Some(id) = self.known_id(path) {
+            return Ok(Some(id));
+        }
+        match self.read(path) {
+            Ok(bytes) => Ok(Some(ContentId::of(&bytes))),
+            Err(ReadError::NotFound(_) | ReadError::IsDirectory(_)) => Ok(None),
+            Err(error @ ReadError::Io { .. }) => Err(error),
+        }
+    }
 }
 
 /// What a path of a tree names. Symbolic links are resolved or dropped before a tree is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntryKind {
     /// A regular file.
     File,

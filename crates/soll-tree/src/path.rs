@@ -64,6 +64,36 @@ impl TreePath {
         Ok(Self(parts.join("/")))
     }
 
+    /// The path of an entry of this directory, by its bare name.
+    ///
+    /// # Errors
+    /// If the name is empty, `.`, `..`, or has a `/` or NUL in it.
+    pub fn child(&self, name: &str) -> Result<Self, PathError> {
+        match name {
+            "" | "." | ".." => Err(PathError::Escapes(name.to_owned())),
+            _ if name.starts_with('/') => Err(PathError::Absolute(name.to_owned())),
+            _ if name.contains(['/', '\0']) => Err(PathError::Character(name.replace('\0', "\\0"))),
+            _ => Ok(self.entry(name)),
+        }
+    }
+
+    /// The path of an entry whose name is known to be one.
+    pub(crate) fn entry(&self, name: &str) -> Self {
+        if self.is_root() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
+    }
+
+    /// The names from the root down; none for the root.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty())
+    }
+
+    /// Says whether this path is `directory` or below it.
+    #[must_use]
+    pub fn starts_with(&self, directory: &Self) -> bool {
+        directory.is_root()
+            || self.0.strip_prefix(&directory.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The directory that holds this path; none for the root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
@@ -104,6 +134,10 @@ mod tests {
         assert_eq!(base.join("../overlay/./x").expect("inside").as_str(), "apps/overlay/x");
         assert_eq!(base.join("../..").expect("the root").as_str(), "");
         assert_eq!(base.join("../../.."), Err(PathError::Escapes("../../..".to_owned())));
+        assert!(base.starts_with(&TreePath::root()) && !base.starts_with(&"app".parse().expect("fine")));
+        for name in ["", "..", "a/b", "/a", "nul\0"] {
+            assert!(base.child(name).is_err(), "{name:?}");
+        }
         assert_eq!(base.join("/etc"), Err(PathError::Absolute("/etc".to_owned())));
     }
 }

@@ -1,0 +1,5 @@
+module record
+
+go 1.26.0
+
+require github.com/fluxcd/pkg/sourceignore v0.19.0
