@@ -1,1 +1,21 @@
-//! The Kubernetes client side: discovery, apply, prune, watch, leases
+//! The Kubernetes client side: connection, discovery, verbs, watches, leases, and the one applier.
+//!
+//! Start with [`Cluster`]: one cluster seen by one identity. Objects are [`soll_api::Object`]s, parsed
+//! and printed by `soll-yaml`; `kube` is used for kubeconfig, authentication and TLS only, and no type of
+//! it appears but in [`Cluster::from_service`]. What ought to happen is decided elsewhere.
+
+mod cluster;
+mod error;
+mod limit;
+mod objects;
+mod requests;
+mod resource;
+mod transport;
+mod watch;
+
+pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
+pub use error::{ApiError, Cause, Details, Status};
+pub use objects::{ApplyOptions, DeleteOptions, Depth, Mode, ObjectList, Ownership, Patch, Propagation, Selection};
+pub use requests::{RequestCounts, Verb};
+pub use resource::Resource;
+pub use watch::{Watch, WatchBudget, WatchEvent};

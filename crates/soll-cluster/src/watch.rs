@@ -1,0 +1,357 @@
+//! Following changes: list, then watch, for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures::Stream;
+use http_body_util::BodyStream;
+use kube::client::Body;
+use rand::Rng;
+use soll_api::{Gvk, Object};
+use soll_yaml::parse_json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::{ApiError, Cluster, Depth, Resource, Selection, Status, Verb};
+
+/// What a watch tells.
+#[derive(Debug, Clone)]
+pub enum WatchEvent {
+    /// All objects that there are: at the start, and when the server could not say what was missed.
+    /// What is not among them is gone.
+    Restarted(Vec<Object>),
+    /// An object is new or has changed.
+    Applied(Object),
+    /// An object is gone, or is not selected any more: its last state.
+    Deleted(Object),
+    /// The watch is interrupted and will go on by itself; for the log.
+    Interrupted(ApiError),
+}
+
+/// How many watches of a cluster may be open at once: each is a connection.
+#[derive(Debug, Clone)]
+pub struct WatchBudget {
+    places: Arc<Semaphore>,
+    most: usize,
+}
+
+impl WatchBudget {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(most)), most }
+    }
+
+    /// How many may be open.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.most - self.places.available_permits()
+    }
+}
+
+/// The objects of one kind, followed. Ask with [`Watch::next`], or use it as a stream.
+///
+/// Dropping it closes the connection and returns its place in the budget.
+pub struct Watch {
+    cluster: Cluster,
+    gvk: Gvk,
+    selection: Selection,
+    depth: Depth,
+    state: State,
+    failures: u32,
+    _place: OwnedSemaphorePermit,
+}
+
+enum State {
+    /// Everything must be read anew, not before this moment.
+    List(Instant),
+    /// The list was read up to this version; watch from there, not before this moment.
+    Resume { resource_version: String, from: Instant },
+    /// Changes arrive.
+    Open(Box<Connection>),
+}
+
+struct Connection {
+    resource: Arc<Resource>,
+    resource_version: String,
+    body: BodyStream<Body>,
+    lines: Lines,
+    opened: Instant,
+    heard: bool,
+}
+
+/// How long the server keeps a watch open: random in this range, so that not all end together.
+const LIFETIME_S: std::ops::Range<u64> = 300..600;
+/// Bookmarks come about once a minute; a connection that is silent for longer is dead.
+const LONGEST_SILENCE: Duration = Duration::from_secs(150);
+/// A watch that ends sooner than this without a word has failed.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_LINE: usize = 64 << 20;
+
+impl Cluster {
+    /// Follows the objects of a kind. Nothing is sent before the first [`Watch::next`].
+    ///
+    /// Returns `None` if the budget of watches is used up: fall back to asking at intervals.
+    #[must_use]
+    pub fn watch(&self, gvk: &Gvk, selection: Selection, depth: Depth) -> Option<Watch> {
+        let place = Arc::clone(&self.shared.budget.places).try_acquire_owned().ok()?;
+        Some(Watch {
+            cluster: self.clone(),
+            gvk: gvk.clone(),
+            selection,
+            depth,
+            state: State::List(Instant::now()),
+            failures: 0,
+            _place: place,
+        })
+    }
+}
+
+impl Watch {
+    /// The kind.
+    #[must_use]
+    pub fn gvk(&self) -> &Gvk {
+        &self.gvk
+    }
+
+    /// The next event; waits as long as it takes, and pauses longer and longer while the server fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped; a list that was under way is read again.
+    pub async fn next(&mut self) -> WatchEvent {
+        loop {
+            let step = match &mut self.state {
+                State::List(from) => {
+                    tokio::time::sleep_until(*from).await;
+                    self.list().await
+                }
+                State::Resume { from, .. } => {
+                    tokio::time::sleep_until(*from).await;
+                    self.open().await
+                }
+                State::Open(_) => self.hear().await,
+            };
+            match step {
+                Ok(Some(event)) => return event,
+                Ok(None) => {}
+                Err(error) => return WatchEvent::Interrupted(error),
+            }
+        }
+    }
+
+    /// This watch as a stream that never ends.
+    pub fn into_stream(self) -> impl Stream<Item = WatchEvent> + Send {
+        futures::stream::unfold(self, |mut watch| async move {
+            let event = watch.next().await;
+            Some((event, watch))
+        })
+    }
+
+    async fn list(&mut self) -> Result<Option<WatchEvent>, ApiError> {
+        match self.cluster.list(&self.gvk, &self.selection, self.depth).await {
+            Ok(list) => {
+                self.state = State::Resume { resource_version: list.resource_version, from: Instant::now() };
+                Ok(Some(WatchEvent::Restarted(list.items)))
+            }
+            Err(error) => {
+                self.state = State::List(Instant::now() + self.pause());
+                Err(error)
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<Option<WatchEvent>, ApiError> {
+        let State::Resume { resource_version, .. } = &self.state else { return Ok(None) };
+        let resource_version = resource_version.clone();
+        let connecting = connect(&self.cluster, &self.gvk, &self.selection, self.depth, resource_version.clone());
+        match connecting.await {
+            Ok(connection) => {
+                self.state = State::Open(Box::new(connection));
+                Ok(None)
+            }
+            Err(error) => Err(self.interrupted(resource_version, error)),
+        }
+    }
+
+    /// Waits for one line and says what it means.
+    async fn hear(&mut self) -> Result<Option<WatchEvent>, ApiError> {
+        let State::Open(connection) = &mut self.state else { return Ok(None) };
+        let heard = connection.next_line().await;
+        let resource_version = connection.resource_version.clone();
+        let was_useful = connection.heard || connection.opened.elapsed() >= SHORTEST_LIFE;
+        match heard {
+            Ok(Some(line)) => self.understand(&line),
+            Ok(None) if was_useful => {
+                // The ordinary end of a watch's life.
+                self.failures = 0;
+                self.state = State::Resume { resource_version, from: Instant::now() };
+                Ok(None)
+            }
+            Ok(None) => {
+                let cause = "the watch ended at once".to_owned();
+                Err(self.interrupted(resource_version, self.unreachable(cause)))
+            }
+            Err(cause) => Err(self.interrupted(resource_version, self.unreachable(cause))),
+        }
+    }
+
+    fn understand(&mut self, line: &[u8]) -> Result<Option<WatchEvent>, ApiError> {
+        let State::Open(connection) = &mut self.state else { return Ok(None) };
+        let event = match parse_json(line) {
+            Ok(event) => event,
+            Err(error) => {
+                let resource_version = connection.resource_version.clone();
+                let error = ApiError::Unreadable { url: self.cluster.url().to_owned(), cause: error.to_string() };
+                return Err(self.interrupted(resource_version, error));
+            }
+        };
+        let object = event.get("object").cloned().unwrap_or_default();
+        let kind = event.lookup_str(&["type"]).unwrap_or_default();
+        if kind == "ERROR" {
+            let resource_version = connection.resource_version.clone();
+            let error = ApiError::Status(Box::new(Status::read(500, &object)));
+            return Err(self.interrupted(resource_version, error));
+        }
+        if let Some(version) = object.lookup_str(&["metadata", "resourceVersion"]) {
+            version.clone_into(&mut connection.resource_version);
+        }
+        connection.heard = true;
+        self.failures = 0;
+        let gvk = &connection.resource.gvk;
+        match kind {
+            "ADDED" | "MODIFIED" => self.cluster.object(gvk, object).map(|object| Some(WatchEvent::Applied(object))),
+            "DELETED" => self.cluster.object(gvk, object).map(|object| Some(WatchEvent::Deleted(object))),
+            // Bookmarks only move the version; what is not known yet is not for us.
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes on from the same version later, or from the start if that version is too old.
+    fn interrupted(&mut self, resource_version: String, error: ApiError) -> ApiError {
+        let from = Instant::now() + self.pause();
+        self.state = if error.is_expired() || matches!(error, ApiError::NotServed(_)) {
+            // A list after "too old" is due at once, unless that keeps happening.
+            let from = if error.is_expired() && self.failures <= 1 { Instant::now() } else { from };
+            State::List(from)
+        } else {
+            State::Resume { resource_version, from }
+        };
+        error
+    }
+
+    /// Half a second, doubling up to half a minute, with jitter.
+    fn pause(&mut self) -> Duration {
+        let pause = (FIRST_PAUSE * (1 << self.failures.min(6))).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        pause.mul_f64(rand::rng().random_range(0.75..1.25))
+    }
+
+    fn unreachable(&self, cause: String) -> ApiError {
+        ApiError::Unreachable { url: self.cluster.url().to_owned(), cause }
+    }
+}
+
+/// Opens a watch from a version on.
+async fn connect(
+    cluster: &Cluster,
+    gvk: &Gvk,
+    selection: &Selection,
+    depth: Depth,
+    resource_version: String,
+) -> Result<Connection, ApiError> {
+    let resource = cluster.resource(gvk).await?;
+    let lifetime = rand::rng().random_range(LIFETIME_S);
+    let request = selection
+        .request(Verb::Watch, &resource, depth)
+        .query("watch", "1")
+        .query("allowWatchBookmarks", "true")
+        .query("timeoutSeconds", lifetime.to_string())
+        .query("resourceVersion", &resource_version);
+    let opened = cluster.open(&request).await;
+    let response = opened.map_err(|error| cluster.notice_vanished(&resource, error))?;
+    Ok(Connection {
+        resource,
+        resource_version,
+        body: BodyStream::new(response.into_body()),
+        lines: Lines::default(),
+        opened: Instant::now(),
+        heard: false,
+    })
+}
+
+impl Connection {
+    /// The next line; `None` at the end, or why there is none.
+    async fn next_line(&mut self) -> Result<Option<Bytes>, String> {
+        use futures::StreamExt;
+        loop {
+            if let Some(line) = self.lines.next()? {
+                return Ok(Some(line));
+            }
+            let frame = tokio::time::timeout(LONGEST_SILENCE, self.body.next()).await;
+            match frame.map_err(|_| format!("no word for {}s", LONGEST_SILENCE.as_secs()))? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(error.to_string()),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.lines.add(&data);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Bytes on their way to becoming lines.
+#[derive(Default)]
+struct Lines {
+    buffer: BytesMut,
+    /// Up to here there is no line end.
+    searched: usize,
+}
+
+impl Lines {
+    fn add(&mut self, data: &[u8]) {
+        self.buffer.extend_from_slice(data);
+    }
+
+    fn next(&mut self) -> Result<Option<Bytes>, String> {
+        loop {
+            let Some(end) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') else {
+                self.searched = self.buffer.len();
+                let too_long = self.buffer.len() > LONGEST_LINE;
+                return if too_long { Err("an event of more than 64 MiB".to_owned()) } else { Ok(None) };
+            };
+            let line = self.buffer.split_to(self.searched + end).freeze();
+            self.buffer.advance(1);
+            self.searched = 0;
+            if !line.is_empty() {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_out_whole_however_they_arrive() {
+        let mut lines = Lines::default();
+        let mut seen = Vec::new();
+        for piece in ["{\"a\"", ":1}\n\n{", "}\n{\"b", "\":2}\n"] {
+            lines.add(piece.as_bytes());
+            while let Some(line) = lines.next().expect("short lines") {
+                seen.push(String::from_utf8(line.to_vec()).expect("text"));
+            }
+        }
+        assert_eq!(seen, ["{\"a\":1}", "{}", "{\"b\":2}"]);
+    }
+}
