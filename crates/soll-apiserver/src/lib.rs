@@ -1,1 +1,30 @@
-//! The embedded Kubernetes API server
+//! The embedded Kubernetes API server: the REST API of Kubernetes 1.35 from memory, in one process.
+//!
+//! Start with [`Server`]. A request goes through `rest::handle`: authenticate, find the row of the
+//! resource ([`resources`]), do what the verb says on the [`store`], answer in the form the client wants.
+//! Builtin kinds and custom resources are rows of one table and share that path; what a kind needs beyond
+//! it stands in `kinds`. It never runs a container, and never listens on anything but loopback.
+
+mod auth;
+mod bootstrap;
+mod crd;
+mod discovery;
+mod housekeeping;
+mod kinds;
+mod meta;
+mod names;
+mod openapi;
+mod refusal;
+pub mod resources;
+mod rest;
+mod reviews;
+mod selector;
+mod serve;
+mod server;
+pub mod store;
+mod table;
+mod tls;
+
+pub use rest::Body;
+pub use serve::{Running, ServeError};
+pub use server::{Server, ServerOptions, Service};

@@ -1,0 +1,127 @@
+//! CustomResourceDefinitions: from their objects to rows of the resource table.
+
+use std::sync::Arc;
+
+use soll_yaml::{Str, Value};
+
+use crate::resources::{ALL_VERBS, Generation, Registry, Resource, Subresource, VERBS_OF_THE_LEAVING};
+use crate::rest::ScalePaths;
+
+/// What a custom resource has that builtins get from the schema table.
+#[derive(Debug)]
+pub struct Custom {
+    /// Paths that field selectors may use.
+    pub(crate) selectable_fields: Vec<String>,
+    /// Columns of tables after the name.
+    pub(crate) columns: Vec<Column>,
+    /// Where the parts of a scale stand.
+    pub(crate) scale: Option<ScalePaths>,
+    /// The schema of this version.
+    pub(crate) schema: Value,
+}
+
+/// One of `additionalPrinterColumns`.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) format: String,
+    pub(crate) description: String,
+    pub(crate) priority: i64,
+    pub(crate) path: String,
+}
+
+/// Brings the table of resources in line with a definition that was stored.
+pub(crate) fn serve(registry: &Registry, definition: &Value) {
+    let (group, plural) = identity(definition);
+    registry.replace(group, plural, rows(definition));
+}
+
+/// Takes a definition that is gone out of the table.
+pub(crate) fn withdraw(registry: &Registry, definition: &Value) {
+    let (group, plural) = identity(definition);
+    registry.replace(group, plural, Vec::new());
+}
+
+fn identity(definition: &Value) -> (&str, &str) {
+    let group = definition.lookup_str(&["spec", "group"]).unwrap_or_default();
+    (group, definition.lookup_str(&["spec", "names", "plural"]).unwrap_or_default())
+}
+
+/// One row for each served version.
+fn rows(definition: &Value) -> Vec<Resource> {
+    let (group, plural) = identity(definition);
+    let text = |keys: &[&str]| Str::from(definition.lookup_str(keys).unwrap_or_default());
+    let words = |keys: &[&str]| -> Vec<Str> {
+        let list = definition.lookup(keys).and_then(Value::as_list).unwrap_or_default();
+        list.iter().filter_map(Value::as_str).map(Str::from).collect()
+    };
+    let versions = definition.lookup(&["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
+    let served = versions.iter().filter(|version| version.get("served").and_then(Value::as_bool) == Some(true));
+    served
+        .map(|version| {
+            let has_status = version.lookup(&["subresources", "status"]).is_some();
+            let scale = version.lookup(&["subresources", "scale"]).map(scale_paths);
+            let mut subresources = Vec::new();
+            subresources.extend(scale.is_some().then_some(Subresource::Scale));
+            subresources.extend(has_status.then_some(Subresource::Status));
+            let list = |field: &str| version.get(field).and_then(Value::as_list).unwrap_or_default();
+            let custom = Custom {
+                selectable_fields: list("selectableFields")
+                    .iter()
+                    .filter_map(|field| field.lookup_str(&["jsonPath"]))
+                    .map(str::to_owned)
+                    .collect(),
+                columns: list("additionalPrinterColumns").iter().map(column).collect(),
+                scale,
+                schema: version.lookup(&["schema", "openAPIV3Schema"]).cloned().unwrap_or_default(),
+            };
+            Resource {
+                group: Str::from(group),
+                version: Str::from(version.lookup_str(&["name"]).unwrap_or_default()),
+                plural: Str::from(plural),
+                singular: text(&["spec", "names", "singular"]),
+                kind: text(&["spec", "names", "kind"]),
+                list_kind: text(&["spec", "names", "listKind"]),
+                namespaced: definition.lookup_str(&["spec", "scope"]) == Some("Namespaced"),
+                short_names: words(&["spec", "names", "shortNames"]),
+                categories: words(&["spec", "names", "categories"]),
+                verbs: if crate::meta::is_terminating(definition) { VERBS_OF_THE_LEAVING } else { ALL_VERBS }.to_vec(),
+                storage_hash: Some(storage_hash(group, plural)),
+                subresources,
+                drawer: Str::from(format!("{group}/{plural}")),
+                generation: if has_status { Generation::AllButStatus } else { Generation::All },
+                custom: Some(Arc::new(custom)),
+            }
+        })
+        .collect()
+}
+
+/// Eight bytes in base64, as builtin resources have.
+fn storage_hash(group: &str, plural: &str) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(format!("{group}/{plural}"));
+    base64::engine::general_purpose::STANDARD.encode(&digest[..8])
+}
+
+fn scale_paths(scale: &Value) -> ScalePaths {
+    let path = |field: &str| ScalePaths::parse(scale.lookup_str(&[field]).unwrap_or_default());
+    ScalePaths {
+        spec_replicas: path("specReplicasPath"),
+        status_replicas: path("statusReplicasPath"),
+        selector: scale.get("labelSelectorPath").is_some().then(|| path("labelSelectorPath")),
+    }
+}
+
+fn column(column: &Value) -> Column {
+    let text = |field: &str| column.lookup_str(&[field]).unwrap_or_default().to_owned();
+    Column {
+        name: text("name"),
+        kind: text("type"),
+        format: text("format"),
+        description: text("description"),
+        priority: column.get("priority").and_then(Value::as_i64).unwrap_or(0),
+        path: text("jsonPath"),
+    }
+}

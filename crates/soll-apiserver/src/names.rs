@@ -1,0 +1,141 @@
+//! Names of objects: which are valid, and how the server makes them up.
+
+use rand::Rng;
+use soll_yaml::Value;
+
+use crate::meta;
+use crate::refusal::Cause;
+use crate::resources::Resource;
+
+/// Letters and digits that form no words and are not mistaken for each other.
+const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX: usize = 5;
+/// Names are made to fit into labels.
+const LONGEST_GENERATED: usize = 63;
+
+/// `base` with five random characters.
+pub(crate) fn generate(base: &str) -> String {
+    let mut end = base.len().min(LONGEST_GENERATED - SUFFIX);
+    while !base.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut rng = rand::rng();
+    let suffix = (0..SUFFIX).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
+    base[..end].chars().chain(suffix).collect()
+}
+
+/// What is wrong with the names in an object's metadata.
+pub(crate) fn check(resource: &Resource, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let name = meta::text(object, "name");
+    if name.is_empty() {
+        causes.push(Cause::required("metadata.name", "name or generateName is required"));
+    } else if let Err(why) = rule(resource)(name) {
+        causes.push(Cause::invalid("metadata.name", &format!("{name:?}"), why));
+    }
+    for (field, what) in [("labels", true), ("annotations", false)] {
+        let Some(value) = object.lookup(&["metadata", field]) else { continue };
+        for entry in value.as_map().into_iter().flatten() {
+            if !is_qualified_name(&entry.key) {
+                let shown = format!("{:?}", entry.key.as_str());
+                causes.push(Cause::invalid(format!("metadata.{field}"), &shown, QUALIFIED));
+            }
+            let text = entry.value.as_str().unwrap_or_default();
+            if what && !is_label_value(text) {
+                causes.push(Cause::invalid(format!("metadata.{field}"), &format!("{text:?}"), LABEL_VALUE));
+            }
+        }
+    }
+    causes
+}
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+type Rule = fn(&str) -> Result<(), String>;
+
+fn rule(resource: &Resource) -> Rule {
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("rbac.authorization.k8s.io", _) => path_segment,
+        ("", "namespaces" | "services") => label,
+        _ => subdomain,
+    }
+}
+
+fn path_segment(name: &str) -> Result<(), String> {
+    if name == "." || name == ".." {
+        return Err(format!("may not be '{name}'"));
+    }
+    match name.chars().find(|c| matches!(c, '/' | '%')) {
+        Some(bad) => Err(format!("may not contain '{bad}'")),
+        None => Ok(()),
+    }
+}
+
+fn subdomain(name: &str) -> Result<(), String> {
+    if name.len() > 253 {
+        return Err("must be no more than 253 characters".to_owned());
+    }
+    if name.split('.').all(is_label) { Ok(()) } else { Err(SUBDOMAIN.to_owned()) }
+}
+
+fn label(name: &str) -> Result<(), String> {
+    if name.len() > 63 {
+        return Err("must be no more than 63 characters".to_owned());
+    }
+    if is_label(name) { Ok(()) } else { Err(LABEL.to_owned()) }
+}
+
+/// Says whether a text is a DNS label but for its length.
+pub(crate) fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+fn is_qualified_name(text: &str) -> bool {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    prefix.is_none_or(|prefix| subdomain(prefix).is_ok()) && !name.is_empty() && is_label_value(name)
+}
+
+fn is_label_value(text: &str) -> bool {
+    let outer = |byte: Option<u8>| byte.is_none_or(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= 63
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && outer(text.bytes().next())
+        && outer(text.bytes().last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_names_fit_into_labels() {
+        let name = generate(&"a".repeat(80));
+        assert_eq!(name.len(), 63);
+        assert!(generate("web-").starts_with("web-"));
+        assert_ne!(generate("x"), generate("x"), "one in fourteen million");
+    }
+
+    #[test]
+    fn names_follow_the_rules_of_dns() {
+        assert!(subdomain("a.b-c.9").is_ok());
+        for bad in ["", "A", "a_b", "-a", "a-", "a..b"] {
+            assert!(subdomain(bad).is_err(), "{bad:?}");
+        }
+        assert!(label("a.b").is_err());
+        assert!(path_segment("system:node").is_ok() && path_segment("a/b").is_err());
+    }
+
+    #[test]
+    fn labels_follow_their_grammar() {
+        assert!(is_qualified_name("app.kubernetes.io/name") && is_qualified_name("A_b"));
+        assert!(!is_qualified_name("/a") && !is_qualified_name("a/") && !is_qualified_name("a b"));
+        assert!(is_label_value("") && is_label_value("v1.2_x") && !is_label_value("-a"));
+    }
+}

@@ -1,0 +1,336 @@
+//! What the server serves: one row per resource and version, builtins and CRDs alike.
+
+mod builtin;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use soll_yaml::{Str, Value};
+
+use crate::crd::Custom;
+use crate::store::Drawer;
+
+/// One resource at one version: a row of the table that drives every request.
+#[derive(Debug)]
+pub struct Resource {
+    /// API group; empty for the core group.
+    pub group: Str,
+    /// Version.
+    pub version: Str,
+    /// Plural, as in URLs.
+    pub plural: Str,
+    /// Singular.
+    pub singular: Str,
+    /// Kind.
+    pub kind: Str,
+    /// Kind of its lists.
+    pub list_kind: Str,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// Short names for command lines.
+    pub short_names: Vec<Str>,
+    /// Groups of resources for command lines: `all`.
+    pub categories: Vec<Str>,
+    /// What can be done with it, by name.
+    pub verbs: Vec<&'static str>,
+    /// What can be addressed below an object.
+    pub subresources: Vec<Subresource>,
+    /// Where its objects are stored; versions share it.
+    pub drawer: Drawer,
+    /// By this clients know how objects are stored.
+    pub storage_hash: Option<String>,
+    /// When `metadata.generation` counts up.
+    pub generation: Generation,
+    /// Set for custom resources.
+    pub custom: Option<Arc<Custom>>,
+}
+
+/// What can be done with what is stored.
+pub(crate) const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// What a custom resource still answers while its definition is being deleted.
+pub(crate) const VERBS_OF_THE_LEAVING: &[&str] = &["delete", "deletecollection", "get", "list", "watch"];
+
+/// What stands below an object in a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subresource {
+    /// What controllers report.
+    Status,
+    /// The number of replicas, whatever the kind.
+    Scale,
+    /// The last step of deleting a namespace.
+    Finalize,
+    /// Removes a pod unless a budget forbids it.
+    Eviction,
+    /// Puts a pod on a node.
+    Binding,
+    /// Debug containers of a pod.
+    EphemeralContainers,
+    /// The sizes of a running pod.
+    Resize,
+    /// What a container printed.
+    Log,
+    /// Tokens of a service account.
+    Token,
+    /// The decision on a certificate request.
+    Approval,
+}
+
+impl Subresource {
+    /// The name in URLs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Finalize => "finalize",
+            Self::Eviction => "eviction",
+            Self::Binding => "binding",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Resize => "resize",
+            Self::Log => "log",
+            Self::Token => "token",
+            Self::Approval => "approval",
+        }
+    }
+
+    /// The names of the verbs as discovery lists them.
+    #[must_use]
+    pub fn verbs(self) -> &'static [&'static str] {
+        match self {
+            Self::Finalize => &["update"],
+            Self::Eviction | Self::Binding | Self::Token => &["create"],
+            Self::Log => &["get"],
+            Self::Status | Self::Scale | Self::EphemeralContainers | Self::Resize | Self::Approval => {
+                &["get", "patch", "update"]
+            }
+        }
+    }
+
+    /// Group, version and kind of what is sent and answered there, if it is not the parent's.
+    #[must_use]
+    pub fn kind(self) -> Option<(&'static str, &'static str, &'static str)> {
+        match self {
+            Self::Scale => Some(("autoscaling", "v1", "Scale")),
+            Self::Eviction => Some(("policy", "v1", "Eviction")),
+            Self::Binding => Some(("", "v1", "Binding")),
+            Self::Token => Some(("authentication.k8s.io", "v1", "TokenRequest")),
+            Self::Status | Self::Finalize | Self::EphemeralContainers | Self::Resize | Self::Log | Self::Approval => {
+                None
+            }
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [
+            Self::Status,
+            Self::Scale,
+            Self::Finalize,
+            Self::Eviction,
+            Self::Binding,
+            Self::EphemeralContainers,
+            Self::Resize,
+            Self::Log,
+            Self::Token,
+            Self::Approval,
+        ]
+        .into_iter()
+        .find(|subresource| subresource.name() == name)
+    }
+}
+
+/// Which changes count up `metadata.generation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// The kind has none.
+    None,
+    /// Changes of `spec`.
+    Spec,
+    /// Changes outside of `metadata` and `status`.
+    AllButStatus,
+    /// Changes outside of `metadata`.
+    All,
+}
+
+impl Resource {
+    /// `apps/v1`, or `v1` for the core group.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// `deployments.apps`, or `pods` for the core group.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        if self.group.is_empty() { self.plural.to_string() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    /// The subresource with this name, if there is one.
+    #[must_use]
+    pub fn subresource(&self, name: &str) -> Option<Subresource> {
+        let known = Subresource::parse(name)?;
+        self.has(known).then_some(known)
+    }
+
+    /// Says whether there is such a subresource.
+    #[must_use]
+    pub fn has(&self, subresource: Subresource) -> bool {
+        self.subresources.contains(&subresource)
+    }
+
+    /// Says whether nothing is stored: a review is answered at once.
+    #[must_use]
+    pub fn is_review(&self) -> bool {
+        self.verbs == ["create"]
+    }
+
+    /// Says whether a verb is answered.
+    #[must_use]
+    pub fn allows(&self, verb: &str) -> bool {
+        self.verbs.contains(&verb)
+    }
+
+    /// A stored object as this version shows it.
+    #[must_use]
+    pub fn present(&self, stored: &Value) -> Value {
+        if self.plural == "events" {
+            return crate::kinds::event::present(self, stored);
+        }
+        let mut object = stored.clone();
+        if self.custom.is_some() && stored.lookup_str(&["apiVersion"]) != Some(&self.api_version()) {
+            object.make_map().insert("apiVersion", Value::from(self.api_version()));
+        }
+        object
+    }
+
+    /// Says whether this is the resource of that group and plural, at any version.
+    #[must_use]
+    pub fn is(&self, group: &str, plural: &str) -> bool {
+        self.group == group && self.plural == plural
+    }
+}
+
+/// The table of resources: readers clone a reference, CRDs replace it.
+#[derive(Debug)]
+pub struct Registry {
+    /// Guards the swap of the reference.
+    table: RwLock<Arc<Table>>,
+}
+
+/// The rows at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// By group, version and plural; groups in the order of discovery.
+    rows: BTreeMap<(Str, Str, Str), Arc<Resource>>,
+    /// Counts changes, for discovery's ETag.
+    pub edition: u64,
+}
+
+impl Table {
+    /// The row of a resource.
+    #[must_use]
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        // Keys are compared field by field, so a borrowed probe needs owned parts; texts this short are cheap.
+        self.rows.get(&(Str::from(group), Str::from(version), Str::from(plural)))
+    }
+
+    /// The row of a kind at a version.
+    #[must_use]
+    pub fn find_kind(&self, group: &str, version: &str, kind: &str) -> Option<&Arc<Resource>> {
+        self.rows.values().find(|row| row.group == group && row.version == version && row.kind == kind)
+    }
+
+    /// All rows.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.rows.values()
+    }
+
+    /// The rows of one group and version.
+    pub fn of_version(&self, group: &str, version: &str) -> impl Iterator<Item = &Arc<Resource>> {
+        self.rows.values().filter(move |row| row.group == group && row.version == version)
+    }
+
+    /// The groups with their versions, the preferred version first.
+    #[must_use]
+    pub fn groups(&self) -> Vec<(Str, Vec<Str>)> {
+        let mut groups: BTreeMap<Str, Vec<Str>> = BTreeMap::new();
+        for row in self.rows.values() {
+            let versions = groups.entry(row.group.clone()).or_default();
+            if !versions.contains(&row.version) {
+                versions.push(row.version.clone());
+            }
+        }
+        for versions in groups.values_mut() {
+            versions.sort_by_key(|version| std::cmp::Reverse(priority(version)));
+        }
+        groups.into_iter().collect()
+    }
+}
+
+/// Order of versions: stable before beta before alpha, newer before older.
+fn priority(version: &str) -> (u8, u32, u32) {
+    let Some(rest) = version.strip_prefix('v') else { return (0, 0, 0) };
+    let digits = |text: &str| text.parse().unwrap_or(0);
+    if let Some((major, minor)) = rest.split_once("beta") {
+        return (2, digits(major), digits(minor));
+    }
+    if let Some((major, minor)) = rest.split_once("alpha") {
+        return (1, digits(major), digits(minor));
+    }
+    match rest.parse() {
+        Ok(major) => (3, major, 0),
+        Err(_) => (0, 0, 0),
+    }
+}
+
+impl Registry {
+    /// The builtin resources.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let mut table = Table::default();
+        for row in builtin::rows() {
+            table.rows.insert((row.group.clone(), row.version.clone(), row.plural.clone()), Arc::new(row));
+        }
+        Self { table: RwLock::new(Arc::new(table)) }
+    }
+
+    /// The rows as they are now.
+    #[must_use]
+    pub fn table(&self) -> Arc<Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts the rows of one custom resource in the place of those it had.
+    pub(crate) fn replace(&self, group: &str, plural: &str, rows: Vec<Resource>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let next = Arc::make_mut(&mut table);
+        next.rows.retain(|_, row| !row.is(group, plural));
+        for row in rows {
+            next.rows.insert((row.group.clone(), row.version.clone(), row.plural.clone()), Arc::new(row));
+        }
+        next.edition += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stable_versions_are_preferred() {
+        let mut versions = vec!["v1alpha1", "v1beta2", "v1", "v2", "v2beta1"];
+        versions.sort_by_key(|version| std::cmp::Reverse(priority(version)));
+        assert_eq!(versions, ["v2", "v1", "v2beta1", "v1beta2", "v1alpha1"]);
+    }
+
+    #[test]
+    fn rows_are_found_by_url_and_by_kind() {
+        let table = Registry::builtin().table();
+        let row = table.find("apps", "v1", "deployments").expect("builtin");
+        assert_eq!(row.kind, "Deployment");
+        assert!(row.has(Subresource::Scale) && row.namespaced);
+        assert!(table.find_kind("", "v1", "Namespace").is_some_and(|row| !row.namespaced));
+        assert!(table.find("apps", "v1beta1", "deployments").is_none());
+    }
+}

@@ -1,0 +1,53 @@
+//! Reading the bodies of requests.
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use soll_yaml::Value;
+
+use crate::refusal::Refusal;
+
+const READ: &str = "application/json, application/yaml";
+
+/// The media type of a body, without its parameters; JSON if none is given.
+pub(crate) fn media_type(headers: &HeaderMap) -> &str {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match text.split(';').next().map(str::trim) {
+        None | Some("") => "application/json",
+        Some(media_type) => media_type,
+    }
+}
+
+/// Reads an object.
+pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+    let object = match media_type(headers) {
+        "application/json" => json(body)?,
+        "application/yaml" => yaml(body)?,
+        _ => return Err(Refusal::unsupported_media_type(READ)),
+    };
+    if object.as_map().is_none() {
+        return Err(Refusal::bad_request(format!("expected an object, found a {}", object.type_name())));
+    }
+    Ok(object)
+}
+
+/// Reads the options of a delete; an empty body is none.
+pub(crate) fn delete_options(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+    match media_type(headers) {
+        "application/json" => json(body),
+        "application/yaml" => yaml(body),
+        _ => Err(Refusal::unsupported_media_type(READ)),
+    }
+}
+
+/// Reads JSON.
+pub(crate) fn json(body: &[u8]) -> Result<Value, Refusal> {
+    soll_yaml::parse_json(body).map_err(|error| Refusal::bad_request(format!("the body is not valid JSON: {error}")))
+}
+
+/// Reads what clients send as YAML; most of them write JSON.
+pub(crate) fn yaml(body: &[u8]) -> Result<Value, Refusal> {
+    if body.first() != Some(&b'{') {
+        return Err(Refusal::unsupported_media_type("application/json"));
+    }
+    json(body)
+}

@@ -1,0 +1,307 @@
+//! From a request to its answer: one path for every resource.
+//!
+//! [`handle`] finds out what the URL addresses and what the verb is; the verb's module does the rest.
+
+pub(crate) mod answer;
+mod body;
+mod delete;
+mod negotiate;
+mod options;
+mod read;
+mod scale;
+mod target;
+mod watch;
+pub(crate) mod write;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response};
+use jiff::Timestamp;
+use soll_yaml::Value;
+use tokio_util::sync::CancellationToken;
+
+pub use answer::Body;
+use negotiate::Accepted;
+pub(crate) use negotiate::media_ranges;
+pub(crate) use options::IncludeObject;
+use options::Options;
+pub(crate) use options::{Deletion, Propagation};
+pub(crate) use scale::Paths as ScalePaths;
+use target::{Route, Target, route};
+
+use crate::auth::rbac::Attempt;
+use crate::auth::{self, Access, Caller, Inside};
+use crate::kinds::service::Addresses;
+use crate::refusal::Refusal;
+use crate::resources::{Registry, Resource, Subresource};
+use crate::store::{Entry, OutOfReach, Store};
+use crate::{discovery, openapi, reviews};
+
+/// Everything that requests work on.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) access: Access,
+    /// Where the search for free service addresses goes on.
+    pub(crate) addresses: Addresses,
+    /// Certificate authority of this server in PEM, for `kube-root-ca.crt`.
+    pub(crate) ca_pem: String,
+    /// Ends watches and housekeeping.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Api {
+    /// Waits until a revision has come, three seconds at most.
+    pub(crate) async fn reach(&self, revision: u64) -> Result<(), Refusal> {
+        const PATIENCE: Duration = Duration::from_secs(3);
+        let mut news = self.store.subscribe_all();
+        let reached = async {
+            while self.store.revision() < revision {
+                if news.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        // Timing out is told from the revision below.
+        let _ = tokio::time::timeout(PATIENCE, reached).await;
+        let current = self.store.revision();
+        if current < revision {
+            return Err(read::out_of_reach(OutOfReach::Future { asked: revision, current }));
+        }
+        Ok(())
+    }
+}
+
+/// One request to a resource.
+pub(crate) struct Context<'r> {
+    pub(crate) api: &'r Arc<Api>,
+    pub(crate) target: &'r Target,
+    pub(crate) options: &'r Options,
+    pub(crate) accepted: Accepted,
+    pub(crate) caller: &'r Caller,
+    pub(crate) now: Timestamp,
+    /// Sentences for `Warning` headers. The mutex is there because requests move between threads.
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Context<'_> {
+    /// The object that the URL names, as it is now.
+    pub(crate) fn live(&self) -> Result<Arc<Entry>, Refusal> {
+        let Target { resource, namespace, name, .. } = self.target;
+        let entry = self.api.store.get(&resource.drawer, namespace, name);
+        entry.ok_or_else(|| Refusal::not_found(resource, name))
+    }
+
+    /// Says whether the selectors of the request match.
+    pub(crate) fn selects(&self, object: &Value) -> bool {
+        self.options.labels.matches(object) && self.options.fields.matches(object)
+    }
+
+    /// Adds a sentence that the client shows.
+    pub(crate) fn warn(&self, sentence: String) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
+    }
+
+    /// Who is written into `managedFields`.
+    pub(crate) fn field_manager(&self) -> &str {
+        if !self.options.field_manager.is_empty() {
+            return &self.options.field_manager;
+        }
+        let agent = self.caller.agent.split('/').next().unwrap_or_default();
+        if agent.is_empty() { "unknown" } else { agent }
+    }
+}
+
+/// Largest body of a request.
+pub(crate) const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// Answers one request.
+pub(crate) async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Response<Body> {
+    let mut response = match dispatch(&api, &request).await {
+        Ok(response) => response,
+        Err(refusal) => answer::refusal(&refusal),
+    };
+    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+        response.headers_mut().insert("audit-id", id);
+    }
+    response
+}
+
+async fn dispatch(api: &Arc<Api>, request: &Request<Bytes>) -> Result<Response<Body>, Refusal> {
+    let path = request.uri().path();
+    if let Some(response) = discovery::public(api, path) {
+        return Ok(response);
+    }
+    let inside = request.extensions().get::<Inside>().is_some();
+    let caller = api.access.authenticate(&api.store, request.headers(), inside)?;
+    let table = api.registry.table();
+    if let Some(response) = discovery::answer(&table, path, request.headers()) {
+        return only_get(request, response);
+    }
+    if let Some(response) = openapi::answer(&table, path, request.headers()) {
+        return only_get(request, response);
+    }
+    match route(&table, path) {
+        Route::Object(target) => resource(api, &target, &caller, request).await,
+        Route::Group(group) => only_get(request, discovery::group(&table, &group).unwrap_or_else(unknown_path)),
+        Route::Version(group, version) => {
+            only_get(request, discovery::version(&table, &group, &version).unwrap_or_else(unknown_path))
+        }
+        Route::NeedsKubelet => Err(Refusal::not_implemented("the embedded API server runs no containers")),
+        Route::Other => Ok(unknown_path()),
+    }
+}
+
+fn unknown_path() -> Response<Body> {
+    answer::text(404, "404 page not found\n")
+}
+
+fn only_get(request: &Request<Bytes>, response: Response<Body>) -> Result<Response<Body>, Refusal> {
+    match *request.method() {
+        Method::GET | Method::HEAD => Ok(response),
+        _ => Err(Refusal::method_not_allowed()),
+    }
+}
+
+/// Answers a request to a resource.
+async fn resource(
+    api: &Arc<Api>,
+    target: &Target,
+    caller: &Caller,
+    request: &Request<Bytes>,
+) -> Result<Response<Body>, Refusal> {
+    if request.body().len() > BODY_LIMIT {
+        return Err(Refusal::too_large("Request entity too large: limit is 3145728"));
+    }
+    let mut options = Options::parse(request.uri().query().unwrap_or_default())?;
+    let verb = verb(request.method(), target, &options)?;
+    if verb.deletes() && !request.body().is_empty() {
+        options.read_delete_body(&body::delete_options(request.headers(), request.body())?)?;
+    }
+    let attempt = Attempt {
+        verb: verb.name().to_owned(),
+        group: target.resource.group.to_string(),
+        resource: target.resource.plural.to_string(),
+        subresource: target.subresource.map_or("", Subresource::name).to_owned(),
+        // A namespace is authorised as if it were inside of itself.
+        namespace: if target.resource.is("", "namespaces") { &target.name } else { &target.namespace }.clone(),
+        name: target.name.clone(),
+        path: None,
+    };
+    auth::authorize(&api.store, &caller.user, &target.resource, &attempt)?;
+    let ctx = Context {
+        api,
+        target,
+        options: &options,
+        accepted: negotiate::negotiate(request.headers())?,
+        caller,
+        now: Timestamp::now(),
+        warnings: Mutex::default(),
+    };
+    let mut response = perform(&ctx, verb, request.headers(), request.body()).await?;
+    for sentence in ctx.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let quoted = sentence.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append("warning", value);
+        }
+    }
+    Ok(response)
+}
+
+/// What is done with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    DeleteCollection,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        }
+    }
+
+    fn deletes(self) -> bool {
+        matches!(self, Self::Delete | Self::DeleteCollection)
+    }
+}
+
+fn verb(method: &Method, target: &Target, options: &Options) -> Result<Verb, Refusal> {
+    let collection = target.name.is_empty();
+    let verb = match *method {
+        // A watch on one object is a watch of the collection by name.
+        Method::GET | Method::HEAD if options.watch && target.subresource.is_none() => Verb::Watch,
+        Method::GET | Method::HEAD if collection => Verb::List,
+        Method::GET | Method::HEAD => Verb::Get,
+        Method::POST if collection || target.subresource.is_some() => Verb::Create,
+        Method::PUT if !collection => Verb::Update,
+        Method::PATCH if !collection => Verb::Patch,
+        Method::DELETE if collection => Verb::DeleteCollection,
+        Method::DELETE => Verb::Delete,
+        _ => return Err(Refusal::method_not_allowed()),
+    };
+    let allowed = match target.subresource {
+        Some(subresource) => subresource.verbs().contains(&verb.name()),
+        None => target.resource.allows(verb.name()),
+    };
+    if allowed { Ok(verb) } else { Err(Refusal::method_not_allowed()) }
+}
+
+async fn perform(ctx: &Context<'_>, verb: Verb, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Refusal> {
+    let include = ctx.options.include_object;
+    let one =
+        |code: u16, resource: &Resource, object: &Value| answer::object(code, resource, object, ctx.accepted, include);
+    let resource = &ctx.target.resource;
+    match verb {
+        Verb::Get => read::get(ctx).await,
+        Verb::List => read::list(ctx).await,
+        Verb::Watch => watch::watch(ctx).await,
+        Verb::Create => {
+            let object = body::decode(headers, body)?;
+            if resource.is_review() {
+                return reviews::create(ctx, &object);
+            }
+            match ctx.target.subresource {
+                None => one(201, resource, &write::create(ctx, object)?),
+                Some(Subresource::Token) => reviews::token(ctx, &object),
+                Some(Subresource::Eviction) => delete::evict(ctx),
+                Some(Subresource::Binding) => write::bind(ctx, &object),
+                Some(_) => Err(Refusal::method_not_allowed()),
+            }
+        }
+        Verb::Update => {
+            let object = body::decode(headers, body)?;
+            if ctx.target.subresource == Some(Subresource::Scale) {
+                let live = scale::replace(ctx, &object)?;
+                return Ok(answer::value(200, &scale::of(resource, &live)?, ctx.accepted.format));
+            }
+            one(200, resource, &write::replace(ctx, object)?)
+        }
+        Verb::Patch => Err(Refusal::method_not_allowed()),
+        Verb::Delete => delete::delete(ctx),
+        Verb::DeleteCollection => delete::delete_collection(ctx),
+    }
+}
+
+/// The user agent of a request.
+pub(crate) fn agent(headers: &HeaderMap) -> &str {
+    headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}

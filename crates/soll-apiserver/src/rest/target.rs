@@ -1,0 +1,115 @@
+//! What a URL addresses.
+
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
+use crate::resources::{Resource, Subresource, Table};
+
+/// The resource, object or subresource that a request is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) resource: Arc<Resource>,
+    /// Empty: none, or all of them.
+    pub(crate) namespace: String,
+    /// Empty: the collection.
+    pub(crate) name: String,
+    pub(crate) subresource: Option<Subresource>,
+}
+
+/// What a path turned out to be.
+#[derive(Debug)]
+pub(crate) enum Route {
+    Object(Target),
+    /// `/api/v1` or `/apis/G/V`: group and version.
+    Version(String, String),
+    /// `/apis/G`.
+    Group(String),
+    /// `exec`, `attach`, `portforward`, `proxy`: what only a kubelet can do.
+    NeedsKubelet,
+    Other,
+}
+
+/// Reads a path below `/api` or `/apis`.
+pub(crate) fn route(table: &Table, path: &str) -> Route {
+    let segments: Vec<String> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let (group, version, rest) = match segments.as_slice() {
+        ["api", version, rest @ ..] => ("", *version, rest),
+        ["apis", group, version, rest @ ..] => (*group, *version, rest),
+        ["apis", group] => return Route::Group((*group).to_owned()),
+        _ => return Route::Other,
+    };
+    let (namespace, rest) = match rest {
+        [] => return Route::Version(group.to_owned(), version.to_owned()),
+        // `namespaces/x`, `namespaces/x/status`: the namespace itself.
+        ["namespaces", _] => ("", rest),
+        ["namespaces", _, sub] if group.is_empty() && matches!(*sub, "status" | "finalize") => ("", rest),
+        ["namespaces", namespace, rest @ ..] => (*namespace, rest),
+        _ => ("", rest),
+    };
+    let (plural, name, sub) = match rest {
+        [plural] => (*plural, "", ""),
+        [plural, name] => (*plural, *name, ""),
+        [plural, name, sub] => (*plural, *name, *sub),
+        [_, _, "proxy", ..] => return Route::NeedsKubelet,
+        _ => return Route::Other,
+    };
+    let Some(resource) = table.find(group, version, plural) else { return Route::Other };
+    if !namespace.is_empty() && !resource.namespaced {
+        return Route::Other;
+    }
+    if matches!(sub, "exec" | "attach" | "portforward" | "proxy") {
+        return Route::NeedsKubelet;
+    }
+    let subresource = resource.subresource(sub);
+    if !sub.is_empty() && subresource.is_none() {
+        return Route::Other;
+    }
+    Route::Object(Target {
+        resource: resource.clone(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        subresource,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Registry;
+
+    fn show(path: &str) -> String {
+        match route(&Registry::builtin().table(), path) {
+            Route::Object(target) => {
+                let sub = target.subresource.map_or("", Subresource::name);
+                format!("{} ns={} name={} sub={sub}", target.resource.qualified(), target.namespace, target.name)
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn paths_address_objects_and_collections() {
+        assert_eq!(show("/api/v1/namespaces/a/pods/b/log"), "pods ns=a name=b sub=log");
+        assert_eq!(show("/api/v1/namespaces/a"), "namespaces ns= name=a sub=");
+        assert_eq!(show("/api/v1/namespaces/a/status"), "namespaces ns= name=a sub=status");
+        assert_eq!(show("/api/v1/namespaces"), "namespaces ns= name= sub=");
+        assert_eq!(show("/apis/apps/v1/deployments"), "deployments.apps ns= name= sub=");
+        assert_eq!(show("/apis/apps/v1/namespaces/a/deployments/b"), "deployments.apps ns=a name=b sub=");
+        let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode";
+        assert_eq!(show(role), "clusterroles.rbac.authorization.k8s.io ns= name=system:node sub=");
+    }
+
+    #[test]
+    fn what_is_not_served_has_no_route() {
+        assert_eq!(show("/apis/apps/v1/namespaces/a/deployments/b/nothing"), "Other");
+        assert_eq!(show("/apis/apps/v2/deployments"), "Other");
+        assert_eq!(show("/api/v1/namespaces/a/nodes"), "Other");
+        assert_eq!(show("/api/v1/namespaces/a/pods/b/exec"), "NeedsKubelet");
+    }
+}

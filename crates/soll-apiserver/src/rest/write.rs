@@ -1,0 +1,378 @@
+//! Create and update: what the server does to an object before it is stored.
+
+use std::sync::Arc;
+
+use soll_yaml::Value;
+
+use super::Context;
+use crate::kinds;
+use crate::meta;
+use crate::names;
+use crate::refusal::{Cause, Refusal};
+use crate::resources::{Generation, Resource, Subresource};
+use crate::store::{Entry, Expected, Key, Raced};
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub(crate) enum Setback {
+    /// Another writer was faster: compute again on what is there now.
+    Raced,
+    /// It is not allowed.
+    Refused(Refusal),
+}
+
+impl From<Raced> for Setback {
+    fn from(_: Raced) -> Self {
+        Self::Raced
+    }
+}
+
+impl From<Refusal> for Setback {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// How often a write is computed again on a newer object before the client is told.
+const RACES: usize = 50;
+
+/// How often another generated name is tried.
+const GENERATED_NAMES: usize = 8;
+
+/// Runs a write until no other writer is faster.
+pub(crate) fn retry<T>(
+    resource: &Resource,
+    name: &str,
+    mut attempt: impl FnMut() -> Result<T, Setback>,
+) -> Result<T, Refusal> {
+    for _ in 0..RACES {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(Setback::Refused(refusal)) => return Err(refusal),
+            Err(Setback::Raced) => {}
+        }
+    }
+    Err(Refusal::stale(resource, name))
+}
+
+/// Creates an object.
+pub(crate) fn create(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refusal> {
+    let resource = &ctx.target.resource;
+    check_type(resource, &object)?;
+    place(ctx, &mut object)?;
+    let version = meta::text(&object, "resourceVersion");
+    if !version.is_empty() && version != "0" {
+        return Err(Refusal::bad_request("resourceVersion should not be set on objects to be created"));
+    }
+    let generate = meta::text(&object, "name").is_empty().then(|| meta::text(&object, "generateName").to_owned());
+    for _ in 0..GENERATED_NAMES {
+        let mut named = object.clone();
+        if let Some(base) = generate.as_deref().filter(|base| !base.is_empty()) {
+            meta::set_text(&mut named, "name", &names::generate(base));
+        }
+        match create_named(ctx, named) {
+            Err(refusal) if generate.is_some() && refusal.reason == "AlreadyExists" => {}
+            done => return done,
+        }
+    }
+    Err(Refusal::already_exists(resource, &generate.unwrap_or_default(), false))
+}
+
+/// Creates an object whose name is settled.
+pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refusal> {
+    let (api, resource) = (ctx.api, &ctx.target.resource);
+    let namespace = meta::text(&object, "namespace").to_owned();
+    let name = meta::text(&object, "name").to_owned();
+    kinds::namespace::admit(api, resource, &namespace, &name)?;
+    forget_system_metadata(&mut object);
+    if resource.has(Subresource::Status) && object.get("status").is_some() {
+        object.make_map().remove("status");
+    }
+    kinds::settle(resource, &mut object);
+    kinds::prepare_create(ctx, &mut object)?;
+    let mut causes = names::check(resource, &object);
+    causes.extend(kinds::validate(resource, &object));
+    refuse_if(resource, &name, causes)?;
+    meta::set_text(&mut object, "uid", &uuid::Uuid::new_v4().to_string());
+    meta::set_text(&mut object, "creationTimestamp", &meta::time(ctx.now));
+    if resource.generation != Generation::None {
+        meta::metadata_mut(&mut object).insert("generation", Value::from(1));
+    }
+    let key = Key::new(&namespace, &name);
+    let exists = |api: &super::Api| {
+        let blocker = api.store.get(&resource.drawer, &namespace, &name)?;
+        Some(Refusal::already_exists(resource, &name, meta::is_terminating(&blocker.value)))
+    };
+    if ctx.options.dry_run {
+        return exists(api).map_or(Ok(object), Err);
+    }
+    match api.store.put(&resource.drawer, &key, Expected::Absent, object) {
+        Ok(entry) => {
+            kinds::after_write(api, resource, &entry);
+            Ok(entry.value.clone())
+        }
+        Err(Raced) => Err(exists(api).unwrap_or_else(|| Refusal::already_exists(resource, &name, false))),
+    }
+}
+
+/// Replaces an object, or its status.
+pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refusal> {
+    let resource = &ctx.target.resource;
+    check_type(resource, &object)?;
+    place(ctx, &mut object)?;
+    if resource.custom.is_some() && meta::text(&object, "resourceVersion").is_empty() {
+        let cause = Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
+        return Err(Refusal::invalid(&resource.group, &resource.kind, &ctx.target.name, vec![cause]));
+    }
+    retry(resource, &ctx.target.name, || {
+        let live = ctx.live()?;
+        update(ctx, &live, object.clone())
+    })
+}
+
+/// Stores `object` in the place of `live`, as far as the endpoint may change it.
+///
+/// Everything that changes an object comes through here: PUT, the four patches, status and the rest.
+pub(crate) fn update(ctx: &Context<'_>, live: &Arc<Entry>, mut object: Value) -> Result<Value, Setback> {
+    let (api, resource) = (ctx.api, &ctx.target.resource);
+    let (old, name) = (&live.value, live.key.name.as_str());
+    check_preconditions(resource, live, &object)?;
+    keep_what_others_set(ctx, old, &mut object);
+    kinds::settle(resource, &mut object);
+    if ctx.target.subresource.is_none() {
+        kinds::prepare_update(ctx, old, &mut object)?;
+    }
+    let mut causes = check_metadata_change(old, &object);
+    causes.extend(kinds::validate(resource, &object));
+    if ctx.target.subresource.is_none() {
+        causes.extend(kinds::validate_update(resource, old, &object));
+    }
+    refuse_if(resource, name, causes)?;
+    set_generation(ctx, old, &mut object);
+    meta::copy_field(&mut object, old, "resourceVersion");
+    if object == *old {
+        return Ok(old.clone());
+    }
+    if ctx.options.dry_run {
+        return Ok(object);
+    }
+    if meta::is_terminating(&object) && is_released(resource, &object) {
+        let removed = api.store.remove(&resource.drawer, &live.key, live.revision)?;
+        kinds::after_removal(api, resource, &removed);
+        return Ok(object);
+    }
+    let stored = api.store.put(&resource.drawer, &live.key, Expected::Revision(live.revision), object)?;
+    kinds::after_write(api, resource, &stored);
+    Ok(stored.value.clone())
+}
+
+/// Says whether nothing holds a terminating object any more.
+pub(crate) fn is_released(resource: &Resource, object: &Value) -> bool {
+    let grace = object.lookup(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0);
+    let namespace_holds = resource.is("", "namespaces")
+        && object.lookup(&["spec", "finalizers"]).and_then(Value::as_list).is_some_and(|list| !list.is_empty());
+    meta::finalizers(object).is_empty() && grace == 0 && !namespace_holds
+}
+
+/// Puts a pod on a node.
+pub(crate) fn bind(ctx: &Context<'_>, binding: &Value) -> Result<http::Response<super::Body>, Refusal> {
+    let node = binding.lookup_str(&["target", "name"]).unwrap_or_default();
+    if node.is_empty() {
+        let cause = Cause::required("target.name", "");
+        return Err(Refusal::invalid("", "Binding", &ctx.target.name, vec![cause]));
+    }
+    retry(&ctx.target.resource, &ctx.target.name, || {
+        let live = ctx.live()?;
+        let bound = live.value.lookup_str(&["spec", "nodeName"]).unwrap_or_default();
+        if !bound.is_empty() && bound != node {
+            let why = format!("pod {} is already assigned to node {bound:?}", ctx.target.name);
+            return Err(Refusal::conflict(&ctx.target.resource, &ctx.target.name, why).into());
+        }
+        let mut pod = live.value.clone();
+        let spec = pod.make_map().get_or_insert_with("spec", Value::map).make_map();
+        spec.insert("nodeName", Value::str(node));
+        kinds::pod::set_condition(&mut pod, "PodScheduled", "True", ctx.now);
+        update(ctx, &live, pod)
+    })?;
+    let success = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
+    });
+    Ok(super::answer::json(201, &success))
+}
+
+fn refuse_if(resource: &Resource, name: &str, causes: Vec<Cause>) -> Result<(), Refusal> {
+    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(&resource.group, &resource.kind, name, causes)) }
+}
+
+/// Checks that the body is what the URL says; texts that are missing are filled in by the caller's URL.
+fn check_type(resource: &Resource, object: &Value) -> Result<(), Refusal> {
+    let api_version = object.lookup_str(&["apiVersion"]).unwrap_or_default();
+    let kind = object.lookup_str(&["kind"]).unwrap_or_default();
+    let expected = resource.api_version();
+    if !api_version.is_empty() && api_version != expected {
+        return Err(Refusal::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({expected})"
+        )));
+    }
+    if !kind.is_empty() && kind != resource.kind {
+        return Err(Refusal::bad_request(format!(
+            "{kind} in version {:?} cannot be handled as a {}: expected kind {}",
+            resource.version, resource.kind, resource.kind
+        )));
+    }
+    Ok(())
+}
+
+/// Fills in type, namespace and name from the URL, and refuses others in the body.
+pub(crate) fn place(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
+    let target = ctx.target;
+    let top = object.make_map();
+    top.insert("apiVersion", Value::from(target.resource.api_version()));
+    top.insert("kind", Value::str(&target.resource.kind));
+    let namespace = meta::text(object, "namespace").to_owned();
+    if target.resource.namespaced {
+        if target.namespace.is_empty() {
+            return Err(Refusal::bad_request("an empty namespace may not be set during creation"));
+        }
+        if !namespace.is_empty() && namespace != target.namespace {
+            return Err(Refusal::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        meta::set_text(object, "namespace", &target.namespace);
+    } else if object.lookup(&["metadata", "namespace"]).is_some() {
+        if !namespace.is_empty() {
+            return Err(Refusal::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        meta::metadata_mut(object).remove("namespace");
+    }
+    if !target.name.is_empty() {
+        let name = meta::text(object, "name");
+        if !name.is_empty() && name != target.name {
+            return Err(Refusal::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                target.name
+            )));
+        }
+        meta::set_text(object, "name", &target.name);
+    }
+    Ok(())
+}
+
+fn forget_system_metadata(object: &mut Value) {
+    const SYSTEM: &[&str] = &[
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+    ];
+    meta::metadata_mut(object).retain(|entry| !SYSTEM.contains(&entry.key.as_str()));
+}
+
+/// The object must be the one, and the version, that the client thinks it is.
+fn check_preconditions(resource: &Resource, live: &Entry, object: &Value) -> Result<(), Refusal> {
+    let uid = meta::text(object, "uid");
+    let live_uid = meta::text(&live.value, "uid");
+    if !uid.is_empty() && uid != live_uid {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}");
+        return Err(Refusal::conflict(resource, &live.key.name, why));
+    }
+    let version = meta::text(object, "resourceVersion");
+    if !version.is_empty() && version != "0" && version != live.revision.to_string() {
+        return Err(Refusal::stale(resource, &live.key.name));
+    }
+    Ok(())
+}
+
+/// Puts back what this endpoint may not change.
+fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
+    for field in
+        ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"]
+    {
+        meta::copy_field(object, old, field);
+    }
+    let resource = &ctx.target.resource;
+    match ctx.target.subresource {
+        None => {
+            if resource.has(Subresource::Status) {
+                meta::copy_top(object, old, "status");
+            }
+        }
+        Some(Subresource::Status) if resource.custom.is_some() => {
+            let status = object.get("status").cloned();
+            let managed = object.lookup(&["metadata", "managedFields"]).cloned();
+            *object = old.clone();
+            match status {
+                Some(status) => object.make_map().insert("status", status),
+                None => object.make_map().remove("status"),
+            };
+            if let Some(managed) = managed {
+                meta::metadata_mut(object).insert("managedFields", managed);
+            }
+        }
+        Some(Subresource::Status) => {
+            meta::copy_top(object, old, "spec");
+            meta::copy_field(object, old, "labels");
+            meta::copy_field(object, old, "ownerReferences");
+        }
+        Some(Subresource::Finalize) => {
+            let finalizers = object.lookup(&["spec", "finalizers"]).cloned();
+            *object = old.clone();
+            let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+            spec.insert("finalizers", finalizers.unwrap_or_else(|| Value::list(Vec::new())));
+        }
+        Some(_) => {}
+    }
+}
+
+fn check_metadata_change(old: &Value, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if meta::is_terminating(old) {
+        let before = meta::finalizers(old);
+        let added: Vec<_> = meta::finalizers(object).into_iter().filter(|name| !before.contains(name)).collect();
+        if !added.is_empty() {
+            let why = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+            );
+            causes.push(Cause::forbidden("metadata.finalizers", why));
+        }
+    }
+    causes
+}
+
+/// Counts up `metadata.generation` if what users ask for has changed.
+fn set_generation(ctx: &Context<'_>, old: &Value, object: &mut Value) {
+    let changed = match ctx.target.resource.generation {
+        Generation::None => false,
+        Generation::Spec => old.get("spec") != object.get("spec"),
+        Generation::AllButStatus => differs(old, object, &["metadata", "status"]),
+        Generation::All => differs(old, object, &["metadata"]),
+    };
+    if changed && ctx.target.subresource != Some(Subresource::Status) {
+        count_up(old, object);
+    }
+}
+
+/// Sets the generation to the one after the old.
+pub(crate) fn count_up(old: &Value, object: &mut Value) {
+    let generation = old.lookup(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0);
+    meta::metadata_mut(object).insert("generation", Value::from(generation + 1));
+}
+
+fn differs(old: &Value, object: &Value, except: &[&str]) -> bool {
+    let rest = |value: &Value| -> Vec<(String, Value)> {
+        let entries = value.as_map().into_iter().flatten();
+        let mut rest: Vec<_> = entries
+            .filter(|entry| !except.contains(&entry.key.as_str()))
+            .map(|entry| (entry.key.to_string(), entry.value.clone()))
+            .collect();
+        rest.sort_by(|a, b| a.0.cmp(&b.0));
+        rest
+    };
+    rest(old) != rest(object)
+}

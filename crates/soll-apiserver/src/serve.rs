@@ -1,0 +1,180 @@
+//! Serving on a port of this machine.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Service;
+use crate::tls::Authority;
+
+/// Why a server cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Others would reach it.
+    #[error("{0} is not a loopback address: the embedded API server is for this machine only")]
+    NotLoopback(SocketAddr),
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No certificate.
+    #[error("cannot make certificates")]
+    Certificate(#[from] rcgen::Error),
+    /// No TLS.
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
+}
+
+/// A server that listens. Dropping it lets it go on until the [`crate::Server`] is dropped.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    kubeconfig: String,
+    accepting: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens: `https://127.0.0.1:6443`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A kubeconfig for the administrator, as YAML.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &str {
+        &self.kubeconfig
+    }
+
+    /// Writes the kubeconfig so that only this user can read it; replaces a file that is there.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_kubeconfig(&self, path: &Path) -> std::io::Result<()> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let beside = path.with_extension("tmp");
+        // What an earlier run left there may be readable by others.
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        file.write_all(self.kubeconfig.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    }
+
+    /// Waits until the server was closed and its connections are finished.
+    pub async fn closed(self) {
+        // A panic there was already reported by its task.
+        let _ = self.accepting.await;
+    }
+}
+
+/// Connections get this long to finish when the server closes.
+const GRACE: Duration = Duration::from_secs(2);
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn serve(
+    service: Service,
+    address: SocketAddr,
+    authority: &Authority,
+    token: &str,
+    closing: CancellationToken,
+) -> Result<Running, ServeError> {
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(address));
+    }
+    let acceptor = TlsAcceptor::from(authority.server_config(address.ip())?);
+    let listen = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let kubeconfig = kubeconfig(address, authority.certificate(), token);
+    let accepting = tokio::spawn(accept(listener, acceptor, service, closing));
+    Ok(Running { address, kubeconfig, accepting })
+}
+
+/// Takes connections until the server closes, then waits a little for those that are open.
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, service: Service, closing: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, acceptor.clone(), service.clone(), closing.clone()));
+                }
+                Err(error) => {
+                    // Most likely no file descriptor is left: wait for some to come back.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = closing.cancelled() => break,
+        }
+    }
+    let finished = async { while connections.join_next().await.is_some() {} };
+    // What does not finish in time is cut off when the set is dropped.
+    let _ = tokio::time::timeout(GRACE, finished).await;
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Service, closing: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot send small packets at once");
+    }
+    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => return tracing::debug!("TLS handshake took too long"),
+    };
+    let answer = service_fn(move |request| {
+        let service = service.clone();
+        async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let connection = builder.serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(error, "a connection ended early");
+            }
+        }
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "a connection ended early");
+            }
+        }
+    }
+}
+
+fn kubeconfig(address: SocketAddr, certificate: &str, token: &str) -> String {
+    let certificate = STANDARD.encode(certificate);
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: soll\nclusters:\n- name: soll\n  cluster:\n    server: https://{address}\n    \
+         certificate-authority-data: {certificate}\nusers:\n- name: soll\n  user:\n    token: {token}\ncontexts:\n- name: soll\n  \
+         context:\n    cluster: soll\n    user: soll\n"
+    )
+}

@@ -1,0 +1,56 @@
+//! What happened to one resource lately: what watches are served from.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Entry, OutOfReach};
+
+/// One write: what was there, and what is there now.
+#[derive(Debug)]
+pub struct Change {
+    /// What was stored before.
+    pub before: Option<Arc<Entry>>,
+    /// What is stored now; for a removal the last state, at the revision of the removal.
+    pub entry: Arc<Entry>,
+    /// Whether the object is gone.
+    pub removed: bool,
+}
+
+impl Change {
+    pub(super) fn new(before: Option<Arc<Entry>>, entry: Arc<Entry>, removed: bool) -> Self {
+        Self { before, entry, removed }
+    }
+
+    /// The revision of the write.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.entry.revision
+    }
+}
+
+/// The last changes of one resource, oldest first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    changes: VecDeque<Arc<Change>>,
+    /// The revision of the newest change that was dropped; everything after it is known.
+    forgotten: u64,
+}
+
+impl History {
+    pub(super) fn push(&mut self, change: Arc<Change>, limit: usize) {
+        self.changes.push_back(change);
+        while self.changes.len() > limit {
+            if let Some(dropped) = self.changes.pop_front() {
+                self.forgotten = dropped.revision();
+            }
+        }
+    }
+
+    pub(super) fn since(&self, revision: u64) -> Result<Vec<Arc<Change>>, OutOfReach> {
+        if revision < self.forgotten {
+            return Err(OutOfReach::Expired { asked: revision, oldest: self.forgotten });
+        }
+        let first = self.changes.partition_point(|change| change.revision() <= revision);
+        Ok(self.changes.range(first..).cloned().collect())
+    }
+}

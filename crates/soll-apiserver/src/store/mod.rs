@@ -1,0 +1,347 @@
+//! All objects, in memory: one revision counter, snapshots of any recent moment, and what changed since.
+//!
+//! A store is an ordinary value; [`Store::fork`] gives a second one that shares what is equal. Every
+//! change goes through [`Store::commit`], the only place that assigns revisions.
+
+mod history;
+mod shelf;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use soll_yaml::{Str, Value};
+use tokio::sync::watch;
+
+pub use history::Change;
+use history::History;
+pub use shelf::{Key, Shelf};
+
+/// One stored object.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where it stands.
+    pub key: Key,
+    /// The object, with its `metadata.resourceVersion`.
+    pub value: Value,
+    /// The revision of its last write.
+    pub revision: u64,
+}
+
+/// Storage of one resource: `apps/deployments`, `/pods`. Versions of a resource share it.
+pub type Drawer = Str;
+
+/// The objects and their recent past.
+#[derive(Debug)]
+pub struct Store {
+    /// Guards the tree of snapshots for the few lines of a commit; readers clone a reference.
+    state: RwLock<State>,
+    limits: Limits,
+}
+
+/// How much of the past a store keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Changes kept per resource; a watch from before them is answered with 410.
+    pub changes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { changes: 10_000 }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    revision: u64,
+    drawers: BTreeMap<Drawer, Contents>,
+    /// The revision of the last change of anything.
+    latest: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Contents {
+    shelf: Shelf,
+    history: History,
+    /// The revision of the last change of this resource, for whoever waits for the next.
+    latest: watch::Sender<u64>,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self { shelf: Shelf::default(), history: History::default(), latest: watch::Sender::new(0) }
+    }
+}
+
+/// What a writer believes to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing.
+    Absent,
+    /// The object that was written at this revision.
+    Revision(u64),
+}
+
+/// Another writer was faster: read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the object was changed by another writer")]
+pub struct Raced;
+
+/// What is no longer, or not yet, known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OutOfReach {
+    /// The revision is older than what is kept.
+    #[error("too old resource version: {asked} ({oldest})")]
+    Expired {
+        /// What was asked for.
+        asked: u64,
+        /// The oldest revision that can be served.
+        oldest: u64,
+    },
+    /// The revision has not come yet.
+    #[error("too large resource version: {asked}, current: {current}")]
+    Future {
+        /// What was asked for.
+        asked: u64,
+        /// The newest revision.
+        current: u64,
+    },
+}
+
+impl Store {
+    /// An empty store at revision 1.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let state = State { revision: 1, drawers: BTreeMap::new(), latest: watch::Sender::new(1) };
+        Self { state: RwLock::new(state), limits }
+    }
+
+    /// A second store with the same contents: writes to one are not seen in the other.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let copy = |contents: &Contents| Contents {
+            shelf: contents.shelf.clone(),
+            history: contents.history.clone(),
+            latest: watch::Sender::new(*contents.latest.borrow()),
+        };
+        let drawers = state.drawers.iter().map(|(drawer, contents)| (drawer.clone(), copy(contents))).collect();
+        let revision = state.revision;
+        Self {
+            state: RwLock::new(State { revision, drawers, latest: watch::Sender::new(revision) }),
+            limits: self.limits,
+        }
+    }
+
+    /// The newest revision of anything.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.read().revision
+    }
+
+    /// One object as it is now.
+    #[must_use]
+    pub fn get(&self, drawer: &str, namespace: &str, name: &str) -> Option<Arc<Entry>> {
+        self.read().drawers.get(drawer)?.shelf.get(namespace, name).cloned()
+    }
+
+    /// All objects of a resource as they are now, with the revision that "now" is. O(1).
+    #[must_use]
+    pub fn snapshot(&self, drawer: &str) -> (Shelf, u64) {
+        let state = self.read();
+        let shelf = state.drawers.get(drawer).map(|contents| contents.shelf.clone()).unwrap_or_default();
+        (shelf, state.revision)
+    }
+
+    /// All objects of a resource as they were at a revision. O(changes since).
+    ///
+    /// # Errors
+    /// If the revision is no longer, or not yet, known.
+    pub fn snapshot_at(&self, drawer: &str, revision: u64) -> Result<Shelf, OutOfReach> {
+        let (shelf, changes) = {
+            let state = self.read();
+            if revision > state.revision {
+                return Err(OutOfReach::Future { asked: revision, current: state.revision });
+            }
+            let Some(contents) = state.drawers.get(drawer) else { return Ok(Shelf::default()) };
+            (contents.shelf.clone(), contents.history.since(revision)?)
+        };
+        let mut shelf = shelf;
+        for change in changes.iter().rev() {
+            match &change.before {
+                Some(before) => shelf.insert(before.clone()),
+                None => drop(shelf.remove(&change.entry.key.namespace, &change.entry.key.name)),
+            }
+        }
+        Ok(shelf)
+    }
+
+    /// The changes of a resource after a revision, oldest first.
+    ///
+    /// # Errors
+    /// If they are no longer all kept, or the revision has not come yet.
+    pub fn changes_since(&self, drawer: &str, revision: u64) -> Result<Vec<Arc<Change>>, OutOfReach> {
+        let state = self.read();
+        if revision > state.revision {
+            return Err(OutOfReach::Future { asked: revision, current: state.revision });
+        }
+        state.drawers.get(drawer).map_or_else(|| Ok(Vec::new()), |contents| contents.history.since(revision))
+    }
+
+    /// Tells of each new change of a resource by its revision; slow readers see the newest only.
+    #[must_use]
+    pub fn subscribe(&self, drawer: &str) -> watch::Receiver<u64> {
+        if let Some(contents) = self.read().drawers.get(drawer) {
+            return contents.latest.subscribe();
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.drawers.entry(Str::from(drawer)).or_default().latest.subscribe()
+    }
+
+    /// Tells of each change of anything by its revision; slow readers see the newest only.
+    #[must_use]
+    pub fn subscribe_all(&self) -> watch::Receiver<u64> {
+        self.read().latest.subscribe()
+    }
+
+    /// The resources that have, or had, objects.
+    #[must_use]
+    pub fn drawers(&self) -> Vec<Drawer> {
+        self.read().drawers.keys().cloned().collect()
+    }
+
+    /// Writes an object if what is stored is what the writer expects. The one place where anything changes.
+    ///
+    /// `value` gets its `metadata.resourceVersion` here.
+    ///
+    /// # Errors
+    /// [`Raced`] if something else is stored.
+    pub fn put(&self, drawer: &str, key: &Key, expected: Expected, value: Value) -> Result<Arc<Entry>, Raced> {
+        self.commit(drawer, key, expected, Some(value))
+    }
+
+    /// Removes an object if it is the one the writer expects. The entry returned carries the revision of the removal.
+    ///
+    /// # Errors
+    /// [`Raced`] if something else is stored.
+    pub fn remove(&self, drawer: &str, key: &Key, revision: u64) -> Result<Arc<Entry>, Raced> {
+        self.commit(drawer, key, Expected::Revision(revision), None)
+    }
+
+    fn commit(&self, drawer: &str, key: &Key, expected: Expected, value: Option<Value>) -> Result<Arc<Entry>, Raced> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let next = state.revision + 1;
+        if !state.drawers.contains_key(drawer) {
+            state.drawers.insert(Str::from(drawer), Contents::default());
+        }
+        let contents = state.drawers.get_mut(drawer).expect("it was just made sure of");
+        let before = contents.shelf.get(&key.namespace, &key.name).cloned();
+        let found = before.as_ref().map_or(Expected::Absent, |entry| Expected::Revision(entry.revision));
+        if found != expected {
+            return Err(Raced);
+        }
+        let removed = value.is_none();
+        let Some(mut value) = value.or_else(|| before.as_ref().map(|entry| entry.value.clone())) else {
+            return Err(Raced);
+        };
+        value
+            .make_map()
+            .get_or_insert_with("metadata", Value::map)
+            .make_map()
+            .insert("resourceVersion", Value::from(next.to_string()));
+        let entry = Arc::new(Entry { key: key.clone(), value, revision: next });
+        if removed {
+            contents.shelf.remove(&key.namespace, &key.name);
+        } else {
+            contents.shelf.insert(entry.clone());
+        }
+        let change = Change::new(before, entry.clone(), removed);
+        contents.history.push(Arc::new(change), self.limits.changes);
+        contents.latest.send_replace(next);
+        state.revision = next;
+        state.latest.send_replace(next);
+        Ok(entry)
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PODS: &str = "/pods";
+
+    fn put(store: &Store, name: &str, expected: Expected) -> Result<u64, Raced> {
+        store.put(PODS, &Key::new("a", name), expected, Value::map()).map(|entry| entry.revision)
+    }
+
+    fn names(shelf: &Shelf) -> Vec<&str> {
+        shelf.iter().map(|entry| entry.key.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_stale_writer_loses() {
+        let store = Store::default();
+        let first = put(&store, "x", Expected::Absent).expect("nothing is there");
+        assert_eq!(put(&store, "x", Expected::Absent), Err(Raced));
+        let second = put(&store, "x", Expected::Revision(first)).expect("it is as read");
+        assert_eq!(put(&store, "x", Expected::Revision(first)), Err(Raced));
+        assert!(second > first);
+        let stored = store.get(PODS, "a", "x").expect("stored");
+        assert_eq!(stored.value.lookup_str(&["metadata", "resourceVersion"]), Some(second.to_string().as_str()));
+    }
+
+    #[test]
+    fn any_recent_moment_can_be_listed() {
+        let store = Store::default();
+        let first = put(&store, "x", Expected::Absent).expect("absent");
+        let second = put(&store, "y", Expected::Absent).expect("absent");
+        store.remove(PODS, &Key::new("a", "x"), first).expect("as read");
+        assert_eq!(names(&store.snapshot(PODS).0), ["y"]);
+        assert_eq!(names(&store.snapshot_at(PODS, second).expect("kept")), ["x", "y"]);
+        assert_eq!(names(&store.snapshot_at(PODS, first).expect("kept")), ["x"]);
+        let future = store.revision() + 1;
+        let refused = store.snapshot_at(PODS, future).expect_err("it has not come");
+        assert_eq!(refused, OutOfReach::Future { asked: future, current: future - 1 });
+    }
+
+    #[test]
+    fn what_is_forgotten_is_said_to_be() {
+        let store = Store::new(Limits { changes: 2 });
+        let first = put(&store, "a", Expected::Absent).expect("absent");
+        for name in ["b", "c", "d"] {
+            put(&store, name, Expected::Absent).expect("absent");
+        }
+        assert_eq!(store.changes_since(PODS, first + 1).expect("kept").len(), 2);
+        let refused = store.changes_since(PODS, first).expect_err("forgotten");
+        assert_eq!(refused, OutOfReach::Expired { asked: first, oldest: first + 1 });
+    }
+
+    #[test]
+    fn a_fork_goes_its_own_way() {
+        let store = Store::default();
+        put(&store, "x", Expected::Absent).expect("absent");
+        let fork = store.fork();
+        put(&fork, "y", Expected::Absent).expect("absent");
+        assert_eq!(names(&store.snapshot(PODS).0), ["x"]);
+        assert_eq!(names(&fork.snapshot(PODS).0), ["x", "y"]);
+    }
+
+    #[tokio::test]
+    async fn subscribers_hear_of_changes() {
+        let store = Store::default();
+        let mut news = store.subscribe(PODS);
+        let revision = put(&store, "x", Expected::Absent).expect("absent");
+        news.changed().await.expect("the store lives");
+        assert_eq!(*news.borrow_and_update(), revision);
+    }
+}
