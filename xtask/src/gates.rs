@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// The version that reads our `deny.toml`.
-const CARGO_DENY: &str = "0.19.0";
+const CARGO_DENY: &str = "0.20.2";
 
 /// One check, with the name that a failure is reported under.
 pub(crate) struct Gate {
@@ -70,7 +70,7 @@ fn one_tls_provider(repository: &Repository) -> Result<()> {
 /// Bans, licences and sources. The advisories need a database from a Git host, and are not asked here.
 fn dependencies(repository: &Repository) -> Result<()> {
     let deny = cargo_deny(repository)?;
-    run(repository.command(&deny.to_string_lossy()).args(["--offline", "check", "bans", "licenses", "sources"]))
+    run(repository.command(&deny.to_string_lossy()).args(["check", "bans", "licenses", "sources"]))
 }
 
 /// `cargo-deny`, built into the cache once.
