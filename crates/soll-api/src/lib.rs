@@ -5,6 +5,7 @@
 
 mod artifact;
 mod condition;
+mod crd;
 mod duration;
 mod failure;
 mod gitrepository;
@@ -16,6 +17,7 @@ mod object;
 
 pub use artifact::Artifact;
 pub use condition::{Condition, Conditions, MESSAGE_LIMIT, Status, types};
+pub use crd::{Sample, crds, samples, unsupported_fields};
 pub use duration::{Duration, DurationError, Time};
 pub use failure::{Class, Culprit, Failure, Origin, Retry};
 pub use gitrepository::{
