@@ -1,0 +1,406 @@
+//! Strategic merge as kustomize does it.
+//!
+//! Items of a patch's list come before those it does not mention. The rules for lists with several keys
+//! (container ports) are kustomize's to the letter, surprises included; `COMPATIBILITY.md` of the kustomize
+//! engine names the two places where we do not follow.
+
+use soll_schema::TypeRef;
+use soll_yaml::{At, Entry, FieldPath, Map, Step, Str, Value};
+
+use super::{DIRECTIVE, error, within};
+use crate::{PatchError, Trace};
+
+pub(super) fn merge(
+    target: &Value,
+    patch: &Value,
+    of: Option<TypeRef<'_>>,
+    trace: Option<Trace<'_>>,
+    path: &mut FieldPath,
+) -> Result<Option<Value>, PatchError> {
+    Merge { trace }.walk(Some(target), Some(patch), of, path)
+}
+
+struct Merge<'s> {
+    trace: Option<Trace<'s>>,
+}
+
+type Merged = Result<Option<Value>, PatchError>;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Directive {
+    Merge,
+    Replace,
+    Delete,
+}
+
+impl Merge<'_> {
+    /// Merges what a field has on either side; `None` means the field goes.
+    fn walk(
+        &self,
+        target: Option<&Value>,
+        patch: Option<&Value>,
+        of: Option<TypeRef<'_>>,
+        path: &mut FieldPath,
+    ) -> Merged {
+        let Some(patch) = patch else { return self.untouched(target, of, path) };
+        let Some(target) = target.filter(|target| !target.is_null()) else { return adopt(patch, of, path) };
+        if patch.is_null() {
+            return Ok(None);
+        }
+        if shape(target) != shape(patch) {
+            let (was, is) = (target.type_name(), patch.type_name());
+            return Err(error(path, patch, format!("the patch has a {is} where the object has a {was}")));
+        }
+        if target.as_map().is_some() {
+            self.map(target, patch, of, path)
+        } else if target.as_list().is_some() && merges(of) {
+            self.list(target, patch, of, path)
+        } else {
+            Ok(Some(Trace::mark(self.trace, patch, target.at)))
+        }
+    }
+
+    fn map(&self, target: &Value, patch: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
+        let (directive, patch) = map_directive(patch, path)?;
+        match directive {
+            Directive::Delete => return Ok(None),
+            Directive::Replace => {
+                let replaced = adopt(&patch, of, path)?;
+                return Ok(replaced.map(|value| Trace::mark(self.trace, &value, target.at)));
+            }
+            Directive::Merge => {}
+        }
+        let mut merged = target.clone();
+        let fields = target.as_map().into_iter().flatten();
+        let changes = patch.as_map().expect("both sides have the same shape");
+        for field in fields.filter(|field| !changes.contains(&field.key)) {
+            let of = of.and_then(|of| of.field(&field.key));
+            let step = Step::Key(field.key.clone());
+            let kept = within(path, step, |path| self.untouched(Some(&field.value), of, path))?;
+            put(&mut merged, &field.key, field.key_at, Some(&field.value), kept);
+        }
+        for change in changes {
+            let of = of.and_then(|of| of.field(&change.key));
+            let old = target.get(&change.key);
+            let step = Step::Key(change.key.clone());
+            let new = within(path, step, |path| self.walk(old, Some(&change.value), of, path))?;
+            put(&mut merged, &change.key, change.key_at, old, new);
+        }
+        Ok(Some(merged))
+    }
+
+    /// What the patch does not mention stays, but for lists by key: kustomize walks them too, and of items
+    /// with the same key the last wins.
+    fn untouched(&self, target: Option<&Value>, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
+        let Some(target) = target else { return Ok(None) };
+        if let (Some(map), Some(of)) = (target.as_map(), of) {
+            let mut kept = target.clone();
+            for field in map.iter().filter(|field| field.value.as_map().is_some() || field.value.as_list().is_some()) {
+                let Some(of) = of.field(&field.key) else { continue };
+                let step = Step::Key(field.key.clone());
+                let new = within(path, step, |path| self.untouched(Some(&field.value), Some(of), path))?;
+                put(&mut kept, &field.key, field.key_at, Some(&field.value), new);
+            }
+            return Ok(Some(kept));
+        }
+        match target.as_list() {
+            Some(items) if merges(of) && !items.is_empty() => self.items(target, &[], of, path),
+            _ => Ok(Some(target.clone())),
+        }
+    }
+
+    fn list(&self, target: &Value, patch: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
+        let (directive, patch) = list_directive(patch, path)?;
+        match directive {
+            Directive::Delete => Ok(None),
+            Directive::Replace => {
+                let replaced = adopt(&patch, of, path)?;
+                Ok(replaced.map(|value| Trace::mark(self.trace, &value, target.at)))
+            }
+            Directive::Merge => self.items(target, patch.as_list().unwrap_or_default(), of, path),
+        }
+    }
+
+    fn items(&self, target: &Value, patch: &[Value], of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
+        let keys = keys(of);
+        let item_type = of.and_then(|of| of.items());
+        let mut old: Vec<Value> = target.as_list().unwrap_or_default().to_vec();
+        if !keys.is_empty()
+            && let Some(nameless) = patch.iter().find(|item| keys.iter().all(|key| text(item, key).is_none()))
+        {
+            let message = format!("the item has no `{}`, by which the list is merged", keys.join("` or `"));
+            return Err(error(path, nameless, message));
+        }
+        let mut identities = identities(patch.iter().chain(&old), &keys);
+        if keys.len() > 1 {
+            unify(&mut identities);
+        }
+        // Keys that no item has tell nothing apart.
+        let used: Vec<&str> = (keys.iter().enumerate())
+            .filter(|(position, _)| identities.iter().any(|identity| !identity[*position].is_empty()))
+            .map(|(_, key)| *key)
+            .collect();
+        let keys_used = if used.is_empty() { keys.clone() } else { used };
+        let mut merged: Vec<Value> = Vec::with_capacity(old.len() + patch.len());
+        for identity in &identities {
+            let full: Vec<(&str, &str)> = if keys.is_empty() {
+                vec![("", identity[0].as_str())]
+            } else {
+                let pairs = keys.iter().copied().zip(identity.iter().map(String::as_str));
+                pairs.filter(|(key, _)| keys_used.contains(key)).collect()
+            };
+            let given: Vec<(&str, &str)> = full.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
+            let position = old.iter().position(|item| is(item, &given));
+            let change = patch.iter().find(|item| is(item, &given));
+            let before = position.map(|position| old[position].clone());
+            let step = Step::Index(position.unwrap_or(old.len()));
+            let new = within(path, step, |path| self.walk(before.as_ref(), change, item_type, path))?;
+            let Some(mut new) = new.filter(|new| !new.as_map().is_some_and(Map::is_empty)) else {
+                set(&mut old, None, &full, true);
+                continue;
+            };
+            if let Some(map) = new.as_map() {
+                let missing: Vec<_> =
+                    full.iter().filter(|(key, value)| !value.is_empty() && !map.contains(key)).collect();
+                for (key, value) in missing {
+                    new.make_map().insert(*key, Value::str(value));
+                }
+            }
+            // An item that a directive replaces is put back by what follows, as in kustomize.
+            let replaced = change.is_some_and(|change| change.lookup_str(&[DIRECTIVE]) == Some("replace"));
+            if let Some(position) = position.filter(|_| !replaced) {
+                old[position] = new.clone();
+            }
+            set(&mut merged, Some(new), &full, true);
+        }
+        for item in old {
+            put_back(&mut merged, item, &keys_used);
+        }
+        if merged.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(if merged.as_slice() == target.as_list().unwrap_or_default() {
+            target.clone()
+        } else {
+            Value::list(merged).at(target.at)
+        }))
+    }
+}
+
+/// Puts an item of the old list behind the merged ones, or over the one that is the same by its keys.
+fn put_back(merged: &mut Vec<Value>, item: Value, keys: &[&str]) {
+    if keys.is_empty() {
+        let value = scalar_text(&item);
+        return set(merged, Some(item), &[("", value.as_str())], true);
+    }
+    let values: Vec<(&str, String)> = keys.iter().filter_map(|key| Some((*key, text(&item, key)?))).collect();
+    if values.is_empty() {
+        // Kustomize would drop every other item here.
+        return merged.push(item);
+    }
+    let pairs: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    if keys.len() > 1 {
+        set(merged, None, &pairs, true);
+    }
+    set(merged, Some(item), &pairs, true);
+}
+
+/// Replaces the items that have these keys, or appends; without an item, removes them. Empty items go.
+fn set(list: &mut Vec<Value>, item: Option<Value>, identity: &[(&str, &str)], mut append: bool) {
+    let by_key = identity.first().is_some_and(|(key, _)| !key.is_empty());
+    let mut kept = Vec::with_capacity(list.len() + 1);
+    for old in list.drain(..) {
+        if old.is_null() || old.as_map().is_some_and(Map::is_empty) {
+            continue;
+        }
+        let matches = if by_key && old.as_map().is_none() {
+            false
+        } else {
+            identity.iter().all(|(key, value)| match *key {
+                "" => scalar_text(&old) == *value,
+                key => old.get(key).is_some() && (value.is_empty() || text(&old, key).as_deref() == Some(value)),
+            })
+        };
+        if !matches {
+            kept.push(old);
+        } else if let Some(item) = &item {
+            kept.push(item.clone());
+            append = false;
+        }
+    }
+    *list = kept;
+    if append && let Some(item) = item {
+        list.push(item);
+    }
+}
+
+/// Sets or removes a field; leaves the map alone if nothing changes.
+fn put(map: &mut Value, key: &Str, key_at: At, old: Option<&Value>, new: Option<Value>) {
+    match (old, new) {
+        (None, None) => {}
+        (Some(_), None) => {
+            map.make_map().remove(key);
+        }
+        (Some(old), Some(new)) => {
+            if !(old.same(&new) && old.at == new.at) {
+                *map.get_mut(key).expect("the old value is there") = new;
+            }
+        }
+        (None, Some(value)) => {
+            map.make_map().insert_entry(Entry { key: key.clone(), key_at, value });
+        }
+    }
+}
+
+/// A part of the patch that the object lacks: directives are obeyed, nulls and deleted parts go.
+fn adopt(patch: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
+    if patch.is_null() {
+        return Ok(None);
+    }
+    if let Some(map) = patch.as_map() {
+        let (directive, mut adopted) = map_directive(patch, path)?;
+        if directive == Directive::Delete {
+            return Ok(None);
+        }
+        for field in map.iter().filter(|field| field.key != DIRECTIVE) {
+            let of = of.and_then(|of| of.field(&field.key));
+            let new = within(path, Step::Key(field.key.clone()), |path| adopt(&field.value, of, path))?;
+            put(&mut adopted, &field.key, field.key_at, Some(&field.value), new);
+        }
+        return Ok(Some(adopted));
+    }
+    if patch.as_list().is_none() || !merges(of) {
+        return Ok(Some(patch.clone()));
+    }
+    let (directive, list) = list_directive(patch, path)?;
+    if directive == Directive::Delete {
+        return Ok(None);
+    }
+    let item_type = of.and_then(|of| of.items());
+    let mut adopted = Vec::new();
+    for (index, item) in list.as_list().unwrap_or_default().iter().enumerate() {
+        let item = within(path, Step::Index(index), |path| adopt(item, item_type, path))?;
+        adopted.extend(item.filter(|item| !item.as_map().is_some_and(Map::is_empty)));
+    }
+    Ok((!adopted.is_empty()).then(|| Value::list(adopted).at(patch.at)))
+}
+
+#[derive(PartialEq)]
+enum Form {
+    Map,
+    List,
+    Scalar,
+}
+
+fn shape(value: &Value) -> Form {
+    match (value.as_map(), value.as_list()) {
+        (Some(_), _) => Form::Map,
+        (None, Some(_)) => Form::List,
+        (None, None) => Form::Scalar,
+    }
+}
+
+/// Says whether a list merges by its items.
+fn merges(of: Option<TypeRef<'_>>) -> bool {
+    of.is_some_and(|of| of.patch_strategy().merge)
+}
+
+/// The keys that items are told apart by: all of the list type's, else the merge key; none for scalars.
+fn keys(of: Option<TypeRef<'_>>) -> Vec<&str> {
+    let Some(of) = of else { return Vec::new() };
+    let keys: Vec<&str> = of.map_keys().collect();
+    if keys.is_empty() { of.patch_merge_key().into_iter().collect() } else { keys }
+}
+
+/// The key values of each item, empty where it lacks the key, each once, in order.
+fn identities<'v>(items: impl Iterator<Item = &'v Value>, keys: &[&str]) -> Vec<Vec<String>> {
+    let mut seen: Vec<Vec<String>> = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for item in items {
+        let identity: Vec<String> = if keys.is_empty() {
+            vec![scalar_text(item)]
+        } else {
+            keys.iter().map(|key| text(item, key).unwrap_or_default()).collect()
+        };
+        if known.insert(identity.clone()) {
+            seen.push(identity);
+        }
+    }
+    seen
+}
+
+/// Completes identities by each other where one lacks what the other has and the rest agrees.
+fn unify(identities: &mut [Vec<String>]) {
+    for i in 0..identities.len() {
+        for j in 0..identities.len() {
+            if let Some(both) = agree(&identities[i], &identities[j]) {
+                identities[i].clone_from(&both);
+                identities[j] = both;
+            }
+        }
+    }
+}
+
+fn agree(a: &[String], b: &[String]) -> Option<Vec<String>> {
+    let mut shared = false;
+    let mut both = Vec::with_capacity(a.len());
+    for (a, b) in a.iter().zip(b) {
+        shared |= a == b;
+        if a != b && !a.is_empty() && !b.is_empty() {
+            return None;
+        }
+        both.push(if a.is_empty() { b.clone() } else { a.clone() });
+    }
+    shared.then_some(both)
+}
+
+/// Says whether the item has these values for these keys.
+fn is(item: &Value, identity: &[(&str, &str)]) -> bool {
+    !identity.is_empty()
+        && identity.iter().all(|(key, value)| match *key {
+            "" => scalar_text(item) == *value,
+            key => text(item, key).as_deref() == Some(value),
+        })
+}
+
+/// The text of a scalar under a key.
+fn text(item: &Value, key: &str) -> Option<String> {
+    item.get(key).filter(|value| !value.is_null()).map(scalar_text)
+}
+
+fn scalar_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| soll_yaml::to_json(value), str::to_owned)
+}
+
+/// The directive of a map, and the map without it.
+fn map_directive(patch: &Value, path: &FieldPath) -> Result<(Directive, Value), PatchError> {
+    let Some(value) = patch.get(DIRECTIVE) else { return Ok((Directive::Merge, patch.clone())) };
+    let directive = read_directive(value, path)?;
+    let mut rest = patch.clone();
+    rest.make_map().remove(DIRECTIVE);
+    Ok((directive, rest))
+}
+
+/// The directive of a list, which is an item with nothing else in it, and the list without it.
+fn list_directive(patch: &Value, path: &FieldPath) -> Result<(Directive, Value), PatchError> {
+    let items = patch.as_list().unwrap_or_default();
+    let alone = |item: &Value| item.as_map().is_some_and(|map| map.len() == 1 && map.contains(DIRECTIVE));
+    let Some(value) = items.iter().find(|item| alone(item)).and_then(|item| item.get(DIRECTIVE)) else {
+        return Ok((Directive::Merge, patch.clone()));
+    };
+    let rest = items.iter().filter(|item| !alone(item)).cloned().collect();
+    Ok((read_directive(value, path)?, Value::list(rest).at(patch.at)))
+}
+
+fn read_directive(value: &Value, path: &FieldPath) -> Result<Directive, PatchError> {
+    match value.as_str() {
+        Some("replace") => Ok(Directive::Replace),
+        Some("delete") => Ok(Directive::Delete),
+        Some("merge") => Ok(Directive::Merge),
+        _ => Err(error(
+            path,
+            value,
+            format!("unknown `$patch: {}`, expected replace, delete or merge", scalar_text(value)),
+        )),
+    }
+}
