@@ -1,10 +1,29 @@
 //! The controllers: they watch toolkit objects, bring the cluster in line with them, and say what happened.
 //!
-//! One folder per kind; start with `kustomization/reconcile.rs`, which reads from top to bottom. [`runner`] decides what
-//! runs when. What ought to be done is decided by the engines (`soll-kustomize`, `soll-plan`); nothing here parses YAML,
-//! compares objects or knows what a healthy Deployment looks like.
+//! One folder per kind; start with `kustomization/reconcile.rs`, which reads from top to bottom. [`Engine`] is the whole
+//! as a process, `runner` decides what runs when. What ought to be done is decided by the engines (`soll-kustomize`,
+//! `soll-plan`); nothing here parses YAML, compares objects or knows what a healthy Deployment looks like.
+
+mod gitrepository;
+mod kustomization;
+
+mod context;
+mod memory;
+mod schedule;
+mod status;
+mod watches;
 
 pub mod behaviours;
+mod config;
+mod engine;
+mod events;
+mod handle;
+mod metrics;
+mod probes;
 mod runner;
 
+pub use config::{EngineConfig, LeaderElection};
+pub use engine::{Engine, EngineError};
+pub use events::{Event, Involved, Severity};
+pub use handle::{EngineHandle, ObjectState, Readiness};
 pub use runner::{Depth, Key, Kind};

@@ -1,0 +1,181 @@
+//! What the controllers share: the cluster, what the watches know, and the ways to write and to say something.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use serde::Serialize;
+use soll_api::{Object, Time, names};
+use soll_cluster::{ApiError, Cluster, Patch};
+use soll_tree::Tree;
+use soll_yaml::{Value, to_value};
+
+use crate::config::EngineConfig;
+use crate::events::{Event, EventBus, Involved};
+use crate::handle::LocalRepositories;
+use crate::memory::Objects;
+use crate::metrics::Metrics;
+use crate::runner::{Next, Waker};
+use crate::schedule::Jitter;
+use crate::status::{Said, merge_patch};
+use crate::{Key, Kind};
+
+/// What both controllers share.
+pub(crate) struct Context {
+    pub(crate) config: EngineConfig,
+    pub(crate) cluster: Cluster,
+    pub(crate) objects: Objects,
+    pub(crate) trees: Trees,
+    pub(crate) local: LocalRepositories,
+    pub(crate) waker: Waker,
+    pub(crate) events: EventBus,
+    pub(crate) metrics: Metrics,
+}
+
+/// A write of a status or a finalizer that did not come about. The object is tried again with backoff.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error("cannot write the {what} of {key}")]
+    Api { what: &'static str, key: Key, source: ApiError },
+    #[error("the inventory of {key} would take {size} bytes of status, {limit} are allowed: split the Kustomization")]
+    TooLarge { key: Key, size: usize, limit: usize },
+}
+
+impl Context {
+    /// The time, as status and events say it.
+    pub(crate) fn now(&self) -> Time {
+        Time::new(jiff::Timestamp::now())
+    }
+
+    /// The newest known state of an object.
+    pub(crate) fn object(&self, key: &Key) -> Option<Object> {
+        self.objects.get(key)
+    }
+
+    /// When an object that is as it ought to be is looked at again.
+    pub(crate) fn at_interval(&self, interval: Duration) -> Next {
+        Next::After(Jitter::new(self.config.interval_jitter_percentage).spread(interval, rand::random()))
+    }
+
+    /// Says what a pass found, in the name of its object.
+    pub(crate) fn say(&self, key: &Key, object: &Object, said: Vec<Said>) {
+        for said in said {
+            self.events.publish(Event {
+                object: Involved {
+                    kind: key.kind,
+                    namespace: key.namespace.to_string(),
+                    name: key.name.to_string(),
+                    uid: object.uid().to_owned(),
+                    resource_version: object.resource_version().to_owned(),
+                },
+                severity: said.severity,
+                reason: said.reason,
+                message: said.message,
+                metadata: event_metadata(object, said.metadata),
+                time: self.now(),
+            });
+        }
+    }
+
+    /// Writes a status, or nothing if it is what it was. Returns the object as it is then.
+    pub(crate) async fn write_status<S: Serialize>(
+        &self,
+        key: &Key,
+        object: Object,
+        old: &S,
+        new: &S,
+    ) -> Result<Object, WriteError> {
+        let value = |status: &S| to_value(status).expect("a status is a plain structure");
+        let Some(difference) = merge_patch(&value(old), &value(new)) else { return Ok(object) };
+        let mut patch = Value::map();
+        patch.make_map().insert("status", difference);
+        let (gvk, manager) = (object.gvk(), manager(key.kind));
+        let written = self.cluster.patch_status(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
+        self.note("status", key, written)
+    }
+
+    /// Adds our finalizer, so that nothing vanishes before we have cleaned up.
+    pub(crate) async fn add_finalizer(&self, key: &Key, object: &Object) -> Result<Object, WriteError> {
+        let mut finalizers = finalizers(object);
+        finalizers.push(Value::str(names::FINALIZER));
+        self.write_finalizers(key, object, finalizers).await
+    }
+
+    /// Takes our finalizer away: the object may vanish.
+    pub(crate) async fn remove_finalizer(&self, key: &Key, object: &Object) -> Result<(), WriteError> {
+        let mut finalizers = finalizers(object);
+        finalizers.retain(|finalizer| finalizer.as_str() != Some(names::FINALIZER));
+        match self.write_finalizers(key, object, finalizers).await {
+            Err(WriteError::Api { source, .. }) if source.is_not_found() => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn write_finalizers(&self, key: &Key, object: &Object, finalizers: Vec<Value>) -> Result<Object, WriteError> {
+        let mut metadata = Value::map();
+        // The list is replaced as a whole, so it must be the list that we saw.
+        metadata.make_map().insert("resourceVersion", Value::str(object.resource_version()));
+        metadata.make_map().insert("finalizers", Value::list(finalizers));
+        let mut patch = Value::map();
+        patch.make_map().insert("metadata", metadata);
+        let (gvk, manager) = (object.gvk(), manager(key.kind));
+        let written = self.cluster.patch(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
+        self.note("finalizers", key, written)
+    }
+
+    /// Remembers what a write returned; the watch will show it later.
+    fn note(&self, what: &'static str, key: &Key, written: Result<Object, ApiError>) -> Result<Object, WriteError> {
+        let written = written.map_err(|source| WriteError::Api { what, key: key.clone(), source })?;
+        self.objects.update(key, &written);
+        Ok(written)
+    }
+}
+
+/// The field manager of status and finalizers.
+fn manager(kind: Kind) -> &'static str {
+    match kind {
+        Kind::GitRepository => names::managers::SOURCE,
+        Kind::Kustomization => names::managers::KUSTOMIZE_STATUS,
+    }
+}
+
+fn finalizers(object: &Object) -> Vec<Value> {
+    let finalizers = object.value().lookup(&["metadata", "finalizers"]).and_then(Value::as_list);
+    finalizers.unwrap_or_default().to_vec()
+}
+
+/// What goes with an event: what was said, and the object's own annotations for events.
+fn event_metadata(object: &Object, said: Vec<(&'static str, String)>) -> BTreeMap<String, String> {
+    let annotations = object.value().lookup(&["metadata", "annotations"]).and_then(Value::as_map);
+    let own = annotations.into_iter().flat_map(soll_yaml::Map::iter).filter_map(|entry| {
+        let value = entry.value.as_str().filter(|_| entry.key.starts_with(names::EVENT_PREFIX))?;
+        Some((entry.key.to_string(), value.to_owned()))
+    });
+    own.chain(said.into_iter().map(|(key, value)| (key.to_owned(), value))).collect()
+}
+
+/// The trees of the current artifacts, as the sources handed them over. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Trees {
+    /// Guards the table for single look-ups and inserts.
+    by_source: Arc<RwLock<HashMap<Key, (String, Tree)>>>,
+}
+
+impl Trees {
+    /// Hands over the tree of a source's artifact with this digest, in place of the one before.
+    pub(crate) fn put(&self, source: Key, digest: &str, tree: Tree) {
+        let mut by_source = self.by_source.write().expect("no line that holds this lock panics");
+        by_source.insert(source, (digest.to_owned(), tree));
+    }
+
+    /// The tree of a source's artifact with this digest, if it is at hand.
+    pub(crate) fn get(&self, source: &Key, digest: &str) -> Option<Tree> {
+        let by_source = self.by_source.read().expect("no line that holds this lock panics");
+        by_source.get(source).filter(|(held, _)| held == digest).map(|(_, tree)| tree.clone())
+    }
+
+    /// Lets go of a source that is gone.
+    pub(crate) fn forget(&self, source: &Key) {
+        self.by_source.write().expect("no line that holds this lock panics").remove(source);
+    }
+}

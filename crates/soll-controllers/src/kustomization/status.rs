@@ -1,0 +1,357 @@
+//! What a pass over a Kustomization means for its status and events: pure, from the pass's outcome.
+
+use std::collections::BTreeMap;
+
+use soll_api::{Conditions, Duration, Failure, Inventory, Kustomization, KustomizationStatus, Retry, Status, Time};
+use soll_api::{names, types};
+
+use crate::events::Severity;
+use crate::status::{Report, Said};
+
+/// The revision that a pass is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Revision {
+    /// As the source names it.
+    pub(crate) name: String,
+    /// What the artifact was made from, if it says so.
+    pub(crate) origin: Option<String>,
+}
+
+/// How a pass ended.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    /// The source, or its artifact, is not there yet. Nothing is said but in the status.
+    SourceNotReady(Failure),
+    /// What this depends on is not ready.
+    DependencyNotReady(Failure),
+    /// The spec cannot be followed, whatever the source holds.
+    Refused(Failure),
+    /// The inputs are those of the last success: only the revision may be new.
+    Unchanged(Revision),
+    /// Applied, and waiting for health.
+    Waiting(Applied),
+    /// Applied, and healthy or not asked to be.
+    Succeeded(Applied, Health),
+    /// It did not get there.
+    Failed(Failed),
+}
+
+/// What was applied.
+#[derive(Debug, Clone)]
+pub(crate) struct Applied {
+    pub(crate) revision: Revision,
+    pub(crate) inventory: Inventory,
+    /// Of everything that was built.
+    pub(crate) digest: String,
+    /// One line per object that was created or changed; empty if none was.
+    pub(crate) changes: String,
+    /// One line per object that was pruned or kept from it; empty if none was.
+    pub(crate) pruned: String,
+    /// How long the pass has taken until now.
+    pub(crate) took: std::time::Duration,
+}
+
+/// What is known of the health of what was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Nobody asked.
+    NotChecked,
+    /// All is as wanted, after this time of waiting.
+    Passed(std::time::Duration),
+}
+
+/// Where and why a pass failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Failed {
+    pub(crate) revision: Revision,
+    pub(crate) step: Step,
+    pub(crate) failure: Failure,
+    /// What is in the cluster now, if the pass came so far as to know.
+    pub(crate) inventory: Option<Inventory>,
+    /// Of what was built, if it was.
+    pub(crate) digest: Option<String>,
+    pub(crate) changes: String,
+    pub(crate) pruned: String,
+    pub(crate) took: std::time::Duration,
+}
+
+/// The steps of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Fetching,
+    Building,
+    Applying,
+    CheckingHealth,
+}
+
+impl Step {
+    fn text(self, revision: &str, timeout: Duration) -> String {
+        let doing = match self {
+            Self::Fetching => "Fetching manifests",
+            Self::Building => "Building manifests",
+            Self::Applying => "Detecting drift",
+            Self::CheckingHealth => "Running health checks",
+        };
+        format!("{doing} for revision {revision} with a timeout of {timeout}")
+    }
+}
+
+const PROGRESSING: &str = "Progressing";
+const RETRYING: &str = "ProgressingWithRetry";
+const SUCCEEDED: &str = "ReconciliationSucceeded";
+const HEALTH_FAILED: &str = "HealthCheckFailed";
+
+/// The status before the first write of a pass: what is being worked on, and every object that will or may be in the
+/// cluster from here on. A crash after this is written leaves work undone, never an orphan.
+pub(crate) fn begin(
+    ks: &Kustomization,
+    revision: &Revision,
+    widened: Inventory,
+    steady_ready: bool,
+    now: Time,
+) -> KustomizationStatus {
+    let mut status = answered(ks);
+    let mut set = Setter::new(&mut status.conditions, ks, now);
+    if !steady_ready || !set.conditions.is_true(types::READY) {
+        set.condition(types::READY, Status::Unknown, PROGRESSING, "Reconciliation in progress");
+    }
+    let text = Step::Applying.text(&revision.name, ks.timeout());
+    set.condition(types::RECONCILING, Status::True, PROGRESSING, &text);
+    status.last_attempted_revision = Some(revision.name.clone());
+    status.inventory = Some(widened);
+    status
+}
+
+/// What the outcome of a pass changes in the status, and what is said about it.
+pub(crate) fn summarize(ks: &Kustomization, outcome: &Outcome, now: Time) -> Report<KustomizationStatus> {
+    match outcome {
+        Outcome::SourceNotReady(failure) => Report { status: not_started(ks, failure, now), said: Vec::new() },
+        Outcome::DependencyNotReady(failure) => {
+            let message = format!("Dependencies do not meet ready condition, {}", retry_text(failure));
+            let said = Said { severity: Severity::Info, message, ..Said::of(failure, None) };
+            Report { status: not_started(ks, failure, now), said: vec![said] }
+        }
+        Outcome::Refused(failure) => {
+            let said = vec![Said::of(failure, None)];
+            Report { status: not_started(ks, failure, now), said }
+        }
+        Outcome::Unchanged(revision) => unchanged(ks, revision, now),
+        Outcome::Waiting(applied) => waiting(ks, applied, now),
+        Outcome::Succeeded(applied, health) => succeeded(ks, applied, *health, now),
+        Outcome::Failed(failed) => self::failed(ks, failed, now),
+    }
+}
+
+/// Only the answer to a request for a reconcile: what a suspended object gets.
+pub(crate) fn answered(ks: &Kustomization) -> KustomizationStatus {
+    let mut status = ks.status.clone();
+    if let Some(requested_at) = ks.metadata.requested_at() {
+        status.last_handled_reconcile_at = Some(requested_at.to_owned());
+    }
+    status
+}
+
+/// When the next try is, as messages say it.
+pub(crate) fn retry_text(failure: &Failure) -> String {
+    match failure.retry {
+        Retry::After(delay) => format!("retrying in {}", Duration::from(delay)),
+        Retry::OnChange | Retry::AtRetryInterval | Retry::Backoff => "retrying".to_owned(),
+    }
+}
+
+/// A pass that ended before it looked at any content.
+fn not_started(ks: &Kustomization, failure: &Failure, now: Time) -> KustomizationStatus {
+    let mut status = answered(ks);
+    let terminal = failure.retry == Retry::OnChange;
+    let mut set = Setter::new(&mut status.conditions, ks, now);
+    let text = failure.to_string();
+    set.condition(types::READY, Status::False, &failure.reason, &text);
+    if terminal {
+        set.condition(types::STALLED, Status::True, &failure.reason, &text);
+    } else {
+        set.conditions.remove(types::STALLED);
+        set.retry_goes_on();
+    }
+    if terminal && failure.class == soll_api::Class::Configuration {
+        status.observed_generation = ks.metadata.generation;
+    }
+    status
+}
+
+fn unchanged(ks: &Kustomization, revision: &Revision, now: Time) -> Report<KustomizationStatus> {
+    let mut status = answered(ks);
+    let new = status.last_applied_revision.as_deref() != Some(&revision.name);
+    ready(&mut status, ks, revision, now);
+    if !new {
+        return Report { status, said: Vec::new() };
+    }
+    if let Some(latest) = ks.status.history.latest() {
+        let digest = latest.digest.clone();
+        status.history.record(&digest, SUCCEEDED, now, Duration::default(), history_metadata(revision));
+    }
+    Report { status, said: vec![finished(ks, revision, std::time::Duration::ZERO)] }
+}
+
+fn waiting(ks: &Kustomization, applied: &Applied, now: Time) -> Report<KustomizationStatus> {
+    let mut status = answered(ks);
+    status.last_attempted_revision = Some(applied.revision.name.clone());
+    status.inventory = Some(applied.inventory.clone());
+    let text = Step::CheckingHealth.text(&applied.revision.name, ks.timeout());
+    let mut set = Setter::new(&mut status.conditions, ks, now);
+    if !set.conditions.is_true(types::READY) || ks.status.last_applied_revision.as_ref() != Some(&applied.revision.name)
+    {
+        set.condition(types::READY, Status::Unknown, PROGRESSING, "Reconciliation in progress");
+    }
+    set.condition(types::RECONCILING, Status::True, PROGRESSING, &text);
+    set.condition(types::HEALTHY, Status::Unknown, PROGRESSING, &text);
+    Report { status, said: changed(&applied.revision, &applied.changes, &applied.pruned) }
+}
+
+fn succeeded(ks: &Kustomization, applied: &Applied, health: Health, now: Time) -> Report<KustomizationStatus> {
+    let mut status = answered(ks);
+    let revision = &applied.revision;
+    status.inventory = Some(applied.inventory.clone());
+    let was_healthy = status.conditions.is_true(types::HEALTHY);
+    let new = status.last_applied_revision.as_deref() != Some(&revision.name);
+    let something_changed = !applied.changes.is_empty() || !applied.pruned.is_empty();
+    let answers = status.last_handled_reconcile_at != ks.status.last_handled_reconcile_at;
+
+    let mut said = changed(revision, &applied.changes, &applied.pruned);
+    match health {
+        Health::NotChecked => {
+            status.conditions.remove(types::HEALTHY);
+        }
+        Health::Passed(waited) => {
+            let text = format!("Health check passed in {}", Duration::from(waited).in_millis());
+            if !was_healthy || (new && something_changed) {
+                Setter::new(&mut status.conditions, ks, now).condition(
+                    types::HEALTHY,
+                    Status::True,
+                    "Succeeded",
+                    &text,
+                );
+                said.push(Said::info(PROGRESSING, text, revision));
+            }
+        }
+    }
+    let was_ready =
+        ks.status.conditions.is_true(types::READY) && ks.status.observed_generation == ks.metadata.generation;
+    ready(&mut status, ks, revision, now);
+    // A pass that changed nothing and was not asked for leaves no trace.
+    if !was_ready || new || something_changed || answers {
+        let took = Duration::from(applied.took).in_millis();
+        status.history.record(&applied.digest, SUCCEEDED, now, took, history_metadata(revision));
+        said.push(finished(ks, revision, applied.took));
+    }
+    Report { status, said }
+}
+
+fn failed(ks: &Kustomization, failed: &Failed, now: Time) -> Report<KustomizationStatus> {
+    let mut status = answered(ks);
+    let Failed { revision, failure, .. } = failed;
+    if failed.step != Step::Fetching {
+        status.last_attempted_revision = Some(revision.name.clone());
+    }
+    if let Some(inventory) = &failed.inventory {
+        status.inventory = Some(inventory.clone());
+    }
+    let text = failure.to_string();
+    let mut set = Setter::new(&mut status.conditions, ks, now);
+    set.condition(types::READY, Status::False, &failure.reason, &text);
+    if failure.reason == HEALTH_FAILED {
+        set.condition(types::HEALTHY, Status::False, &failure.reason, &text);
+    } else if set.conditions.get(types::HEALTHY).is_some_and(|healthy| healthy.status == Status::Unknown) {
+        // The wait that this pass replaced is over.
+        set.conditions.remove(types::HEALTHY);
+    }
+    if failure.retry == Retry::OnChange {
+        set.condition(types::STALLED, Status::True, &failure.reason, &text);
+    } else {
+        let doing = failed.step.text(&revision.name, ks.timeout());
+        set.condition(types::RECONCILING, Status::True, RETRYING, &doing);
+    }
+    if let Some(digest) = &failed.digest {
+        let took = Duration::from(failed.took).in_millis();
+        status.history.record(digest, &failure.reason, now, took, history_metadata(revision));
+    }
+    let mut said = changed(revision, &failed.changes, &failed.pruned);
+    said.push(Said::of(failure, Some(revision)));
+    Report { status, said }
+}
+
+/// What every success sets.
+fn ready(status: &mut KustomizationStatus, ks: &Kustomization, revision: &Revision, now: Time) {
+    let mut set = Setter::new(&mut status.conditions, ks, now);
+    set.condition(types::READY, Status::True, SUCCEEDED, &format!("Applied revision: {}", revision.name));
+    set.conditions.remove(types::RECONCILING);
+    set.conditions.remove(types::STALLED);
+    status.observed_generation = ks.metadata.generation;
+    status.last_attempted_revision = Some(revision.name.clone());
+    status.last_applied_revision = Some(revision.name.clone());
+    status.last_applied_origin_revision.clone_from(&revision.origin);
+}
+
+fn finished(ks: &Kustomization, revision: &Revision, took: std::time::Duration) -> Said {
+    let took = Duration::from(took).in_millis();
+    let message = format!("Reconciliation finished in {took}, next run in {}", ks.spec.interval);
+    let mut said = Said::info(SUCCEEDED, message, revision);
+    said.metadata.push((names::kustomize::COMMIT_STATUS, "update".to_owned()));
+    said
+}
+
+fn changed(revision: &Revision, changes: &str, pruned: &str) -> Vec<Said> {
+    let lists = [changes, pruned].into_iter().filter(|list| !list.is_empty());
+    lists.map(|list| Said::info(PROGRESSING, list.to_owned(), revision)).collect()
+}
+
+fn history_metadata(revision: &Revision) -> BTreeMap<String, String> {
+    let origin = revision.origin.iter().map(|origin| ("originRevision".to_owned(), origin.clone()));
+    std::iter::once(("revision".to_owned(), revision.name.clone())).chain(origin).collect()
+}
+
+impl Said {
+    fn info(reason: &str, message: String, revision: &Revision) -> Self {
+        let metadata = revision_metadata(Some(revision));
+        Self { severity: Severity::Info, reason: reason.to_owned(), message, metadata }
+    }
+
+    fn of(failure: &Failure, revision: Option<&Revision>) -> Self {
+        Self {
+            severity: Severity::Error,
+            reason: failure.reason.clone(),
+            message: failure.to_string(),
+            metadata: revision_metadata(revision),
+        }
+    }
+}
+
+fn revision_metadata(revision: Option<&Revision>) -> Vec<(&'static str, String)> {
+    let Some(revision) = revision else { return Vec::new() };
+    let origin = revision.origin.iter().map(|origin| (names::kustomize::ORIGIN_REVISION, origin.clone()));
+    std::iter::once((names::kustomize::REVISION, revision.name.clone())).chain(origin).collect()
+}
+
+/// Sets conditions of one object at one time.
+struct Setter<'a> {
+    conditions: &'a mut Conditions,
+    generation: i64,
+    now: Time,
+}
+
+impl<'a> Setter<'a> {
+    fn new(conditions: &'a mut Conditions, ks: &Kustomization, now: Time) -> Self {
+        Self { conditions, generation: ks.metadata.generation, now }
+    }
+
+    fn condition(&mut self, r#type: &str, status: Status, reason: &str, message: &str) {
+        self.conditions.set(r#type, status, reason, message, self.generation, self.now);
+    }
+
+    /// A pass that was under way will be tried again.
+    fn retry_goes_on(&mut self) {
+        let message = self.conditions.get(types::RECONCILING).map(|reconciling| reconciling.message.clone());
+        if let Some(message) = message {
+            self.condition(types::RECONCILING, Status::True, RETRYING, &message);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What wakes a Kustomization: itself, its source's new artifact, a dependency that became ready, its variables.
+
+use soll_api::{Kustomization, Object, Resource};
+use soll_yaml::Value;
+
+use crate::memory::Objects;
+use crate::runner::Waker;
+use crate::watches::{Seen, asks};
+use crate::{Key, Kind};
+
+/// Wakes what a change of a Kustomization concerns: itself, and those that depend on it once it is ready.
+pub(crate) fn seen(seen: &Seen, objects: &Objects, push_dependents: bool, waker: &Waker) {
+    match seen {
+        Seen::Present { key, before, now } => {
+            if asks(before.as_ref(), now) {
+                waker.wake(key.clone());
+            }
+            if push_dependents && became_ready(before.as_ref(), now) {
+                dependents(key, objects).into_iter().for_each(|key| waker.wake(key));
+            }
+        }
+        Seen::Gone { key, .. } => waker.forget(key),
+        Seen::Complete => {}
+    }
+}
+
+/// Wakes the Kustomizations of a source whose artifact is new.
+pub(crate) fn source_seen(seen: &Seen, objects: &Objects, waker: &Waker) {
+    if let Seen::Present { key, before, now } = seen
+        && has_new_artifact(before.as_ref(), now)
+    {
+        users(key, objects).into_iter().for_each(|key| waker.wake(key));
+    }
+}
+
+/// Wakes the Kustomizations that take variables from a ConfigMap or Secret.
+pub(crate) fn variables_changed(kind: &str, namespace: &str, name: &str, objects: &Objects, waker: &Waker) {
+    for (key, object) in objects.of_kind(Kind::Kustomization) {
+        let listed = object.value().lookup(&["spec", "postBuild", "substituteFrom"]).and_then(Value::as_list);
+        let uses = listed.unwrap_or_default().iter().any(|reference| {
+            reference.lookup_str(&["kind"]) == Some(kind) && reference.lookup_str(&["name"]) == Some(name)
+        });
+        if uses && &*key.namespace == namespace {
+            waker.wake(key);
+        }
+    }
+}
+
+/// A source's artifact came, or is of another revision.
+fn has_new_artifact(before: Option<&Object>, now: &Object) -> bool {
+    let revision = |object: &Object| object.value().lookup_str(&["status", "artifact", "revision"]).map(str::to_owned);
+    let digest = |object: &Object| object.value().lookup_str(&["status", "artifact", "digest"]).map(str::to_owned);
+    let (new, old) = (revision(now), before.and_then(revision));
+    // Flux looks at the revision only; an include or an ignore rule changes the digest alone.
+    new.is_some() && (new != old || digest(now) != before.and_then(digest))
+}
+
+/// A Kustomization came to be ready for what its spec says now, or for a new revision.
+fn became_ready(before: Option<&Object>, now: &Object) -> bool {
+    let state = |object: &Object| {
+        let ks = Kustomization::from_object(object).ok()?;
+        let current = ks.status.observed_generation == ks.metadata.generation;
+        let ready = current && ks.status.conditions.is_true(soll_api::types::READY);
+        ready.then_some((ks.metadata.generation, ks.status.last_applied_revision))
+    };
+    let now = state(now);
+    now.is_some() && now != before.and_then(state)
+}
+
+/// The Kustomizations that name this one in `dependsOn`.
+fn dependents(key: &Key, objects: &Objects) -> Vec<Key> {
+    let depends = |dependent: &Key, object: &Object| {
+        let listed = object.value().lookup(&["spec", "dependsOn"]).and_then(Value::as_list);
+        listed.unwrap_or_default().iter().any(|dependency| names(dependency, dependent, key))
+    };
+    keys_where(objects, depends)
+}
+
+/// The Kustomizations that are built from this source.
+fn users(source: &Key, objects: &Objects) -> Vec<Key> {
+    let uses = |user: &Key, object: &Object| {
+        let Some(reference) = object.value().lookup(&["spec", "sourceRef"]) else { return false };
+        reference.lookup_str(&["kind"]) == Some(source.kind.name()) && names(reference, user, source)
+    };
+    keys_where(objects, uses)
+}
+
+fn keys_where(objects: &Objects, picks: impl Fn(&Key, &Object) -> bool) -> Vec<Key> {
+    let all = objects.of_kind(Kind::Kustomization).into_iter();
+    all.filter(|(key, object)| picks(key, object)).map(|(key, _)| key).collect()
+}
+
+/// Whether a reference with a name and, if it is another one, a namespace means this object.
+fn names(reference: &Value, from: &Key, object: &Key) -> bool {
+    let namespace = reference.lookup_str(&["namespace"]).unwrap_or(&from.namespace);
+    reference.lookup_str(&["name"]) == Some(&object.name) && namespace == &*object.namespace
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use soll_yaml::parse_json;
+
+    fn object(name: &str, body: &str) -> Object {
+        let text = format!(
+            r#"{{"apiVersion":"kustomize.toolkit.fluxcd.io/v1","kind":"Kustomization",
+                "metadata":{{"name":"{name}","namespace":"apps","generation":1,"uid":"{name}"}},{body}}}"#
+        );
+        Object::new(parse_json(text.as_bytes()).unwrap()).unwrap()
+    }
+
+    fn memory(all: &[(&str, &str)]) -> Objects {
+        let objects = Objects::new();
+        for (name, spec) in all {
+            objects.put(Key::new(Kind::Kustomization, "apps", name), object(name, &format!(r#""spec":{spec}"#)));
+        }
+        objects
+    }
+
+    fn told(keys: &[Key]) -> Vec<String> {
+        keys.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn references_without_a_namespace_stay_in_their_own() {
+        let objects = memory(&[
+            ("a", r#"{"sourceRef":{"kind":"GitRepository","name":"s"}}"#),
+            ("b", r#"{"sourceRef":{"kind":"GitRepository","name":"s","namespace":"other"}}"#),
+            ("c", r#"{"sourceRef":{"kind":"Bucket","name":"s"},"dependsOn":[{"name":"a"}]}"#),
+            ("d", r#"{"dependsOn":[{"name":"x"},{"name":"a","namespace":"apps"}]}"#),
+        ]);
+        let source = |namespace| Key::new(Kind::GitRepository, namespace, "s");
+        assert_eq!(told(&users(&source("apps"), &objects)), ["Kustomization/apps/a"]);
+        assert_eq!(told(&users(&source("other"), &objects)), ["Kustomization/apps/b"]);
+        let dependents = dependents(&Key::new(Kind::Kustomization, "apps", "a"), &objects);
+        assert_eq!(told(&dependents), ["Kustomization/apps/c", "Kustomization/apps/d"]);
+    }
+
+    #[test]
+    fn an_artifact_is_new_by_revision_or_digest() {
+        let source = |revision: &str, digest: &str| {
+            object("s", &format!(r#""status":{{"artifact":{{"revision":"{revision}","digest":"{digest}"}}}}"#))
+        };
+        let before = source("main@sha1:1", "sha256:1");
+        assert!(has_new_artifact(None, &before));
+        assert!(!has_new_artifact(Some(&before), &source("main@sha1:1", "sha256:1")));
+        assert!(has_new_artifact(Some(&before), &source("main@sha1:2", "sha256:1")));
+        assert!(has_new_artifact(Some(&before), &source("main@sha1:1", "sha256:2")));
+        assert!(!has_new_artifact(Some(&before), &object("s", r#""status":{}"#)));
+    }
+
+    #[test]
+    fn dependents_are_pushed_once_per_readiness() {
+        let state = |ready: &str, revision: &str| {
+            object(
+                "a",
+                &format!(
+                    r#""spec":{{"interval":"1m","prune":true,"sourceRef":{{"kind":"GitRepository","name":"s"}}}},
+                    "status":{{"observedGeneration":1,"lastAppliedRevision":"{revision}","conditions":[{{"type":"Ready",
+                    "status":"{ready}","reason":"R","message":"m","lastTransitionTime":"2026-01-01T00:00:00Z"}}]}}"#
+                ),
+            )
+        };
+        assert!(became_ready(Some(&state("False", "r1")), &state("True", "r1")));
+        assert!(became_ready(Some(&state("True", "r1")), &state("True", "r2")));
+        assert!(became_ready(None, &state("True", "r1")));
+        assert!(!became_ready(Some(&state("True", "r1")), &state("True", "r1")));
+        assert!(!became_ready(Some(&state("True", "r1")), &state("Unknown", "r1")));
+    }
+}
