@@ -4,17 +4,21 @@
 //! and printed by `soll-yaml`; `kube` is used for kubeconfig, authentication and TLS only, and no type of
 //! it appears but in [`Cluster::from_service`]. What ought to happen is decided elsewhere.
 
+mod applier;
 mod cluster;
 mod error;
 mod limit;
+mod memory;
 mod objects;
 mod requests;
 mod resource;
 mod transport;
 mod watch;
 
+pub use applier::{Applied, AppliedObject, Applier, ApplyFailure, Pruned};
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};
+pub use memory::{Memory, Observed};
 pub use objects::{ApplyOptions, DeleteOptions, Depth, Mode, ObjectList, Ownership, Patch, Propagation, Selection};
 pub use requests::{RequestCounts, Verb};
 pub use resource::Resource;

@@ -1,0 +1,183 @@
+//! The one applier: carries out what `soll-plan` decides, stage by stage.
+//!
+//! Read [`Applier::apply`]; each stage is looked at ([`look`]), written ([`write`]) and, where later
+//! stages build on it, waited for ([`wait`]). [`prune`] removes what left the build.
+
+mod look;
+mod prune;
+mod wait;
+mod write;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use soll_api::{Failure, Object, ObjectRef};
+use soll_plan::{Action, ApplySettings, Attempt, ChangeSet, Refusal, RefusalCause, Stage};
+use soll_yaml::Sources;
+
+pub use prune::Pruned;
+
+use crate::{ApiError, Cluster, Memory};
+
+/// Applies and prunes on one cluster, as one identity.
+#[derive(Debug, Clone)]
+pub struct Applier {
+    cluster: Cluster,
+    memory: Arc<Memory>,
+    concurrency: usize,
+}
+
+/// What an apply did.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// What became of each object, in the order of acting.
+    pub changes: ChangeSet,
+    /// The objects that health is checked of.
+    pub checked: Vec<AppliedObject>,
+}
+
+/// One object as an apply left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedObject {
+    /// Which.
+    pub object: ObjectRef,
+    /// API version without the group.
+    pub version: String,
+    /// What became of it.
+    pub action: Action,
+    /// Its uid.
+    pub uid: String,
+    /// The version it was left at.
+    pub resource_version: String,
+}
+
+/// An apply that did not reach its end.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{failure}")]
+pub struct ApplyFailure {
+    /// Why; its message is followed by the changes of the stages that were completed, as Flux prints them.
+    pub failure: Failure,
+    /// All that was done before, the changes of the failed stage included.
+    pub changes: ChangeSet,
+}
+
+/// What one run of the applier needs to know in all its steps.
+struct Run<'r> {
+    applier: &'r Applier,
+    settings: &'r ApplySettings,
+    sources: &'r Sources,
+    /// Group and kind of the CRDs in this run: the server may take a moment to serve them.
+    expected: HashSet<(String, String)>,
+}
+
+impl Applier {
+    /// How many objects are looked at at once, as `--concurrent-ssa`.
+    pub const CONCURRENCY: usize = 4;
+
+    /// An applier that acts as the cluster's identity and shares what is remembered of the cluster.
+    #[must_use]
+    pub fn new(cluster: Cluster, memory: Arc<Memory>) -> Self {
+        Self { cluster, memory, concurrency: Self::CONCURRENCY }
+    }
+
+    /// Looks at more or fewer objects at once.
+    #[must_use]
+    pub fn with_concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency.max(1);
+        self
+    }
+
+    /// The cluster, as the identity that applies.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// What is remembered of the cluster.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Brings the objects of all stages in line, stage by stage.
+    ///
+    /// Of each stage all objects are looked at before any is written, and if one cannot be applied none
+    /// is; a stage that only creates goes without that. What memory vouches for costs no call.
+    ///
+    /// # Errors
+    /// The first object that could not be applied, with the line that caused it.
+    ///
+    /// # Cancel safety
+    /// Objects are written one by one in order; the next apply repairs what is missing.
+    pub async fn apply(
+        &self,
+        stages: Vec<Stage>,
+        settings: &ApplySettings,
+        sources: &Sources,
+    ) -> Result<Applied, ApplyFailure> {
+        let expected = stages.iter().flat_map(Stage::objects).filter_map(defined_kind).collect();
+        let run = Run { applier: self, settings, sources, expected };
+        let mut applied = Applied::default();
+        for stage in stages {
+            let completed = applied.changes.event();
+            if let Err(mut failure) = run.apply_stage(&stage, &mut applied).await {
+                if !completed.is_empty() {
+                    failure.message = format!("{}\n{completed}", failure.message);
+                }
+                return Err(ApplyFailure { failure, changes: applied.changes });
+            }
+        }
+        Ok(applied)
+    }
+}
+
+impl Run<'_> {
+    async fn apply_stage(&self, stage: &Stage, applied: &mut Applied) -> Result<(), Failure> {
+        let steps = self.look_at_all(stage.objects()).await?;
+        let mut left = Vec::with_capacity(steps.len());
+        for (desired, step) in stage.objects().iter().zip(steps) {
+            let object = self.write(desired, step).await?;
+            applied.changes.push(desired.object_ref(), desired.version(), object.action);
+            left.push(object);
+        }
+        if stage.waits() {
+            self.wait_for(stage.objects(), &left).await?;
+        }
+        let checked = left.into_iter().filter(|object| object.action != Action::Skipped);
+        applied.checked.extend(checked);
+        Ok(())
+    }
+
+    /// The failure for an object that the server refused.
+    fn refuse(&self, error: &ApiError, attempt: Attempt, object: &Object) -> Failure {
+        refuse(error, attempt, object, self.sources)
+    }
+}
+
+/// The failure for an object that the server refused, in Flux's words, with the line that caused it.
+fn refuse(error: &ApiError, attempt: Attempt, object: &Object, sources: &Sources) -> Failure {
+    let message = match error {
+        ApiError::NoNamespace(gvk) => format!("{} objects live in namespaces", gvk.kind),
+        _ => error.to_string(),
+    };
+    let causes: Vec<_> = error
+        .causes()
+        .iter()
+        .map(|cause| RefusalCause { kind: &cause.reason, field: &cause.field, message: &cause.message })
+        .collect();
+    let code = if matches!(error, ApiError::NoNamespace(_)) { 404 } else { error.code() };
+    let reason = if error.status().is_some() { error.reason() } else { "" };
+    let mut failure = Refusal { code, reason, message: &message, causes: &causes }.failure(attempt, object, sources);
+    failure.class = error.class();
+    failure
+}
+
+/// Group and kind that a CRD defines.
+fn defined_kind(object: &Object) -> Option<(String, String)> {
+    if object.kind() != "CustomResourceDefinition" {
+        return None;
+    }
+    let group = object.value().lookup_str(&["spec", "group"])?;
+    let kind = object.value().lookup_str(&["spec", "names", "kind"])?;
+    Some((group.to_owned(), kind.to_owned()))
+}

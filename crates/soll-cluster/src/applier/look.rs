@@ -1,0 +1,154 @@
+//! Looking at the objects of a stage: what is live, what a dry run says, what follows from both.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use soll_api::{Failure, Gvk, Object};
+use soll_plan::{Apply, Attempt, Look, Verdict};
+use tokio::time::Instant;
+
+use super::{Run, refuse};
+use crate::{ApiError, ApplyOptions, Mode};
+
+/// What is to be done with one object.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// It is as we left it; nobody was asked.
+    Remembered,
+    /// It asked to be left alone.
+    Skip,
+    /// It is as wanted.
+    Unchanged(Object),
+    /// It does not exist.
+    Create,
+    /// It differs.
+    Change { apply: Apply, live: Object },
+    /// It can only become as wanted by being made anew.
+    Recreate { live: Object },
+}
+
+/// How long the server may take to serve a kind whose CRD it has accepted.
+const SERVED_WITHIN: Duration = Duration::from_secs(15);
+const SERVED_POLL: Duration = Duration::from_millis(100);
+
+impl Run<'_> {
+    /// Looks at all objects of a stage, some at a time. Nothing is written.
+    pub(super) async fn look_at_all(&self, objects: &[Object]) -> Result<Vec<Step>, Failure> {
+        let looks: Vec<_> = objects.iter().map(|desired| self.look_at(desired)).collect();
+        let steps: Vec<_> = futures::stream::iter(looks).buffered(self.applier.concurrency).collect().await;
+        let mut steps = all_or_failures(objects, steps)?;
+        let changes = steps.iter().any(|step| matches!(step, Step::Change { .. } | Step::Recreate { .. }));
+        if changes {
+            // Nothing may be written if any of it would fail: new objects are tried too.
+            let tries = objects.iter().zip(&steps).filter(|(_, step)| matches!(step, Step::Create));
+            let tries: Vec<_> = tries.map(|(desired, _)| self.try_create(desired)).collect();
+            let tried: Vec<_> = futures::stream::iter(tries).buffered(self.applier.concurrency).collect().await;
+            let created = objects.iter().zip(&steps).filter(|(_, step)| matches!(step, Step::Create));
+            let created: Vec<_> = created.map(|(desired, _)| desired.clone()).collect();
+            all_or_failures(&created, tried)?;
+        }
+        // A stage that waits must see its objects again.
+        steps.shrink_to_fit();
+        Ok(steps)
+    }
+
+    async fn look_at(&self, desired: &Object) -> Result<Step, Failure> {
+        if self.applier.memory.vouches(desired, self.settings, self.applier.cluster.identity()) {
+            return Ok(Step::Remembered);
+        }
+        let gvk = desired.gvk();
+        let refused = |error: &ApiError| self.refuse(error, Attempt::DryRun, desired);
+        let live = self
+            .once_served(&gvk, || self.applier.cluster.find(&gvk, desired.namespace(), desired.name()))
+            .await
+            .map_err(|error| refused(&error))?;
+        match soll_plan::look(desired, live.as_ref()) {
+            Look::Skip(_) => return Ok(Step::Skip),
+            Look::Create => return Ok(Step::Create),
+            Look::DryRun => {}
+        }
+        let Some(live) = live else { return Ok(Step::Create) };
+        let options = self.options().dry();
+        match self.once_served(&gvk, || self.applier.cluster.apply(desired, &options)).await {
+            Ok(dry_run) => match soll_plan::judge(desired, Some(&live), &dry_run, self.settings) {
+                Verdict::Unchanged => Ok(Step::Unchanged(live)),
+                Verdict::Apply(apply) => Ok(Step::Change { apply, live }),
+            },
+            Err(error) if self.may_recreate(desired, &live, &error).await => Ok(Step::Recreate { live }),
+            Err(error) => Err(refused(&error)),
+        }
+    }
+
+    async fn try_create(&self, desired: &Object) -> Result<(), Failure> {
+        let options = self.options().dry();
+        let tried = self.once_served(&desired.gvk(), || self.applier.cluster.apply(desired, &options)).await;
+        tried.map(|_| ()).map_err(|error| self.refuse(&error, Attempt::DryRun, desired))
+    }
+
+    /// Says whether an object is to be made anew after a refusal.
+    ///
+    /// Flux takes every invalid object for an immutable one and deletes it, to find that the new one is
+    /// invalid too. Unless the server says "immutable", we try first whether the new one would be accepted.
+    pub(super) async fn may_recreate(&self, desired: &Object, live: &Object, error: &ApiError) -> bool {
+        if !error.is_immutable() || !soll_plan::may_recreate(desired, live, self.settings) {
+            return false;
+        }
+        if error.to_string().contains("immutable") || !error.is_invalid() {
+            return true;
+        }
+        let mut namesake = desired.clone();
+        let metadata = namesake.value_mut().get_mut("metadata").expect("objects have metadata").make_map();
+        // Labels of a Job's pods and the like are derived from the name: short enough for all.
+        metadata.insert("name", "soll-probe".into());
+        let probe = self.applier.cluster.create(&namesake, &self.settings.managers.ours, Mode::DryRun).await;
+        !probe.is_err_and(|error| error.is_invalid())
+    }
+
+    /// Repeats a request while the server does not serve a kind whose CRD is part of this run.
+    pub(super) async fn once_served<T, F>(&self, gvk: &Gvk, request: impl Fn() -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let deadline = Instant::now() + SERVED_WITHIN;
+        loop {
+            let answered = request().await;
+            let is_expected = self.expected.contains(&(gvk.group.clone(), gvk.kind.clone()));
+            match answered {
+                Err(ApiError::NotServed(_)) if is_expected && Instant::now() < deadline => {
+                    tokio::time::sleep(SERVED_POLL).await;
+                    self.applier.cluster.forget_resource(gvk);
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    pub(super) fn options(&self) -> ApplyOptions {
+        ApplyOptions::forced(&self.settings.managers.ours)
+    }
+}
+
+/// The results, or the first failure with all others as its company.
+fn all_or_failures<T>(objects: &[Object], results: Vec<Result<T, Failure>>) -> Result<Vec<T>, Failure> {
+    let mut fine = Vec::with_capacity(results.len());
+    let mut first: Option<Failure> = None;
+    for (object, result) in objects.iter().zip(results) {
+        match (result, first.take()) {
+            (Ok(value), failed) => {
+                fine.push(value);
+                first = failed;
+            }
+            (Err(failure), None) => first = Some(failure),
+            (Err(failure), Some(earlier)) => {
+                let place = failure.origins.first().map(|origin| format!("{}: ", origin.place())).unwrap_or_default();
+                first = Some(earlier.of(&object.object_ref(), format!("{place}{}", failure.message)));
+            }
+        }
+    }
+    first.map_or(Ok(fine), Err)
+}
+
+/// Used where there is no run: prune.
+pub(super) fn refused_delete(error: &ApiError, object: &Object) -> Failure {
+    refuse(error, Attempt::Delete, object, &soll_yaml::Sources::new())
+}

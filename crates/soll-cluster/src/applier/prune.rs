@@ -1,0 +1,124 @@
+//! Removing what left the build.
+
+use soll_api::{Class, Failure, Inventory, InventoryEntry, Object, ObjectRef, Retry};
+use soll_plan::{Action, ChangeSet, Owner, Prune};
+
+use super::Applier;
+use super::look::refused_delete;
+use crate::objects::gvk_of;
+use crate::transport::{Request, segment};
+use crate::{ApiError, DeleteOptions, Verb};
+
+/// What a prune did.
+#[derive(Debug, Clone, Default)]
+pub struct Pruned {
+    /// What became of each object, in the order of acting.
+    pub changes: ChangeSet,
+    /// The entries of which it is not known that they are gone: they stay in the inventory.
+    pub unconfirmed: Inventory,
+    /// Why, if any.
+    pub failure: Option<Failure>,
+}
+
+impl Applier {
+    /// Deletes the objects of stale inventory entries that still carry our owner's labels and do not ask to stay.
+    ///
+    /// Every entry is tried, in the reverse of the order of applying. Returns without waiting for objects to go.
+    pub async fn prune(&self, stale: &Inventory, owner: &Owner) -> Pruned {
+        let mut pruned = Pruned::default();
+        let mut problems: Vec<Failure> = Vec::new();
+        let mut targets = Vec::with_capacity(stale.len());
+        for entry in &stale.entries {
+            match entry.object_ref() {
+                Ok(reference) => targets.push((reference, entry)),
+                Err(error) => {
+                    pruned.unconfirmed.entries.push(entry.clone());
+                    let class = Class::Configuration;
+                    problems.push(Failure::new(class, "PruneFailed", error.to_string(), Retry::AtRetryInterval));
+                }
+            }
+        }
+        targets.sort_by(|(a, _), (b, _)| soll_plan::apply_order(b, a));
+        for (reference, entry) in targets {
+            let action = match self.prune_one(&reference, entry, owner).await {
+                Ok(action) => action,
+                Err(failure) => {
+                    pruned.unconfirmed.entries.push(entry.clone());
+                    problems.push(failure);
+                    Action::Unknown
+                }
+            };
+            pruned.changes.push(reference, &entry.v, action);
+        }
+        pruned.failure = joined(problems);
+        pruned
+    }
+
+    async fn prune_one(&self, reference: &ObjectRef, entry: &InventoryEntry, owner: &Owner) -> Result<Action, Failure> {
+        let live = match self.cluster.find_ref(reference, &entry.v).await {
+            Ok(live) => live,
+            // Nobody serves the kind any more, so there is no such object.
+            Err(ApiError::NotServed(_)) if self.is_really_gone(reference, &entry.v).await => None,
+            Err(error) => return Err(refused(&error, reference)),
+        };
+        let uid = match soll_plan::prune(live.as_ref(), owner) {
+            Prune::Gone | Prune::Terminating => {
+                self.memory.forget(reference);
+                return Ok(Action::Deleted);
+            }
+            Prune::Skip(_) => return Ok(Action::Skipped),
+            Prune::Delete { uid } => uid,
+        };
+        let live = live.expect("what is to be deleted was seen");
+        let options = DeleteOptions { uid: Some(uid), ..DeleteOptions::default() };
+        self.memory.forget(reference);
+        match self.cluster.delete(&live.gvk(), live.namespace(), live.name(), &options).await {
+            Ok(()) => Ok(Action::Deleted),
+            Err(error) if error.is_not_found() => Ok(Action::Deleted),
+            Err(error) => Err(refused_delete(&error, &live)),
+        }
+    }
+
+    /// Tells a kind that was removed from one whose API server is down: discovery lacks both.
+    async fn is_really_gone(&self, reference: &ObjectRef, version: &str) -> bool {
+        let gvk = gvk_of(reference, version);
+        let root = if gvk.group.is_empty() { "/api" } else { "/apis" };
+        let path = format!("{root}/{}", gvk.api_version().split('/').map(segment).collect::<Vec<_>>().join("/"));
+        match self.cluster.as_itself().exchange(&Request::new(Verb::Discover, path)).await {
+            Ok(_) => true,
+            Err(error) => error.is_not_found(),
+        }
+    }
+}
+
+fn refused(error: &ApiError, reference: &ObjectRef) -> Failure {
+    let message = format!("{reference} delete failed: {error}");
+    Failure::new(error.class(), "PruneFailed", message, Retry::AtRetryInterval)
+}
+
+/// One failure for all: messages joined as Flux joins them, the class of the first.
+fn joined(problems: Vec<Failure>) -> Option<Failure> {
+    let message = problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ");
+    let mut first = problems.into_iter().next()?;
+    first.message = message;
+    Some(first)
+}
+
+impl Applier {
+    /// The objects of an inventory that are still there, ours or not; for `WaitForTermination`.
+    ///
+    /// # Errors
+    /// The first that could not be asked for.
+    pub async fn remaining(&self, inventory: &Inventory) -> Result<Vec<Object>, ApiError> {
+        let mut remaining = Vec::new();
+        for entry in &inventory.entries {
+            let Ok(reference) = entry.object_ref() else { continue };
+            match self.cluster.find_ref(&reference, &entry.v).await {
+                Ok(live) => remaining.extend(live),
+                Err(ApiError::NotServed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(remaining)
+    }
+}

@@ -1,0 +1,120 @@
+//! Writing one object.
+
+use std::time::Duration;
+
+use soll_api::{Class, Failure, Object, Retry};
+use soll_plan::{Action, Apply, Attempt};
+use tokio::time::Instant;
+
+use super::look::Step;
+use super::{AppliedObject, Run};
+use crate::{ApiError, DeleteOptions, Patch};
+
+/// How long a deleted object may take to go before it is made anew.
+const GONE_WITHIN: Duration = Duration::from_secs(60);
+/// How often a takeover starts over because somebody else wrote in between.
+const MOST_TAKEOVERS: u32 = 4;
+
+impl Run<'_> {
+    /// Does what was decided, and remembers what came of it.
+    pub(super) async fn write(&self, desired: &Object, step: Step) -> Result<AppliedObject, Failure> {
+        let (action, live) = match step {
+            Step::Remembered => {
+                let (uid, resource_version) = self.applier.memory.left_at(desired).unwrap_or_default();
+                return Ok(AppliedObject { uid, resource_version, ..left(desired, Action::Unchanged) });
+            }
+            Step::Skip => return Ok(left(desired, Action::Skipped)),
+            Step::Unchanged(live) => (Action::Unchanged, live),
+            Step::Create => (Action::Created, self.apply(desired, desired).await?),
+            Step::Change { apply, live } => self.change(desired, apply, live).await?,
+            Step::Recreate { live } => (Action::Created, self.recreate(desired, &live).await?),
+        };
+        self.applier.memory.keep(desired, &live, self.settings, self.applier.cluster.identity());
+        let (uid, resource_version) = (live.uid().to_owned(), live.resource_version().to_owned());
+        Ok(AppliedObject { uid, resource_version, ..left(desired, action) })
+    }
+
+    async fn apply(&self, desired: &Object, payload: &Object) -> Result<Object, Failure> {
+        let options = self.options();
+        let applied = self.once_served(&desired.gvk(), || self.applier.cluster.apply(payload, &options)).await;
+        applied.map_err(|error| self.refuse(&error, Attempt::Apply, desired))
+    }
+
+    async fn change(&self, desired: &Object, apply: Apply, live: Object) -> Result<(Action, Object), Failure> {
+        if let Some(takeover) = apply.takeover {
+            self.take_over(desired, takeover).await?;
+        }
+        let gvk = desired.gvk();
+        let options = self.options();
+        match self.once_served(&gvk, || self.applier.cluster.apply(&apply.payload, &options)).await {
+            Ok(applied) => Ok((Action::Configured, applied)),
+            // What a dry run could not know: a webhook, or a write in between.
+            Err(error) if self.may_recreate(desired, &live, &error).await => {
+                Ok((Action::Created, self.recreate(desired, &live).await?))
+            }
+            Err(error) => Err(self.refuse(&error, Attempt::Apply, desired)),
+        }
+    }
+
+    /// Makes the fields of absorbed managers ours. The patch names the version that it was made from.
+    async fn take_over(&self, desired: &Object, takeover: soll_yaml::Value) -> Result<(), Failure> {
+        let (cluster, gvk) = (&self.applier.cluster, desired.gvk());
+        let mut patch = Patch::Json(takeover);
+        for attempt in 1.. {
+            let ours = &self.settings.managers.ours;
+            let error = match cluster.patch(&gvk, desired.namespace(), desired.name(), &patch, ours).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if !error.is_conflict() || attempt == MOST_TAKEOVERS {
+                return Err(self.refuse(&error, Attempt::Apply, desired));
+            }
+            let live = cluster.get(&gvk, desired.namespace(), desired.name()).await;
+            let live = live.map_err(|error| self.refuse(&error, Attempt::Apply, desired))?;
+            match soll_plan::takeover(desired, &live, self.settings) {
+                Some(takeover) => patch = Patch::Json(takeover),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the live object, waits until it is gone, and makes it anew.
+    async fn recreate(&self, desired: &Object, live: &Object) -> Result<Object, Failure> {
+        let (cluster, gvk) = (&self.applier.cluster, desired.gvk());
+        let (namespace, name) = (desired.namespace(), desired.name());
+        let refused = |error: &ApiError| self.refuse(error, Attempt::Apply, desired);
+        let options = DeleteOptions { uid: Some(live.uid().to_owned()), ..DeleteOptions::default() };
+        match cluster.delete(&gvk, namespace, name, &options).await {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(refused(&error)),
+        }
+        let deadline = Instant::now() + GONE_WITHIN;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let found = cluster.find(&gvk, namespace, name).await.map_err(|error| refused(&error))?;
+            if found.is_none_or(|found| found.uid() != live.uid()) {
+                return self.apply(desired, desired).await;
+            }
+            if Instant::now() >= deadline {
+                let who = desired.object_ref();
+                let message = format!("{who} cannot be made anew: it is still being deleted after 60s");
+                let retry = Retry::AtRetryInterval;
+                return Err(Failure::new(Class::Rollout, "ReconciliationFailed", message, retry));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+fn left(desired: &Object, action: Action) -> AppliedObject {
+    AppliedObject {
+        object: desired.object_ref(),
+        version: desired.version().to_owned(),
+        action,
+        uid: String::new(),
+        resource_version: String::new(),
+    }
+}

@@ -1,0 +1,334 @@
+//! What is known of objects that we applied, so that unchanged ones cost no call.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use soll_api::{Object, ObjectRef};
+use soll_plan::{ApplySettings, Managers};
+use soll_yaml::{Value, to_json_sorted};
+use tokio::time::Instant;
+
+use crate::Identity;
+
+/// What was applied to one cluster and how it looked afterwards, kept up to date by metadata watches.
+///
+/// An object needs no call if what we would apply is what we applied, its kind is watched, and its
+/// metadata still shows the traces of our last apply and of no manager that we absorb. The mutex guards
+/// lookups in a map; a channel would make each of them a round trip.
+#[derive(Debug, Default)]
+pub struct Memory {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: HashMap<ObjectRef, Kept>,
+    /// Group and kind of watches that are up: only these can vouch.
+    watched: HashSet<(String, String)>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    /// Digest of what was applied, how, and as whom.
+    applied: [u8; 32],
+    managers: Managers,
+    uid: String,
+    resource_version: String,
+    traces: Traces,
+    /// A watch showed something else since.
+    disturbed: bool,
+    /// It was waited for until it was as later stages need it.
+    settled: bool,
+    verified: Instant,
+}
+
+/// What our apply leaves in an object's metadata, and what steers us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Traces([u8; 32]);
+
+/// What a watch event means for an object that we applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observed {
+    /// It is as we left it.
+    AsLeft,
+    /// Somebody changed what is ours, took what is ours, or steers us differently.
+    Disturbed,
+    /// We know nothing about it.
+    Unknown,
+}
+
+/// Webhooks change objects after fields were tracked: once in a while everything is compared again.
+const TRUSTED_FOR: Duration = Duration::from_secs(3600);
+
+impl Memory {
+    /// Nothing is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether applying the object would change nothing, as far as is known.
+    #[must_use]
+    pub fn vouches(&self, desired: &Object, settings: &ApplySettings, identity: Option<&Identity>) -> bool {
+        let reference = desired.object_ref();
+        let known = {
+            let state = self.state();
+            let watched = state.watched.contains(&(reference.group.clone(), reference.kind.clone()));
+            let kept = state.objects.get(&reference).filter(|kept| !kept.disturbed);
+            kept.filter(|kept| watched && kept.verified.elapsed() < TRUSTED_FOR).map(|kept| kept.applied)
+        };
+        known.is_some_and(|applied| applied == digest(desired, settings, identity))
+    }
+
+    /// Remembers an object as an apply, or a comparison that found no difference, left it.
+    pub fn keep(&self, desired: &Object, live: &Object, settings: &ApplySettings, identity: Option<&Identity>) {
+        let kept = Kept {
+            applied: digest(desired, settings, identity),
+            managers: settings.managers.clone(),
+            uid: live.uid().to_owned(),
+            resource_version: live.resource_version().to_owned(),
+            traces: Traces::of(live, &settings.managers),
+            // Fields that are not ours yet will be: look again.
+            disturbed: settings.managers.takeover(live).is_some(),
+            settled: false,
+            verified: Instant::now(),
+        };
+        let mut state = self.state();
+        let settled = state.objects.get(&desired.object_ref()).is_some_and(|old| old.settled && old.uid == kept.uid);
+        state.objects.insert(desired.object_ref(), Kept { settled, ..kept });
+    }
+
+    /// Uid and resource version that an object was left at.
+    #[must_use]
+    pub fn left_at(&self, desired: &Object) -> Option<(String, String)> {
+        let state = self.state();
+        state.objects.get(&desired.object_ref()).map(|kept| (kept.uid.clone(), kept.resource_version.clone()))
+    }
+
+    pub(crate) fn is_settled(&self, desired: &Object) -> bool {
+        self.state().objects.get(&desired.object_ref()).is_some_and(|kept| kept.settled)
+    }
+
+    pub(crate) fn settle(&self, desired: &Object) {
+        if let Some(kept) = self.state().objects.get_mut(&desired.object_ref()) {
+            kept.settled = true;
+        }
+    }
+
+    /// Notes what a watch shows of an object, its metadata or the whole, and says what that means.
+    pub fn observe(&self, live: &Object) -> Observed {
+        let mut state = self.state();
+        let Some(kept) = state.objects.get_mut(&live.object_ref()) else { return Observed::Unknown };
+        // Events lag behind our own writes: what is not newer than what we saw tells nothing new.
+        if !is_newer(live.resource_version(), &kept.resource_version) {
+            return if kept.disturbed { Observed::Disturbed } else { Observed::AsLeft };
+        }
+        let is_ours = kept.uid == live.uid()
+            && !live.is_terminating()
+            && kept.traces == Traces::of(live, &kept.managers)
+            && kept.managers.takeover(live).is_none();
+        if is_ours {
+            live.resource_version().clone_into(&mut kept.resource_version);
+        }
+        kept.disturbed = !is_ours;
+        if is_ours { Observed::AsLeft } else { Observed::Disturbed }
+    }
+
+    /// Notes that an object is gone, or carries our labels no more. Says whether we knew it.
+    pub fn lose(&self, live: &Object) -> Observed {
+        match self.state().objects.get_mut(&live.object_ref()) {
+            Some(kept) if kept.uid == live.uid() => {
+                kept.disturbed = true;
+                Observed::Disturbed
+            }
+            // A namesake that was made anew since: its own events tell.
+            Some(_) => Observed::AsLeft,
+            None => Observed::Unknown,
+        }
+    }
+
+    /// Notes that a watch of a kind has started over with these objects. Returns those that we knew
+    /// and that are not as we left them.
+    pub fn restart(&self, group: &str, kind: &str, objects: &[Object]) -> Vec<ObjectRef> {
+        let present: HashSet<ObjectRef> = objects.iter().map(Object::object_ref).collect();
+        let mut disturbed = Vec::new();
+        for object in objects {
+            if self.observe(object) == Observed::Disturbed {
+                disturbed.push(object.object_ref());
+            }
+        }
+        let mut state = self.state();
+        state.watched.insert((group.to_owned(), kind.to_owned()));
+        for (reference, kept) in &mut state.objects {
+            if reference.group == group && reference.kind == kind && !present.contains(reference) {
+                kept.disturbed = true;
+                disturbed.push(reference.clone());
+            }
+        }
+        disturbed
+    }
+
+    /// Notes that a kind is watched no more: nothing vouches for its objects.
+    pub fn unwatch(&self, group: &str, kind: &str) {
+        self.state().watched.remove(&(group.to_owned(), kind.to_owned()));
+    }
+
+    /// Forgets an object.
+    pub fn forget(&self, reference: &ObjectRef) {
+        self.state().objects.remove(reference);
+    }
+
+    /// How many objects are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state().objects.len()
+    }
+
+    /// Says whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.state().objects.is_empty()
+    }
+}
+
+/// Says whether a resource version is later than another; versions that are no numbers differ or not.
+fn is_newer(version: &str, than: &str) -> bool {
+    match (version.parse::<u64>(), than.parse::<u64>()) {
+        (Ok(version), Ok(than)) => version > than,
+        _ => version != than,
+    }
+}
+
+/// Digest of what is applied, how, and as whom.
+fn digest(desired: &Object, settings: &ApplySettings, identity: Option<&Identity>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(to_json_sorted(desired.value()));
+    // Debug output is stable within one process, which is as long as memory lasts.
+    hash.update(format!("{settings:?}{identity:?}"));
+    hash.finalize().into()
+}
+
+impl Traces {
+    /// Our entries of the managed fields with set, version and time, and the labels and annotations that steer us.
+    fn of(live: &Object, managers: &Managers) -> Self {
+        let mut hash = Sha256::new();
+        let metadata = |key: &str| live.value().lookup(&["metadata", key]);
+        for entry in metadata("managedFields").and_then(Value::as_list).unwrap_or_default() {
+            let is_ours = entry.lookup_str(&["manager"]) == Some(&managers.ours) && entry.get("subresource").is_none();
+            if is_ours {
+                hash.update(to_json_sorted(entry));
+            }
+        }
+        for place in ["labels", "annotations"] {
+            let Some(map) = metadata(place).and_then(Value::as_map) else { continue };
+            for entry in map.sorted() {
+                if entry.key.starts_with("kustomize.toolkit.fluxcd.io/") {
+                    hash.update(format!("{place}/{}={:?}\n", entry.key, entry.value));
+                }
+            }
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use soll_plan::IgnoreRules;
+
+    fn settings() -> ApplySettings {
+        ApplySettings { managers: Managers::new("kustomize-controller"), force: false, ignore: IgnoreRules::default() }
+    }
+
+    fn desired(data: &str) -> Object {
+        let text = format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"c","namespace":"n"}},"data":{{{data}}}}}"#
+        );
+        Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
+    }
+
+    /// A live object as the server shows it, with our entry of a time and anything else in its metadata.
+    fn live(version: &str, time: &str, more: &str) -> Object {
+        let text = format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"c","namespace":"n","uid":"u","resourceVersion":"{version}",
+               "managedFields":[{{"manager":"kustomize-controller","operation":"Apply","time":"{time}","fieldsV1":{{"f:data":{{}}}}}}{more}]}}}}"#
+        );
+        Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
+    }
+
+    fn remembering() -> Memory {
+        let memory = Memory::new();
+        memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None);
+        memory.restart("", "ConfigMap", &[live("1", "t1", "")]);
+        memory
+    }
+
+    #[test]
+    fn vouches_for_what_was_applied_by_the_same_identity() {
+        let memory = remembering();
+        let tenant = Identity::service_account("n", "tenant");
+        assert!(memory.vouches(&desired(""), &settings(), None));
+        assert!(!memory.vouches(&desired(r#""k":"v""#), &settings(), None));
+        assert!(!memory.vouches(&desired(""), &settings(), Some(&tenant)));
+        assert!(!memory.vouches(&desired(""), &ApplySettings { force: true, ..settings() }, None));
+        memory.unwatch("", "ConfigMap");
+        assert!(!memory.vouches(&desired(""), &settings(), None), "nobody watches");
+    }
+
+    #[test]
+    fn a_status_write_disturbs_nothing() {
+        let memory = remembering();
+        let status = r#",{"manager":"x","operation":"Update","subresource":"status"}"#;
+        assert_eq!(memory.observe(&live("2", "t1", status)), Observed::AsLeft);
+        assert!(memory.vouches(&desired(""), &settings(), None));
+    }
+
+    #[test]
+    fn another_writer_disturbs_until_the_next_apply() {
+        for disturbed in [live("2", "t2", ""), live("2", "t1", r#",{"manager":"kubectl-edit","operation":"Update"}"#)] {
+            let memory = remembering();
+            assert_eq!(memory.observe(&disturbed), Observed::Disturbed);
+            assert!(!memory.vouches(&desired(""), &settings(), None));
+            memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None);
+            assert!(memory.vouches(&desired(""), &settings(), None));
+        }
+    }
+
+    #[test]
+    fn an_event_from_before_our_apply_tells_nothing() {
+        let memory = Memory::new();
+        memory.keep(&desired(""), &live("10", "t1", ""), &settings(), None);
+        assert_eq!(memory.observe(&live("9", "t0", "")), Observed::AsLeft);
+        assert_eq!(memory.observe(&live("10", "t1", "")), Observed::AsLeft);
+        assert_eq!(memory.observe(&live("11", "t0", "")), Observed::Disturbed);
+    }
+
+    #[test]
+    fn what_a_restarted_watch_does_not_show_is_lost() {
+        let memory = remembering();
+        assert_eq!(memory.restart("", "ConfigMap", &[]), [desired("").object_ref()]);
+        assert!(!memory.vouches(&desired(""), &settings(), None));
+    }
+
+    #[test]
+    fn the_end_of_a_namesake_is_not_ours() {
+        let memory = remembering();
+        let mut other = live("9", "t1", "");
+        other.value_mut().get_mut("metadata").expect("metadata").make_map().insert("uid", "older".into());
+        assert_eq!(memory.lose(&other), Observed::AsLeft);
+        assert_eq!(memory.lose(&live("9", "t1", "")), Observed::Disturbed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trust_ends_after_an_hour() {
+        let memory = remembering();
+        tokio::time::advance(TRUSTED_FOR).await;
+        assert!(!memory.vouches(&desired(""), &settings(), None));
+    }
+}
