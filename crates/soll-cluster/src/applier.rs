@@ -24,7 +24,44 @@ use crate::{ApiError, Cluster, Memory};
 pub struct Applier {
     cluster: Cluster,
     memory: Arc<Memory>,
-    concurrency: usize,
+    options: ApplierOptions,
+}
+
+/// How an applier goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApplierOptions {
+    /// How many objects are looked at at once, as `--concurrent-ssa`.
+    pub concurrency: usize,
+    /// Whether what memory vouches for is asked about all the same.
+    pub trust: Trust,
+    /// Whether a stage that only creates is tried first.
+    pub creation: Creation,
+}
+
+/// Whether memory may vouch for objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// An unchanged object costs no call.
+    #[default]
+    Memory,
+    /// Every object is read and compared.
+    Nothing,
+}
+
+/// How a stage is applied that only creates objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Creation {
+    /// At once.
+    #[default]
+    Direct,
+    /// After a dry run of all, as Flux does.
+    DryRunFirst,
+}
+
+impl Default for ApplierOptions {
+    fn default() -> Self {
+        Self { concurrency: 4, trust: Trust::default(), creation: Creation::default() }
+    }
 }
 
 /// What an apply did.
@@ -71,20 +108,13 @@ struct Run<'r> {
 }
 
 impl Applier {
-    /// How many objects are looked at at once, as `--concurrent-ssa`.
-    pub const CONCURRENCY: usize = 4;
-
     /// An applier that acts as the cluster's identity and shares what is remembered of the cluster.
+    ///
+    /// Cheap: made for each run, with the identity of that run.
     #[must_use]
-    pub fn new(cluster: Cluster, memory: Arc<Memory>) -> Self {
-        Self { cluster, memory, concurrency: Self::CONCURRENCY }
-    }
-
-    /// Looks at more or fewer objects at once.
-    #[must_use]
-    pub fn with_concurrency(mut self, concurrency: usize) -> Self {
-        self.concurrency = concurrency.max(1);
-        self
+    pub fn new(cluster: Cluster, memory: Arc<Memory>, options: ApplierOptions) -> Self {
+        let concurrency = options.concurrency.max(1);
+        Self { cluster, memory, options: ApplierOptions { concurrency, ..options } }
     }
 
     /// The cluster, as the identity that applies.

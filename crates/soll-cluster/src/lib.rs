@@ -15,7 +15,7 @@ mod resource;
 mod transport;
 mod watch;
 
-pub use applier::{Applied, AppliedObject, Applier, ApplyFailure, Pruned};
+pub use applier::{Applied, AppliedObject, Applier, ApplierOptions, ApplyFailure, Creation, Pruned, Trust};
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};
 pub use memory::{Memory, Observed};

@@ -140,6 +140,19 @@ impl Memory {
         if is_ours { Observed::AsLeft } else { Observed::Disturbed }
     }
 
+    /// Who changed an object that is not as we left it: the manager, not ours, that wrote last.
+    #[must_use]
+    pub fn other_manager(&self, live: &Object) -> Option<String> {
+        let ours = self.state().objects.get(&live.object_ref())?.managers.ours.clone();
+        let entries = live.value().lookup(&["metadata", "managedFields"]).and_then(Value::as_list)?;
+        let others = entries.iter().filter(|entry| entry.get("subresource").is_none());
+        let named = others.filter_map(|entry| {
+            Some((entry.lookup_str(&["time"]).unwrap_or_default(), entry.lookup_str(&["manager"])?))
+        });
+        let last = named.filter(|(_, manager)| *manager != ours).max_by_key(|(time, _)| *time)?;
+        Some(last.1.to_owned())
+    }
+
     /// Notes that an object is gone, or carries our labels no more. Says whether we knew it.
     pub fn lose(&self, live: &Object) -> Observed {
         match self.state().objects.get_mut(&live.object_ref()) {
@@ -295,6 +308,9 @@ mod tests {
             let memory = remembering();
             assert_eq!(memory.observe(&disturbed), Observed::Disturbed);
             assert!(!memory.vouches(&desired(""), &settings(), None));
+            let named = disturbed.value().lookup(&["metadata", "managedFields"]).and_then(|m| m.as_list()?.get(1));
+            let editor = named.is_some().then(|| "kubectl-edit".to_owned());
+            assert_eq!(memory.other_manager(&disturbed), editor);
             memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None);
             assert!(memory.vouches(&desired(""), &settings(), None));
         }

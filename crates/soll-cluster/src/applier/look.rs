@@ -7,7 +7,7 @@ use soll_api::{Failure, Gvk, Object};
 use soll_plan::{Apply, Attempt, Look, Verdict};
 use tokio::time::Instant;
 
-use super::{Run, refuse};
+use super::{Creation, Run, Trust, refuse};
 use crate::{ApiError, ApplyOptions, Mode};
 
 /// What is to be done with one object.
@@ -35,25 +35,24 @@ impl Run<'_> {
     /// Looks at all objects of a stage, some at a time. Nothing is written.
     pub(super) async fn look_at_all(&self, objects: &[Object]) -> Result<Vec<Step>, Failure> {
         let looks: Vec<_> = objects.iter().map(|desired| self.look_at(desired)).collect();
-        let steps: Vec<_> = futures::stream::iter(looks).buffered(self.applier.concurrency).collect().await;
-        let mut steps = all_or_failures(objects, steps)?;
+        let steps: Vec<_> = futures::stream::iter(looks).buffered(self.applier.options.concurrency).collect().await;
+        let steps = all_or_failures(objects, steps)?;
         let changes = steps.iter().any(|step| matches!(step, Step::Change { .. } | Step::Recreate { .. }));
-        if changes {
+        if changes || self.applier.options.creation == Creation::DryRunFirst {
             // Nothing may be written if any of it would fail: new objects are tried too.
             let tries = objects.iter().zip(&steps).filter(|(_, step)| matches!(step, Step::Create));
             let tries: Vec<_> = tries.map(|(desired, _)| self.try_create(desired)).collect();
-            let tried: Vec<_> = futures::stream::iter(tries).buffered(self.applier.concurrency).collect().await;
+            let tried: Vec<_> = futures::stream::iter(tries).buffered(self.applier.options.concurrency).collect().await;
             let created = objects.iter().zip(&steps).filter(|(_, step)| matches!(step, Step::Create));
             let created: Vec<_> = created.map(|(desired, _)| desired.clone()).collect();
             all_or_failures(&created, tried)?;
         }
-        // A stage that waits must see its objects again.
-        steps.shrink_to_fit();
         Ok(steps)
     }
 
     async fn look_at(&self, desired: &Object) -> Result<Step, Failure> {
-        if self.applier.memory.vouches(desired, self.settings, self.applier.cluster.identity()) {
+        let trusts = self.applier.options.trust == Trust::Memory;
+        if trusts && self.applier.memory.vouches(desired, self.settings, self.applier.cluster.identity()) {
             return Ok(Step::Remembered);
         }
         let gvk = desired.gvk();
