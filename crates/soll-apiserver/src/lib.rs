@@ -14,6 +14,7 @@ mod kinds;
 mod meta;
 mod names;
 mod openapi;
+mod protobuf;
 mod refusal;
 pub mod resources;
 mod rest;

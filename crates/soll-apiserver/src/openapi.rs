@@ -1,11 +1,357 @@
-//! OpenAPI v3 documents, made from the schema table.
+//! OpenAPI v3 documents, made from the schema table: one for each group and version.
+//!
+//! Clients read three things from them: which media types a PATCH takes, which options a request takes,
+//! and the types of fields (`kubectl apply`, `diff`, `explain`). There are no descriptions.
 
+use std::collections::BTreeMap;
+
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{HeaderMap, Response};
+use serde_json::{Map, Value as Json, json};
+use sha2::{Digest, Sha256};
+use soll_schema::{ListType, Scalar, Schemas, Shape, TypeRef};
 
-use crate::resources::Table;
+use crate::discovery::{GIT_VERSION, hex};
+use crate::resources::{Resource, Subresource, Table};
 use crate::rest::Body;
+use crate::rest::answer;
 
 /// Answers paths below `/openapi`.
-pub(crate) fn answer(_table: &Table, _path: &str, _headers: &HeaderMap) -> Option<Response<Body>> {
-    None
+pub(crate) fn answer(table: &Table, path: &str, _: &HeaderMap) -> Option<Response<Body>> {
+    let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');
+    if rest.is_empty() {
+        return Some(answer::json(200, &index(table)));
+    }
+    let (group, version) = match rest.split('/').collect::<Vec<_>>().as_slice() {
+        ["api", version] => (String::new(), (*version).to_owned()),
+        ["apis", group, version] => ((*group).to_owned(), (*version).to_owned()),
+        _ => return None,
+    };
+    table.of_version(&group, &version).next()?;
+    let mut response = answer::json(200, &document(table, &group, &version));
+    // The index names each document by its hash, so what is read once holds.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+    Some(response)
+}
+
+fn index(table: &Table) -> Json {
+    let mut paths = Map::new();
+    for (group, versions) in table.groups() {
+        for version in versions {
+            let name = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            let url = format!("/openapi/v3/{name}?hash={}", hash(table, &group, &version));
+            paths.insert(name, json!({"serverRelativeURL": url}));
+        }
+    }
+    json!({"paths": paths})
+}
+
+/// Tells documents apart: builtin ones by this program's version, others by their schemas too.
+fn hash(table: &Table, group: &str, version: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(format!("{GIT_VERSION} {} {group}/{version}", env!("CARGO_PKG_VERSION")));
+    for row in table.of_version(group, version) {
+        digest.update(row.plural.as_bytes());
+        if let Some(custom) = &row.custom {
+            digest.update(soll_yaml::to_json_sorted(custom.openapi()));
+        }
+    }
+    hex(&digest.finalize()).to_uppercase()
+}
+
+fn document(table: &Table, group: &str, version: &str) -> Json {
+    let mut paths = Map::new();
+    let mut schemas = Definitions::default();
+    for row in table.of_version(group, version) {
+        let schema = schemas.add_kind(row);
+        add_paths(&mut paths, row, &schema);
+    }
+    json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": GIT_VERSION},
+        "paths": paths,
+        "components": {"schemas": schemas.finish()},
+    })
+}
+
+fn gvk(row: &Resource) -> Json {
+    json!({"group": row.group.as_str(), "version": row.version.as_str(), "kind": row.kind.as_str()})
+}
+
+fn add_paths(paths: &mut Map<String, Json>, row: &Resource, schema: &Json) {
+    let root = if row.group.is_empty() {
+        format!("/api/{}", row.version)
+    } else {
+        format!("/apis/{}/{}", row.group, row.version)
+    };
+    let collection = match row.namespaced {
+        true => format!("{root}/namespaces/{{namespace}}/{}", row.plural),
+        false => format!("{root}/{}", row.plural),
+    };
+    let one = format!("{collection}/{{name}}");
+    let operations = |verbs: &[(&str, &str, &str)]| -> Json {
+        let served = verbs.iter().filter(|(_, _, verb)| row.allows(verb));
+        let operations: Map<String, Json> =
+            served.map(|(method, action, _)| ((*method).to_owned(), operation(row, method, action, schema))).collect();
+        operations.into()
+    };
+    paths.insert(
+        collection,
+        operations(&[
+            ("get", "list", "list"),
+            ("post", "post", "create"),
+            ("delete", "deletecollection", "deletecollection"),
+        ]),
+    );
+    paths.insert(
+        one.clone(),
+        operations(&[
+            ("get", "get", "get"),
+            ("put", "put", "update"),
+            ("patch", "patch", "patch"),
+            ("delete", "delete", "delete"),
+        ]),
+    );
+    if row.has(Subresource::Status) {
+        let verbs = [("get", "get", "get"), ("put", "put", "update"), ("patch", "patch", "patch")];
+        paths.insert(format!("{one}/status"), operations(&verbs));
+    }
+}
+
+fn operation(row: &Resource, method: &str, action: &str, schema: &Json) -> Json {
+    let parameter =
+        |name: &str, kind: &str| json!({"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": true}});
+    let mut parameters = Vec::new();
+    if matches!(method, "post" | "put" | "patch" | "delete") {
+        parameters.push(parameter("dryRun", "string"));
+    }
+    if matches!(method, "post" | "put" | "patch") {
+        parameters.push(parameter("fieldManager", "string"));
+        parameters.push(parameter("fieldValidation", "string"));
+    }
+    if method == "patch" {
+        parameters.push(parameter("force", "boolean"));
+    }
+    let mut operation = json!({
+        "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk(row), "parameters": parameters,
+        "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}},
+    });
+    let any = json!({"type": "object"});
+    match method {
+        "post" | "put" => operation["requestBody"] = json!({"content": {"*/*": {"schema": schema}}}),
+        "patch" => {
+            let mut types =
+                vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+            if row.custom.is_none() {
+                types.push("application/strategic-merge-patch+json");
+            }
+            let content: Map<String, Json> =
+                types.into_iter().map(|media_type| (media_type.to_owned(), json!({"schema": any}))).collect();
+            operation["requestBody"] = json!({"content": content});
+        }
+        _ => {}
+    }
+    operation
+}
+
+/// The definitions of a document: those of its kinds, and all that these refer to.
+#[derive(Default)]
+struct Definitions {
+    done: BTreeMap<String, Json>,
+    open: Vec<(String, TypeRef<'static>)>,
+}
+
+impl Definitions {
+    /// Adds a kind and returns the reference to it.
+    fn add_kind(&mut self, row: &Resource) -> Json {
+        let name = match &row.custom {
+            Some(custom) => {
+                let name = definition_name(row);
+                let mut schema = serde_json::to_value(custom.openapi()).unwrap_or_default();
+                if schema.is_object() {
+                    schema["properties"]["apiVersion"] = json!({"type": "string"});
+                    schema["properties"]["kind"] = json!({"type": "string"});
+                    schema["properties"]["metadata"] = self.metadata();
+                }
+                self.done.insert(name.clone(), schema);
+                name
+            }
+            None => {
+                let Some(kind) = Schemas::builtin().type_of(&row.group, &row.version, &row.kind) else {
+                    return json!({});
+                };
+                let Some(name) = kind.definition() else { return json!({}) };
+                self.want(name, kind);
+                self.drain();
+                name.to_owned()
+            }
+        };
+        if let Some(definition) = self.done.get_mut(&name).filter(|definition| definition.is_object()) {
+            let mut kinds = definition["x-kubernetes-group-version-kind"].as_array().cloned().unwrap_or_default();
+            kinds.push(gvk(row));
+            definition["x-kubernetes-group-version-kind"] = kinds.into();
+        }
+        reference(&name)
+    }
+
+    fn metadata(&mut self) -> Json {
+        let name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+        match Schemas::builtin().definition(name) {
+            Some(metadata) => {
+                self.want(name, metadata);
+                self.drain();
+                json!({"allOf": [reference(name)]})
+            }
+            None => json!({"type": "object"}),
+        }
+    }
+
+    fn want(&mut self, name: &str, of: TypeRef<'static>) {
+        if !self.done.contains_key(name) {
+            // Marked first, so that types that contain themselves come to an end.
+            self.done.insert(name.to_owned(), Json::Null);
+            self.open.push((name.to_owned(), of));
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some((name, of)) = self.open.pop() {
+            let schema = self.inline(of);
+            self.done.insert(name, schema);
+        }
+    }
+
+    /// The schema of a type where it is used: a reference if it has a name.
+    fn used(&mut self, of: TypeRef<'static>) -> Json {
+        match (of.shape(), of.definition()) {
+            (Shape::Struct | Shape::Map | Shape::Any, Some(name)) => {
+                self.want(name, of);
+                json!({"allOf": [reference(name)]})
+            }
+            _ => self.inline(of),
+        }
+    }
+
+    fn inline(&mut self, of: TypeRef<'static>) -> Json {
+        match of.shape() {
+            Shape::Struct => {
+                let mut properties = Map::new();
+                let mut required = Vec::new();
+                for field in of.fields() {
+                    let mut property = self.used(field.of);
+                    add_list_facts(&mut property, field.of);
+                    if field.required {
+                        required.push(field.name);
+                    }
+                    properties.insert(field.name.to_owned(), property);
+                }
+                let mut schema = json!({"type": "object", "properties": properties});
+                if !required.is_empty() {
+                    schema["required"] = required.into();
+                }
+                schema
+            }
+            Shape::Map => {
+                let values = of.values().map_or_else(|| json!({}), |values| self.used(values));
+                json!({"type": "object", "additionalProperties": values})
+            }
+            Shape::List => {
+                let items = of.items().map_or_else(|| json!({}), |items| self.used(items));
+                json!({"type": "array", "items": items})
+            }
+            Shape::Scalar(scalar) => scalar_schema(scalar),
+            Shape::Any => json!({"type": "object"}),
+        }
+    }
+
+    fn finish(self) -> Map<String, Json> {
+        self.done.into_iter().collect()
+    }
+}
+
+fn add_list_facts(property: &mut Json, of: TypeRef<'_>) {
+    if of.shape() == Shape::List {
+        property["x-kubernetes-list-type"] = match of.list_type() {
+            ListType::Atomic => "atomic",
+            ListType::Set => "set",
+            ListType::Map => "map",
+        }
+        .into();
+        let keys: Vec<&str> = of.map_keys().collect();
+        if !keys.is_empty() {
+            property["x-kubernetes-list-map-keys"] = keys.into();
+        }
+    } else if of.is_atomic() {
+        property["x-kubernetes-map-type"] = "atomic".into();
+    }
+    if let Some(key) = of.patch_merge_key() {
+        property["x-kubernetes-patch-merge-key"] = key.into();
+    }
+    let strategy = of.patch_strategy();
+    let words: Vec<&str> =
+        [(strategy.merge, "merge"), (strategy.retain_keys, "retainKeys"), (strategy.replace, "replace")]
+            .into_iter()
+            .filter_map(|(set, word)| set.then_some(word))
+            .collect();
+    if !words.is_empty() {
+        property["x-kubernetes-patch-strategy"] = words.join(",").into();
+    }
+}
+
+fn scalar_schema(scalar: Scalar) -> Json {
+    match scalar {
+        Scalar::String => json!({"type": "string"}),
+        Scalar::Bytes => json!({"type": "string", "format": "byte"}),
+        Scalar::Time | Scalar::MicroTime => json!({"type": "string", "format": "date-time"}),
+        Scalar::Int32 => json!({"type": "integer", "format": "int32"}),
+        Scalar::Int64 => json!({"type": "integer", "format": "int64"}),
+        Scalar::Double => json!({"type": "number", "format": "double"}),
+        Scalar::Bool => json!({"type": "boolean"}),
+        Scalar::Quantity => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
+        Scalar::IntOrString => json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
+    }
+}
+
+fn reference(name: &str) -> Json {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// `com.example.v1.Foo` for `Foo` in `example.com/v1`.
+fn definition_name(row: &Resource) -> String {
+    let group: Vec<&str> = row.group.rsplit('.').collect();
+    format!("{}.{}.{}", group.join("."), row.version, row.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Registry;
+
+    #[test]
+    fn every_reference_in_a_document_has_its_definition() {
+        let table = Registry::builtin().table();
+        for (group, versions) in table.groups() {
+            for version in versions {
+                let document = document(&table, &group, &version);
+                let text = document.to_string();
+                for part in text.split("#/components/schemas/").skip(1) {
+                    let name = part.split('"').next().unwrap_or_default();
+                    assert!(document["components"]["schemas"][name].is_object(), "{group}/{version}: {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn patches_and_merge_keys_are_told() {
+        let table = Registry::builtin().table();
+        let document = document(&table, "apps", "v1");
+        let patch = &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+        assert!(patch["requestBody"]["content"]["application/strategic-merge-patch+json"].is_object());
+        let containers = &document["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
+        assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
+        assert_eq!(containers["x-kubernetes-list-map-keys"], json!(["name"]));
+        let deployment = &document["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"];
+        assert_eq!(deployment["x-kubernetes-group-version-kind"][0]["kind"], "Deployment");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use soll_schema::CrdSchema;
 use soll_yaml::{Str, Value};
 
 use crate::resources::{ALL_VERBS, Generation, Registry, Resource, Subresource, VERBS_OF_THE_LEAVING};
@@ -17,7 +18,14 @@ pub struct Custom {
     /// Where the parts of a scale stand.
     pub(crate) scale: Option<ScalePaths>,
     /// The schema of this version.
-    pub(crate) schema: Value,
+    pub(crate) schema: CrdSchema,
+}
+
+impl Custom {
+    /// The schema as it was written.
+    pub(crate) fn openapi(&self) -> &Value {
+        self.schema.root().openapi().expect("the schema of a custom resource is made of OpenAPI")
+    }
 }
 
 /// One of `additionalPrinterColumns`.
@@ -59,7 +67,9 @@ fn rows(definition: &Value) -> Vec<Resource> {
     let versions = definition.lookup(&["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
     let served = versions.iter().filter(|version| version.get("served").and_then(Value::as_bool) == Some(true));
     served
-        .map(|version| {
+        .filter_map(|version| {
+            // Validation refused what is no schema.
+            let schema = CrdSchema::from_openapi_v3(version.lookup(&["schema", "openAPIV3Schema"])?).ok()?;
             let has_status = version.lookup(&["subresources", "status"]).is_some();
             let scale = version.lookup(&["subresources", "scale"]).map(scale_paths);
             let mut subresources = Vec::new();
@@ -74,9 +84,9 @@ fn rows(definition: &Value) -> Vec<Resource> {
                     .collect(),
                 columns: list("additionalPrinterColumns").iter().map(column).collect(),
                 scale,
-                schema: version.lookup(&["schema", "openAPIV3Schema"]).cloned().unwrap_or_default(),
+                schema,
             };
-            Resource {
+            Some(Resource {
                 group: Str::from(group),
                 version: Str::from(version.lookup_str(&["name"]).unwrap_or_default()),
                 plural: Str::from(plural),
@@ -92,7 +102,7 @@ fn rows(definition: &Value) -> Vec<Resource> {
                 drawer: Str::from(format!("{group}/{plural}")),
                 generation: if has_status { Generation::AllButStatus } else { Generation::All },
                 custom: Some(Arc::new(custom)),
-            }
+            })
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! CustomResourceDefinitions as objects: names, conditions, and what makes one invalid.
 
 use jiff::Timestamp;
+use soll_schema::CrdSchema;
 use soll_yaml::{Map, Value};
 
 use crate::meta;
@@ -97,9 +98,16 @@ pub(crate) fn validate(object: &Value) -> Vec<Cause> {
     }
     for (index, version) in versions(object).iter().enumerate() {
         let schema = version.lookup(&["schema", "openAPIV3Schema"]);
-        if schema.is_none_or(Value::is_null) {
-            let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
-            causes.push(Cause::required(field, "schemas are required"));
+        let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        match schema.filter(|schema| !schema.is_null()) {
+            None => causes.push(Cause::required(field, "schemas are required")),
+            Some(schema) => {
+                if let Err(error) = CrdSchema::from_openapi_v3(schema) {
+                    let path = error.path.to_string();
+                    let dot = if path.is_empty() { "" } else { "." };
+                    causes.push(Cause::invalid(format!("{field}{dot}{path}"), "schema", error.message));
+                }
+            }
         }
     }
     causes

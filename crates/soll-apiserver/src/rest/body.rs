@@ -6,7 +6,7 @@ use soll_yaml::Value;
 
 use crate::refusal::Refusal;
 
-const READ: &str = "application/json, application/yaml";
+const READ: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// The media type of a body, without its parameters; JSON if none is given.
 pub(crate) fn media_type(headers: &HeaderMap) -> &str {
@@ -22,6 +22,7 @@ pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal>
     let object = match media_type(headers) {
         "application/json" => json(body)?,
         "application/yaml" => yaml(body)?,
+        "application/vnd.kubernetes.protobuf" => crate::protobuf::decode(body).map_err(Refusal::bad_request)?,
         _ => return Err(Refusal::unsupported_media_type(READ)),
     };
     if object.as_map().is_none() {
@@ -35,6 +36,7 @@ pub(crate) fn delete_options(headers: &HeaderMap, body: &[u8]) -> Result<Value, 
     match media_type(headers) {
         "application/json" => json(body),
         "application/yaml" => yaml(body),
+        "application/vnd.kubernetes.protobuf" => crate::protobuf::decode(body).map_err(Refusal::bad_request),
         _ => Err(Refusal::unsupported_media_type(READ)),
     }
 }
