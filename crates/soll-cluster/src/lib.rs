@@ -7,6 +7,7 @@
 mod applier;
 mod cluster;
 mod error;
+mod lease;
 mod limit;
 mod memory;
 mod objects;
@@ -15,9 +16,13 @@ mod resource;
 mod transport;
 mod watch;
 
+#[cfg(test)]
+mod testing;
+
 pub use applier::{Applied, AppliedObject, Applier, ApplierOptions, ApplyFailure, Creation, Pruned, Trust};
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};
+pub use lease::{Contender, LeaseEnd, LeaseOptions, LeaseState};
 pub use memory::{Memory, Observed};
 pub use objects::{ApplyOptions, DeleteOptions, Depth, Mode, ObjectList, Ownership, Patch, Propagation, Selection};
 pub use requests::{RequestCounts, Verb};

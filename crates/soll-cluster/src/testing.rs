@@ -1,0 +1,105 @@
+//! A small API server for unit tests: objects by path, with resource versions, and nothing else.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use kube::client::Body;
+use soll_yaml::{Value, parse_json, to_json};
+
+use crate::{Cluster, ConnectOptions};
+
+type Answer = Response<Full<Bytes>>;
+
+/// Answers one request by method, path with query, and body.
+pub(crate) trait Server: Send + Sync + 'static {
+    /// Code and body.
+    fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, String);
+}
+
+/// A cluster whose server is a function.
+pub(crate) fn cluster(server: Arc<dyn Server>) -> Cluster {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let server = Arc::clone(&server);
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            let (code, text) = server.answer(&parts.method, path, &body);
+            let answer = Response::builder().status(code).body(Full::from(text)).expect("a valid answer");
+            Ok::<Answer, Infallible>(answer)
+        }
+    });
+    Cluster::from_service(service, &ConnectOptions::default())
+}
+
+/// Objects by path. Shared by all clusters made from it.
+#[derive(Clone, Default)]
+pub(crate) struct Objects(Arc<Mutex<Stored>>);
+
+#[derive(Default)]
+struct Stored {
+    objects: BTreeMap<String, Value>,
+    version: i64,
+    refuses: bool,
+}
+
+impl Objects {
+    pub(crate) fn cluster(&self) -> Cluster {
+        cluster(Arc::new(self.clone()))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
+        self.stored().objects.get(path).cloned()
+    }
+
+    /// From now on every answer is an error.
+    pub(crate) fn refuse_all(&self) {
+        self.stored().refuses = true;
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Stored> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn status(code: u16, reason: &str, name: &str) -> (u16, String) {
+    let text = format!(
+        r#"{{"kind":"Status","code":{code},"reason":"{reason}","message":"{name}: {reason}","details":{{"name":"{name}"}}}}"#
+    );
+    (code, text)
+}
+
+impl Server for Objects {
+    fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, String) {
+        let mut stored = self.stored();
+        if stored.refuses {
+            return status(500, "InternalError", "x");
+        }
+        let mut object = parse_json(body).unwrap_or_default();
+        let name = object.lookup_str(&["metadata", "name"]).unwrap_or_default().to_owned();
+        let key = if *method == Method::POST { format!("{path}/{name}") } else { path.to_owned() };
+        let known = stored.objects.get(&key).cloned();
+        match (method.as_str(), known) {
+            ("GET", Some(known)) => return (200, to_json(&known)),
+            ("GET" | "PUT", None) => return status(404, "NotFound", "x"),
+            ("POST", Some(_)) => return status(409, "AlreadyExists", &name),
+            ("PUT", Some(known)) => {
+                let version = |object: &Value| object.lookup(&["metadata", "resourceVersion"]).cloned();
+                if version(&known) != version(&object) {
+                    return status(409, "Conflict", &name);
+                }
+            }
+            _ => {}
+        }
+        stored.version += 1;
+        let version = Value::from(stored.version.to_string());
+        let metadata = object.make_map().get_or_insert_with("metadata", Value::map);
+        metadata.make_map().insert("resourceVersion", version);
+        stored.objects.insert(key, object.clone());
+        (200, to_json(&object))
+    }
+}
