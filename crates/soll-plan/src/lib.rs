@@ -13,6 +13,8 @@ mod managers;
 mod owner;
 mod prepare;
 mod prune;
+
+mod health;
 mod refusal;
 mod stages;
 
@@ -21,6 +23,10 @@ mod testing;
 
 pub use changes::{Action, Change, ChangeSet};
 pub use decide::{Apply, ApplySettings, Look, Skip, Verdict, drifted, is_checked, judge, look, may_recreate, takeover};
+pub use health::{
+    Assessment, Health, HealthExpressions, HealthStatus, ReadyExpression, Related, assess, explain, health, missing,
+    pod_selector,
+};
 pub use ignore::IgnoreRules;
 pub use managers::Managers;
 pub use owner::Owner;
