@@ -7,7 +7,8 @@ use soll_yaml::{Map, Value};
 use crate::meta;
 use crate::refusal::Cause;
 
-const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+/// Holds the deletion of a definition until its objects are gone.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Fills in the names that follow from others.
 pub(crate) fn settle(object: &mut Value) {
@@ -28,8 +29,8 @@ pub(crate) fn settle(object: &mut Value) {
 pub(crate) fn prepare(old: Option<&Value>, object: &mut Value, now: Timestamp) {
     if old.is_none() {
         let mut finalizers: Vec<String> = meta::finalizers(object).into_iter().map(str::to_owned).collect();
-        if !finalizers.iter().any(|name| name == FINALIZER) {
-            finalizers.push(FINALIZER.to_owned());
+        if !finalizers.iter().any(|name| name == CLEANUP) {
+            finalizers.push(CLEANUP.to_owned());
         }
         meta::set_finalizers(object, &finalizers);
     }

@@ -246,6 +246,12 @@ impl Table {
         self.rows.values()
     }
 
+    /// A row of the resource whose objects are stored there.
+    #[must_use]
+    pub fn of_drawer(&self, drawer: &str) -> Option<Arc<Resource>> {
+        self.rows.values().find(|row| row.drawer == drawer).cloned()
+    }
+
     /// The rows of one group and version.
     pub fn of_version(&self, group: &str, version: &str) -> impl Iterator<Item = &Arc<Resource>> {
         self.rows.values().filter(move |row| row.group == group && row.version == version)

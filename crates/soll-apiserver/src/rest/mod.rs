@@ -7,6 +7,7 @@ mod body;
 mod delete;
 mod negotiate;
 mod options;
+mod patch;
 mod read;
 mod scale;
 mod target;
@@ -24,6 +25,7 @@ use soll_yaml::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use answer::Body;
+pub(crate) use delete::delete_object;
 use negotiate::Accepted;
 pub(crate) use negotiate::media_ranges;
 pub(crate) use options::IncludeObject;
@@ -31,6 +33,7 @@ use options::Options;
 pub(crate) use options::{Deletion, Propagation};
 pub(crate) use scale::Paths as ScalePaths;
 use target::{Route, Target, route};
+pub(crate) use write::finalize;
 
 use crate::auth::rbac::Attempt;
 use crate::auth::{self, Access, Caller, Inside};
@@ -295,7 +298,7 @@ async fn perform(ctx: &Context<'_>, verb: Verb, headers: &HeaderMap, body: &Byte
             }
             one(200, resource, &write::replace(ctx, object)?)
         }
-        Verb::Patch => Err(Refusal::method_not_allowed()),
+        Verb::Patch => patch::patch(ctx, headers, body),
         Verb::Delete => delete::delete(ctx),
         Verb::DeleteCollection => delete::delete_collection(ctx),
     }

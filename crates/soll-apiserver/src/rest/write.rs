@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use soll_yaml::Value;
 
-use super::Context;
+use super::{Api, Context};
 use crate::kinds;
 use crate::meta;
 use crate::names;
@@ -99,7 +99,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
         meta::metadata_mut(&mut object).insert("generation", Value::from(1));
     }
     let key = Key::new(&namespace, &name);
-    let exists = |api: &super::Api| {
+    let exists = |api: &Api| {
         let blocker = api.store.get(&resource.drawer, &namespace, &name)?;
         Some(Refusal::already_exists(resource, &name, meta::is_terminating(&blocker.value)))
     };
@@ -172,6 +172,28 @@ pub(crate) fn is_released(resource: &Resource, object: &Value) -> bool {
     let namespace_holds = resource.is("", "namespaces")
         && object.lookup(&["spec", "finalizers"]).and_then(Value::as_list).is_some_and(|list| !list.is_empty());
     meta::finalizers(object).is_empty() && grace == 0 && !namespace_holds
+}
+
+/// Changes an object for the server's own purposes: no checks, no generation. An object that is released
+/// by it goes; one that is gone, or as it should be, is left alone.
+pub(crate) fn finalize(api: &Arc<Api>, drawer: &str, key: &Key, mut change: impl FnMut(&mut Value)) {
+    let Some(resource) = api.registry.table().of_drawer(drawer) else { return };
+    for _ in 0..RACES {
+        let Some(live) = api.store.get(drawer, &key.namespace, &key.name) else { return };
+        let mut object = live.value.clone();
+        change(&mut object);
+        let written = if meta::is_terminating(&object) && is_released(&resource, &object) {
+            api.store.remove(drawer, key, live.revision).map(|removed| kinds::after_removal(api, &resource, &removed))
+        } else if object == live.value {
+            return;
+        } else {
+            let stored = api.store.put(drawer, key, Expected::Revision(live.revision), object);
+            stored.map(|stored| kinds::after_write(api, &resource, &stored))
+        };
+        if written.is_ok() {
+            return;
+        }
+    }
 }
 
 /// Puts a pod on a node.

@@ -21,6 +21,11 @@ impl Change {
         Self { before, entry, removed }
     }
 
+    /// An object that is there, as if it had just been written.
+    pub(crate) fn present(entry: Arc<Entry>) -> Self {
+        Self { before: None, entry, removed: false }
+    }
+
     /// The revision of the write.
     #[must_use]
     pub fn revision(&self) -> u64 {
