@@ -1,0 +1,245 @@
+use std::sync::Arc;
+
+use soll_api::{Class, Gvk};
+use soll_cluster::{
+    Applier, ApplierOptions, ApplyOptions, Creation, Depth, Identity, Mode, Observed, Patch, Selection, Verb,
+    WatchEvent,
+};
+use soll_plan::Managers;
+use soll_yaml::{At, Entry, Map, Sources, Value, parse_json};
+
+use crate::support::{Bed, config_map, deployment};
+
+fn crd(plural: &str, kind: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"{plural}.tests.soll.dev"}},
+            "spec":{{"group":"tests.soll.dev","scope":"Namespaced","names":{{"plural":"{plural}","kind":"{kind}"}},
+            "versions":[{{"name":"v1","served":true,"storage":true,
+              "schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{{"type":"object",
+                "properties":{{"size":{{"type":"integer","maximum":9}}}}}}}}}}}}}}]}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn a_first_apply_creates_in_order_and_a_second_changes_nothing() {
+    let bed = Bed::new("first").await;
+    let (definition, map) = (crd("wheels", "Wheel"), config_map("a", r#"{"k":"v"}"#));
+    let wheel = r#"{"apiVersion":"tests.soll.dev/v1","kind":"Wheel","metadata":{"name":"w","namespace":"NS"},"spec":{"size":3}}"#;
+    let workload = deployment("web", "web", "nginx");
+    let objects = [wheel, &map, &workload, &definition];
+
+    let first = bed.apply(&objects).await.unwrap();
+    let created = [
+        "CustomResourceDefinition/wheels.tests.soll.dev created",
+        "ConfigMap/NS/a created",
+        "Deployment/NS/web created",
+        "Wheel/NS/w created",
+    ];
+    assert_eq!(bed.lines(&first), created);
+    let owner = bed.get("v1", "ConfigMap", "a").await.unwrap();
+    assert!(bed.owner.owns(&owner));
+
+    let (second, counts) = bed.counting(bed.apply(&objects)).await;
+    let unchanged: Vec<_> = created.iter().map(|line| line.replace("created", "unchanged")).collect();
+    assert_eq!(bed.lines(&second.unwrap()), unchanged);
+    assert_eq!((counts.writes(), counts.of(Verb::DryRun)), (0, 4), "nothing vouches yet: {counts:?}");
+}
+
+#[tokio::test]
+async fn an_unchanged_object_of_a_watched_kind_costs_no_call() {
+    let bed = Bed::new("memory").await;
+    let (a, b) = (config_map("a", r#"{"k":"v"}"#), config_map("b", r#"{"k":"v"}"#));
+    bed.apply(&[&a, &b]).await.unwrap();
+
+    let gvk = Gvk::new("v1", "ConfigMap");
+    let selection = Selection::labelled(&bed.owner.selector());
+    let mut watch = bed.cluster.watch(&gvk, selection, Depth::Metadata).unwrap();
+    let WatchEvent::Restarted(objects) = watch.next().await else { panic!("a watch starts with all objects") };
+    assert_eq!(objects.len(), 2);
+    assert_eq!(bed.memory.restart("", "ConfigMap", &objects), []);
+
+    let (second, counts) = bed.counting(bed.apply(&[&a, &b])).await;
+    assert_eq!(bed.lines(&second.unwrap()), ["ConfigMap/NS/a unchanged", "ConfigMap/NS/b unchanged"]);
+    assert_eq!(counts.total(), 0, "{counts:?}");
+
+    // Somebody edits one of them.
+    let patch = Patch::Merge(parse_json(br#"{"data":{"k":"w"}}"#).unwrap());
+    bed.cluster.patch(&gvk, &bed.namespace, "a", &patch, "kubectl-edit").await.unwrap();
+    let edited = loop {
+        if let WatchEvent::Applied(object) = watch.next().await {
+            break object;
+        }
+    };
+    assert_eq!(bed.memory.observe(&edited), Observed::Disturbed);
+    assert_eq!(bed.memory.other_manager(&edited).as_deref(), Some("kubectl-edit"));
+
+    let (third, counts) = bed.counting(bed.apply(&[&a, &b])).await;
+    assert_eq!(bed.lines(&third.unwrap()), ["ConfigMap/NS/a configured", "ConfigMap/NS/b unchanged"]);
+    // The fields of kubectl are taken over, then the object is applied.
+    assert_eq!((counts.of(Verb::Get), counts.of(Verb::DryRun), counts.writes()), (1, 1, 2), "{counts:?}");
+    let live = bed.get("v1", "ConfigMap", "a").await.unwrap();
+    assert_eq!(live.value().lookup_str(&["data", "k"]), Some("v"));
+}
+
+#[tokio::test]
+async fn fields_that_kubectl_applied_become_ours_and_go_with_the_manifest() {
+    let bed = Bed::new("takeover").await;
+    let by_hand = bed.object(&config_map("a", r#"{"old":"x","k":"v"}"#));
+    bed.cluster.apply(&by_hand, &ApplyOptions::forced("kubectl")).await.unwrap();
+    let applied = bed.apply(&[&config_map("a", r#"{"k":"v"}"#)]).await.unwrap();
+    assert_eq!(bed.lines(&applied), ["ConfigMap/NS/a configured"]);
+    let live = bed.get("v1", "ConfigMap", "a").await.unwrap();
+    assert_eq!(live.value().lookup(&["data", "old"]), None);
+    let managers = live.value().lookup(&["metadata", "managedFields"]).and_then(Value::as_list).unwrap();
+    let names: Vec<_> = managers.iter().filter_map(|entry| entry.lookup_str(&["manager"])).collect();
+    assert_eq!(names, ["kustomize-controller"]);
+}
+
+#[tokio::test]
+async fn an_immutable_change_fails_and_with_force_makes_the_object_anew() {
+    let mut bed = Bed::new("immutable").await;
+    bed.apply(&[&deployment("web", "one", "nginx")]).await.unwrap();
+    let before = bed.get("apps/v1", "Deployment", "web").await.unwrap();
+
+    let changed = deployment("web", "two", "nginx");
+    let failed = bed.apply(&[&changed]).await.unwrap_err();
+    let message = failed.failure.message.replace(&bed.namespace, "NS");
+    assert!(message.starts_with("Deployment/NS/web dry-run failed (Invalid): "), "{message}");
+    assert!(message.contains("field is immutable"), "{message}");
+    assert_eq!(failed.failure.class, Class::Configuration);
+    assert_eq!(bed.get("apps/v1", "Deployment", "web").await.unwrap().uid(), before.uid());
+
+    bed.settings.force = true;
+    let applied = bed.apply(&[&changed]).await.unwrap();
+    assert_eq!(bed.lines(&applied), ["Deployment/NS/web created"]);
+    let after = bed.get("apps/v1", "Deployment", "web").await.unwrap();
+    assert_ne!(after.uid(), before.uid());
+    assert_eq!(after.value().lookup_str(&["spec", "selector", "matchLabels", "app"]), Some("two"));
+}
+
+#[tokio::test]
+async fn a_mistake_deletes_nothing_even_with_force() {
+    let mut bed = Bed::new("mistake").await;
+    bed.settings.force = true;
+    bed.apply(&[&deployment("web", "one", "nginx")]).await.unwrap();
+    let before = bed.get("apps/v1", "Deployment", "web").await.unwrap();
+    // An image without a name is invalid, whether new or changed.
+    let failed = bed.apply(&[&deployment("web", "one", "")]).await.unwrap_err();
+    assert!(failed.failure.message.contains("image: Required value"), "{}", failed.failure.message);
+    assert_eq!(bed.get("apps/v1", "Deployment", "web").await.unwrap().uid(), before.uid());
+}
+
+#[tokio::test]
+async fn one_bad_change_keeps_a_whole_stage_from_being_written() {
+    let bed = Bed::new("stage").await;
+    let (a, web) = (config_map("a", r#"{"k":"v"}"#), deployment("web", "one", "nginx"));
+    bed.apply(&[&a, &web]).await.unwrap();
+    let (new_a, new_web) = (config_map("a", r#"{"k":"w"}"#), deployment("web", "two", "nginx"));
+    let (failed, counts) = bed.counting(bed.apply(&[&new_a, &new_web])).await;
+    assert!(failed.is_err());
+    assert_eq!(counts.writes(), 0, "{counts:?}");
+    assert_eq!(bed.get("v1", "ConfigMap", "a").await.unwrap().value().lookup_str(&["data", "k"]), Some("v"));
+}
+
+#[tokio::test]
+async fn a_new_stage_is_tried_first_if_flux_does() {
+    let bed = Bed::new("careful").await;
+    let options = ApplierOptions { creation: Creation::DryRunFirst, ..ApplierOptions::default() };
+    let careful = Applier::new(bed.cluster.clone(), Arc::clone(&bed.memory), options);
+    let objects = [config_map("a", "{}"), deployment("web", "one", "")];
+    let objects: Vec<_> = objects.iter().map(String::as_str).collect();
+    let (failed, counts) = bed.counting(bed.apply_with(&careful, &objects, &Sources::new())).await;
+    let message = failed.unwrap_err().failure.message.replace(&bed.namespace, "NS");
+    assert!(message.starts_with("Deployment/NS/web dry-run failed (Invalid): "), "{message}");
+    assert_eq!(counts.writes(), 0, "{counts:?}");
+}
+
+/// The value with the field at a path of keys written at a place.
+fn place(value: &mut Value, path: &[&str], at: At) {
+    let (last, parents) = path.split_last().unwrap();
+    let mut node = value;
+    for key in parents {
+        node = node.get_mut(key).unwrap();
+    }
+    let map: &mut Map = node.as_map_mut().unwrap();
+    let value = map.get(last).unwrap().clone().at(at);
+    map.insert_entry(Entry { key: (*last).into(), key_at: at, value });
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_reported_with_the_line_that_has_it() {
+    let bed = Bed::new("unknown").await;
+    let sources = Sources::new();
+    let at = At::new(sources.add("apps/web.yaml"), 12, 3);
+    let mut object = bed.object(&deployment("web", "one", "nginx").replace(r#""replicas":1"#, r#""replicsa":1"#));
+    place(object.value_mut(), &["spec", "replicsa"], at);
+    let failed = bed.apply_objects(&bed.applier(), vec![object], &sources).await.unwrap_err();
+    let text = failed.failure.to_string().replace(&bed.namespace, "NS");
+    assert!(text.starts_with("apps/web.yaml:12:3: Deployment/NS/web apply failed: "), "{text}");
+    assert!(text.contains(".spec.replicsa: field not declared in schema"), "{text}");
+    assert_eq!(failed.failure.class, Class::Configuration);
+}
+
+#[tokio::test]
+async fn a_missing_namespace_and_an_unknown_kind_are_configuration() {
+    let bed = Bed::new("missing").await;
+    let elsewhere = config_map("a", "{}").replace("NS", "soll-nowhere");
+    let failure = bed.apply(&[&elsewhere]).await.unwrap_err().failure;
+    assert_eq!(failure.class, Class::Configuration);
+    assert!(failure.message.contains("namespaces \"soll-nowhere\" not found"), "{}", failure.message);
+
+    let strange = r#"{"apiVersion":"nobody.example.com/v1","kind":"Strange","metadata":{"name":"s","namespace":"NS"}}"#;
+    let failure = bed.apply(&[strange]).await.unwrap_err().failure;
+    let message = failure.message.replace(&bed.namespace, "NS");
+    assert_eq!(
+        message,
+        "Strange/NS/s dry-run failed: no matches for kind \"Strange\" in version \"nobody.example.com/v1\""
+    );
+    assert_eq!(failure.class, Class::Configuration);
+}
+
+#[tokio::test]
+async fn a_tenant_may_only_what_it_may() {
+    let bed = Bed::new("tenant").await;
+    let tenant = bed.cluster.impersonating(Identity::service_account(&bed.namespace, "tenant"));
+    let applier = Applier::new(tenant.clone(), Arc::clone(&bed.memory), ApplierOptions::default());
+    let map = config_map("a", r#"{"k":"v"}"#);
+    let failed = bed.apply_with(&applier, &[&map], &Sources::new()).await.unwrap_err();
+    assert_eq!(failed.failure.class, Class::Forbidden);
+    let message = failed.failure.message.replace(&bed.namespace, "NS");
+    assert!(message.starts_with("ConfigMap/NS/a dry-run failed (Forbidden): "), "{message}");
+
+    for rights in [
+        r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"maps","namespace":"NS"},
+            "rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","create","patch"]}]}"#,
+        r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"maps","namespace":"NS"},
+            "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"maps"},
+            "subjects":[{"kind":"ServiceAccount","name":"tenant","namespace":"NS"}]}"#,
+    ] {
+        bed.cluster.create(&bed.object(rights), "tests", Mode::Real).await.unwrap();
+    }
+    // The authorizer of the server hears of new rights by a watch of its own.
+    let may = bed.object(&config_map("probe", "{}"));
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while tenant.apply(&may, &ApplyOptions::forced("tests").dry()).await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline, "the rights never arrived");
+    }
+    let applied = bed.apply_with(&applier, &[&map], &Sources::new()).await.unwrap();
+    assert_eq!(bed.lines(&applied), ["ConfigMap/NS/a created"]);
+}
+
+#[tokio::test]
+async fn what_asks_to_be_left_alone_is_left_alone() {
+    let mut bed = Bed::new("controls").await;
+    bed.settings.managers = Managers::new("kustomize-controller");
+    let once = config_map("once", r#"{"k":"v"}"#).replace(
+        r#""namespace":"NS""#,
+        r#""namespace":"NS","annotations":{"kustomize.toolkit.fluxcd.io/ssa":"IfNotPresent"}"#,
+    );
+    assert_eq!(bed.lines(&bed.apply(&[&once]).await.unwrap()), ["ConfigMap/NS/once created"]);
+    let later = once.replace(r#""k":"v""#, r#""k":"w""#);
+    let applied = bed.apply(&[&later]).await.unwrap();
+    assert_eq!(bed.lines(&applied), ["ConfigMap/NS/once skipped"]);
+    assert!(applied.checked.is_empty());
+    assert_eq!(bed.get("v1", "ConfigMap", "once").await.unwrap().value().lookup_str(&["data", "k"]), Some("v"));
+}

@@ -1,0 +1,8 @@
+//! The client side against real servers.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod applying;
+mod leasing;
+mod pruning;
+mod support;
+mod watching;
