@@ -15,6 +15,7 @@ use soll_api::{Failure, Object, ObjectRef};
 use soll_plan::{Action, ApplySettings, Attempt, ChangeSet, Refusal, RefusalCause, Stage};
 use soll_yaml::Sources;
 
+use look::Step;
 pub use prune::Pruned;
 
 use crate::{ApiError, Cluster, Memory};
@@ -165,10 +166,17 @@ impl Run<'_> {
     async fn apply_stage(&self, stage: &Stage, applied: &mut Applied) -> Result<(), Failure> {
         let steps = self.look_at_all(stage.objects()).await?;
         let mut left = Vec::with_capacity(steps.len());
-        for (desired, step) in stage.objects().iter().zip(steps) {
-            let object = self.write(desired, step).await?;
-            applied.changes.push(desired.object_ref(), desired.version(), object.action);
-            left.push(object);
+        let mut work = stage.objects().iter().zip(steps).peekable();
+        while let Some((first, _)) = work.peek() {
+            // Order matters between kinds. Within one, writing side by side is as good and takes less time.
+            let (group, kind) = (first.group(), first.kind());
+            let same = |(desired, _): &(&Object, Step)| desired.group() == group && desired.kind() == kind;
+            let batch: Vec<_> = std::iter::from_fn(|| work.next_if(same)).collect();
+            for object in self.write_all(batch).await {
+                let object = object?;
+                applied.changes.push(object.object.clone(), &object.version, object.action);
+                left.push(object);
+            }
         }
         if stage.waits() {
             self.wait_for(stage.objects(), &left).await?;

@@ -293,3 +293,54 @@ fn read_legacy(group_version: &str, list: &Value) -> Vec<Resource> {
     }
     resources
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Script, Server};
+
+    fn gvk(kind: &str) -> Gvk {
+        Gvk::new("v1", kind)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_kind_is_looked_for_at_once_and_then_ever_more_rarely() {
+        let cluster = testing::cluster(Script::new(&[(404, "")]) as Arc<dyn Server>);
+        let discoveries = || cluster.requests().of(Verb::Discover);
+        let resource = cluster.resource(&gvk("ConfigMap")).await.expect("a builtin kind");
+        assert_eq!((resource.plural.as_str(), resource.namespaced), ("configmaps", true));
+        assert_eq!(resource.subresources, ["fake"]);
+        let once = discoveries();
+        for _ in 0..3 {
+            let error = cluster.resource(&gvk("Wheel")).await.expect_err("no such kind");
+            assert_eq!(error.to_string(), "no matches for kind \"Wheel\" in version \"v1\"");
+        }
+        assert_eq!(discoveries(), 2 * once, "only the first asked the server");
+        tokio::time::advance(Duration::from_millis(300)).await;
+        assert!(cluster.resource(&gvk("Wheel")).await.is_err());
+        assert_eq!(discoveries(), 3 * once);
+        cluster.resource(&gvk("ConfigMap")).await.expect("still known");
+        assert_eq!(discoveries(), 3 * once, "what is known costs nothing");
+        cluster.expect_new_resources();
+        assert!(cluster.resource(&gvk("Wheel")).await.is_err());
+        assert_eq!(discoveries(), 4 * once, "a new CRD ends the patience");
+    }
+
+    #[test]
+    fn reads_aggregated_discovery() {
+        let text = br#"{"kind":"APIGroupDiscoveryList","items":[{"metadata":{"name":"apps"},"versions":[{"version":"v1","resources":[
+            {"resource":"deployments","scope":"Namespaced","verbs":["get","list"],
+             "responseKind":{"group":"apps","version":"v1","kind":"Deployment"},
+             "subresources":[{"subresource":"scale"},{"subresource":"status"}]},
+            {"resource":"stale","scope":"Cluster"}]}]}]}"#;
+        let resources = read_aggregated(&soll_yaml::parse_json(text).expect("JSON"));
+        assert_eq!(resources.len(), 1);
+        let deployments = &resources[0];
+        assert_eq!(deployments.gvk, Gvk::new("apps/v1", "Deployment"));
+        assert!(deployments.can("list") && !deployments.can("watch"));
+        assert_eq!(deployments.subresources, ["scale", "status"]);
+        let path = deployments.object_path("a", "b").expect("a namespace is given");
+        assert_eq!(path, "/apis/apps/v1/namespaces/a/deployments/b");
+        assert!(matches!(deployments.object_path("", "b"), Err(ApiError::NoNamespace(_))));
+    }
+}

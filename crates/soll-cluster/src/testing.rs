@@ -36,6 +36,43 @@ pub(crate) fn cluster(server: Arc<dyn Server>) -> Cluster {
     Cluster::from_service(service, &ConnectOptions::default())
 }
 
+/// A server that answers discovery of ConfigMaps by itself, and all else by a script; writes down what it was asked.
+pub(crate) struct Script {
+    answers: Mutex<Vec<(u16, String)>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Script {
+    /// Answers in this order; the last one again and again.
+    pub(crate) fn new(answers: &[(u16, &str)]) -> Arc<Self> {
+        let answers = answers.iter().rev().map(|(code, text)| (*code, (*text).to_owned())).collect();
+        Arc::new(Self { answers: Mutex::new(answers), asked: Mutex::default() })
+    }
+
+    /// Paths with queries, discovery aside.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+const CORE: &str = r#"{"kind":"APIResourceList","resources":[
+    {"name":"configmaps","kind":"ConfigMap","namespaced":true,"verbs":["get","list","watch"]},
+    {"name":"configmaps/fake","kind":"ConfigMap","namespaced":true,"verbs":["get"]}]}"#;
+
+impl Server for Script {
+    fn answer(&self, _: &Method, path: &str, _: &[u8]) -> (u16, String) {
+        match path {
+            "/api" => return (200, r#"{"kind":"APIVersions","versions":["v1"]}"#.to_owned()),
+            "/apis" => return (200, r#"{"kind":"APIGroupList","groups":[]}"#.to_owned()),
+            "/api/v1" => return (200, CORE.to_owned()),
+            _ => {}
+        }
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() > 1 { answers.pop() } else { answers.last().cloned() }.expect("a script has answers")
+    }
+}
+
 /// Objects by path. Shared by all clusters made from it.
 #[derive(Clone, Default)]
 pub(crate) struct Objects(Arc<Mutex<Stored>>);

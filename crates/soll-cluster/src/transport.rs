@@ -295,4 +295,17 @@ mod tests {
     fn names_cannot_leave_their_place_in_the_path() {
         assert_eq!(segment("system:a/../b?c"), "system:a%2F..%2Fb%3Fc");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_server_is_asked_again_when_it_says() {
+        let busy = r#"{"kind":"Status","code":429,"reason":"TooManyRequests","details":{"retryAfterSeconds":2}}"#;
+        let script = crate::testing::Script::new(&[(429, busy), (429, busy), (200, r#"{"a":1}"#)]);
+        let cluster = crate::testing::cluster(script);
+        let start = Instant::now();
+        let answer = cluster.get_path("/version").await.expect("the third time it answers");
+        assert_eq!(answer.get("a").and_then(Value::as_i64), Some(1));
+        assert!(start.elapsed() >= Duration::from_secs(4), "{:?}", start.elapsed());
+        let counts = cluster.requests().by_code;
+        assert_eq!((counts[&(Verb::Get, 429)], counts[&(Verb::Get, 200)]), (2, 1));
+    }
 }

@@ -341,6 +341,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{self, Script};
 
     #[test]
     fn lines_come_out_whole_however_they_arrive() {
@@ -353,5 +354,89 @@ mod tests {
             }
         }
         assert_eq!(seen, ["{\"a\":1}", "{}", "{\"b\":2}"]);
+    }
+
+    fn follow(script: &Arc<Script>) -> Watch {
+        let cluster = testing::cluster(Arc::clone(script) as Arc<dyn testing::Server>);
+        cluster.watch(&Gvk::new("v1", "ConfigMap"), Selection::all(), Depth::Whole).expect("room in the budget")
+    }
+
+    /// What a watch tells, in short.
+    async fn tell(watch: &mut Watch, events: usize) -> Vec<String> {
+        let mut told = Vec::new();
+        for _ in 0..events {
+            told.push(match watch.next().await {
+                WatchEvent::Restarted(objects) => format!("restarted {}", objects.len()),
+                WatchEvent::Applied(object) => format!("applied {}", object.name()),
+                WatchEvent::Deleted(object) => format!("deleted {}", object.name()),
+                WatchEvent::Interrupted(error) => format!("interrupted {}", error.code()),
+            });
+        }
+        told
+    }
+
+    /// The versions from which watches were opened; `list` for lists.
+    fn asked(script: &Script) -> Vec<String> {
+        let version = |path: &String| match path.split_once("resourceVersion=") {
+            Some((_, version)) => version.to_owned(),
+            None => "list".to_owned(),
+        };
+        script.asked().iter().map(version).collect()
+    }
+
+    const LIST: &str = r#"{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":[{"metadata":{"name":"a"}}]}"#;
+
+    #[tokio::test(start_paused = true)]
+    async fn resumes_after_the_last_version_that_was_told_bookmarks_included() {
+        let lines = concat!(
+            r#"{"type":"ADDED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"b","resourceVersion":"11"}}}"#,
+            "\n",
+            r#"{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"20"}}}"#,
+            "\n",
+        );
+        let gone = r#"{"type":"DELETED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"b","resourceVersion":"21"}}}"#;
+        let script = Script::new(&[(200, LIST), (200, lines), (200, &format!("{gone}\n"))]);
+        let mut watch = follow(&script);
+        assert_eq!(tell(&mut watch, 3).await, ["restarted 1", "applied b", "deleted b"]);
+        assert_eq!(asked(&script), ["list", "10", "20"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_again_when_the_version_is_too_old() {
+        let expired =
+            r#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#;
+        for (code, answer) in [(200, format!("{expired}\n")), (410, r#"{"kind":"Status","code":410}"#.to_owned())] {
+            let script = Script::new(&[(200, LIST), (code, &answer), (200, LIST), (200, "")]);
+            let mut watch = follow(&script);
+            let start = Instant::now();
+            assert_eq!(tell(&mut watch, 3).await, ["restarted 1", "interrupted 410", "restarted 1"]);
+            assert!(start.elapsed() < Duration::from_secs(1), "what was missed is wanted at once");
+            assert_eq!(asked(&script), ["list", "10", "list"]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_spins() {
+        let expired = r#"{"kind":"Status","code":410,"reason":"Expired"}"#;
+        let sick: [&[(u16, &str)]; 4] = [
+            // Every list fails; every watch ends at once; every watch is no JSON; every version is too old.
+            &[(500, "sick")],
+            &[(200, LIST), (200, "")],
+            &[(200, LIST), (200, "<html>\n")],
+            &[(410, expired)],
+        ];
+        for answers in sick {
+            let script = Script::new(answers);
+            let mut watch = follow(&script);
+            let minutes = Duration::from_secs(300);
+            let told = tokio::time::timeout(minutes, async {
+                loop {
+                    watch.next().await;
+                }
+            });
+            assert!(told.await.is_err());
+            let asked = script.asked().len();
+            assert!((5..60).contains(&asked), "{asked} requests in five minutes of {answers:?}");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Writing one object.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use soll_api::{Class, Failure, Object, Retry};
 use soll_plan::{Action, Apply, Attempt};
 use tokio::time::Instant;
@@ -16,6 +18,28 @@ const GONE_WITHIN: Duration = Duration::from_secs(60);
 const MOST_TAKEOVERS: u32 = 4;
 
 impl Run<'_> {
+    /// Writes objects of one kind, some at a time. After a failure no further one is begun.
+    ///
+    /// Successes come first, as they are facts that must be told before the failure ends the run.
+    pub(super) async fn write_all(&self, batch: Vec<(&Object, Step)>) -> Vec<Result<AppliedObject, Failure>> {
+        let failed = AtomicBool::new(false);
+        let writes: Vec<_> = batch
+            .into_iter()
+            .map(|(desired, step)| async {
+                if failed.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let written = self.write(desired, step).await;
+                failed.fetch_or(written.is_err(), Ordering::Relaxed);
+                Some(written)
+            })
+            .collect();
+        let written = futures::stream::iter(writes).buffered(self.applier.options.concurrency);
+        let mut written: Vec<_> = written.filter_map(std::future::ready).collect().await;
+        written.sort_by_key(Result::is_err);
+        written
+    }
+
     /// Does what was decided, and remembers what came of it.
     pub(super) async fn write(&self, desired: &Object, step: Step) -> Result<AppliedObject, Failure> {
         let (action, live) = match step {
