@@ -7,6 +7,7 @@
 mod json_merge;
 mod json_patch;
 pub mod strategic;
+pub mod structured;
 
 use soll_yaml::{At, FieldPath, Sources, Value};
 

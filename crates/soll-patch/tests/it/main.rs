@@ -1,3 +1,4 @@
 //! Patches against the recorded answers of the tools they mirror.
 
 mod kustomize;
+mod structured;
