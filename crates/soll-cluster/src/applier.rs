@@ -99,6 +99,12 @@ pub struct ApplyFailure {
     pub changes: ChangeSet,
 }
 
+/// One object after its turn, as the server showed it; nothing was shown of what nobody asked for.
+struct Written {
+    left: AppliedObject,
+    live: Option<Object>,
+}
+
 /// What one run of the applier needs to know in all its steps.
 struct Run<'r> {
     applier: &'r Applier,
@@ -165,7 +171,7 @@ impl Applier {
 impl Run<'_> {
     async fn apply_stage(&self, stage: &Stage, applied: &mut Applied) -> Result<(), Failure> {
         let steps = self.look_at_all(stage.objects()).await?;
-        let mut left = Vec::with_capacity(steps.len());
+        let mut written = Vec::with_capacity(steps.len());
         let mut work = stage.objects().iter().zip(steps).peekable();
         while let Some((first, _)) = work.peek() {
             // Order matters between kinds. Within one, writing side by side is as good and takes less time.
@@ -174,15 +180,15 @@ impl Run<'_> {
             let batch: Vec<_> = std::iter::from_fn(|| work.next_if(same)).collect();
             for object in self.write_all(batch).await {
                 let object = object?;
-                applied.changes.push(object.object.clone(), &object.version, object.action);
-                left.push(object);
+                applied.changes.push(object.left.object.clone(), &object.left.version, object.left.action);
+                written.push(object);
             }
         }
         if stage.waits() {
-            self.wait_for(stage.objects(), &left).await?;
+            self.wait_for(stage.objects(), &written).await?;
         }
-        let checked = left.into_iter().filter(|object| object.action != Action::Skipped);
-        applied.checked.extend(checked);
+        let left = written.into_iter().map(|object| object.left);
+        applied.checked.extend(left.filter(|object| object.action != Action::Skipped));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use soll_plan::{Action, Apply, Attempt};
 use tokio::time::Instant;
 
 use super::look::Step;
-use super::{AppliedObject, Run};
+use super::{AppliedObject, Run, Written};
 use crate::{ApiError, DeleteOptions, Patch};
 
 /// How long a deleted object may take to go before it is made anew.
@@ -21,7 +21,7 @@ impl Run<'_> {
     /// Writes objects of one kind, some at a time. After a failure no further one is begun.
     ///
     /// Successes come first, as they are facts that must be told before the failure ends the run.
-    pub(super) async fn write_all(&self, batch: Vec<(&Object, Step)>) -> Vec<Result<AppliedObject, Failure>> {
+    pub(super) async fn write_all(&self, batch: Vec<(&Object, Step)>) -> Vec<Result<Written, Failure>> {
         let failed = AtomicBool::new(false);
         let writes: Vec<_> = batch
             .into_iter()
@@ -41,13 +41,14 @@ impl Run<'_> {
     }
 
     /// Does what was decided, and remembers what came of it.
-    pub(super) async fn write(&self, desired: &Object, step: Step) -> Result<AppliedObject, Failure> {
+    pub(super) async fn write(&self, desired: &Object, step: Step) -> Result<Written, Failure> {
         let (action, live) = match step {
             Step::Remembered => {
                 let (uid, resource_version) = self.applier.memory.left_at(desired).unwrap_or_default();
-                return Ok(AppliedObject { uid, resource_version, ..left(desired, Action::Unchanged) });
+                let left = AppliedObject { uid, resource_version, ..left(desired, Action::Unchanged) };
+                return Ok(Written { left, live: None });
             }
-            Step::Skip => return Ok(left(desired, Action::Skipped)),
+            Step::Skip => return Ok(Written { left: left(desired, Action::Skipped), live: None }),
             Step::Unchanged(live) => (Action::Unchanged, live),
             Step::Create => (Action::Created, self.apply(desired, desired).await?),
             Step::Change { apply, live } => self.change(desired, apply, live).await?,
@@ -55,7 +56,8 @@ impl Run<'_> {
         };
         self.applier.memory.keep(desired, &live, self.settings, self.applier.cluster.identity());
         let (uid, resource_version) = (live.uid().to_owned(), live.resource_version().to_owned());
-        Ok(AppliedObject { uid, resource_version, ..left(desired, action) })
+        let left = AppliedObject { uid, resource_version, ..left(desired, action) };
+        Ok(Written { left, live: Some(live) })
     }
 
     async fn apply(&self, desired: &Object, payload: &Object) -> Result<Object, Failure> {
