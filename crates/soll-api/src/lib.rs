@@ -9,6 +9,7 @@ mod crd;
 mod duration;
 mod failure;
 mod gitrepository;
+mod install;
 mod inventory;
 mod kustomization;
 mod metadata;
@@ -23,6 +24,7 @@ pub use failure::{Class, Culprit, Failure, Origin, Retry};
 pub use gitrepository::{
     GitInclude, GitProvider, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus, GitVerification,
 };
+pub use install::{InstallOptions, install};
 pub use inventory::{Inventory, InventoryEntry, InventoryIdError};
 pub use kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, Dependency, HISTORY_LIMIT, HealthCheck, HealthCheckExpr, History,
