@@ -18,7 +18,7 @@ use soll_yaml::Sources;
 use look::Step;
 pub use prune::Pruned;
 
-use crate::{ApiError, Cluster, Memory};
+use crate::{ApiError, Cluster, Memory, Observed};
 
 /// Applies and prunes on one cluster, as one identity.
 #[derive(Debug, Clone)]
@@ -72,6 +72,8 @@ pub struct Applied {
     pub changes: ChangeSet,
     /// The objects that health is checked of.
     pub checked: Vec<AppliedObject>,
+    /// Objects that somebody wrote to while this went on: look again soon.
+    pub overtaken: Vec<ObjectRef>,
 }
 
 /// One object as an apply left it.
@@ -102,6 +104,7 @@ pub struct ApplyFailure {
 /// One object after its turn, as the server showed it; nothing was shown of what nobody asked for.
 struct Written {
     left: AppliedObject,
+    since: Observed,
     live: Option<Object>,
 }
 
@@ -181,6 +184,9 @@ impl Run<'_> {
             for object in self.write_all(batch).await {
                 let object = object?;
                 applied.changes.push(object.left.object.clone(), &object.left.version, object.left.action);
+                if object.since == Observed::Disturbed {
+                    applied.overtaken.push(object.left.object.clone());
+                }
                 written.push(object);
             }
         }

@@ -1,6 +1,6 @@
 //! What is known of objects that we applied, so that unchanged ones cost no call.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +25,26 @@ pub struct Memory {
 #[derive(Debug, Default)]
 struct State {
     objects: HashMap<ObjectRef, Kept>,
-    /// Group and kind of watches that are up: only these can vouch.
-    watched: HashSet<(String, String)>,
+    /// By group and kind of the watches that are up, the versions that they showed last. Only these can vouch.
+    watched: HashMap<(String, String), HashMap<ObjectRef, String>>,
+}
+
+impl State {
+    /// The version that a watch showed last of an object.
+    fn shown(&self, reference: &ObjectRef) -> Option<&str> {
+        let kind = self.watched.get(&(reference.group.clone(), reference.kind.clone()))?;
+        kind.get(reference).map(String::as_str)
+    }
+
+    /// Notes what a watch shows of an object; `None` if it is gone.
+    fn show(&mut self, live: &Object, version: Option<&str>) {
+        let kind = self.watched.get_mut(&(live.group().to_owned(), live.kind().to_owned()));
+        match (kind, version) {
+            (Some(kind), Some(version)) => drop(kind.insert(live.object_ref(), version.to_owned())),
+            (Some(kind), None) => drop(kind.remove(&live.object_ref())),
+            (None, _) => {}
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +97,7 @@ impl Memory {
         let reference = desired.object_ref();
         let known = {
             let state = self.state();
-            let watched = state.watched.contains(&(reference.group.clone(), reference.kind.clone()));
+            let watched = state.watched.contains_key(&(reference.group.clone(), reference.kind.clone()));
             let kept = state.objects.get(&reference).filter(|kept| !kept.disturbed);
             kept.filter(|kept| watched && kept.verified.elapsed() < TRUSTED_FOR).map(|kept| kept.applied)
         };
@@ -87,7 +105,15 @@ impl Memory {
     }
 
     /// Remembers an object as an apply, or a comparison that found no difference, left it.
-    pub fn keep(&self, desired: &Object, live: &Object, settings: &ApplySettings, identity: Option<&Identity>) {
+    ///
+    /// Says whether it still is so: a watch may have shown a later version already.
+    pub fn keep(
+        &self,
+        desired: &Object,
+        live: &Object,
+        settings: &ApplySettings,
+        identity: Option<&Identity>,
+    ) -> Observed {
         let kept = Kept {
             applied: digest(desired, settings, identity),
             managers: settings.managers.clone(),
@@ -100,8 +126,12 @@ impl Memory {
             verified: Instant::now(),
         };
         let mut state = self.state();
+        // Somebody may have written between our write and this line; the watch told it when we did not know yet.
+        let overtaken = state.shown(&desired.object_ref()).is_some_and(|shown| is_newer(shown, &kept.resource_version));
+        let disturbed = kept.disturbed || overtaken;
         let settled = state.objects.get(&desired.object_ref()).is_some_and(|old| old.settled && old.uid == kept.uid);
-        state.objects.insert(desired.object_ref(), Kept { settled, ..kept });
+        state.objects.insert(desired.object_ref(), Kept { settled, disturbed, ..kept });
+        if overtaken { Observed::Disturbed } else { Observed::AsLeft }
     }
 
     /// Uid and resource version that an object was left at.
@@ -124,6 +154,7 @@ impl Memory {
     /// Notes what a watch shows of an object, its metadata or the whole, and says what that means.
     pub fn observe(&self, live: &Object) -> Observed {
         let mut state = self.state();
+        state.show(live, Some(live.resource_version()));
         let Some(kept) = state.objects.get_mut(&live.object_ref()) else { return Observed::Unknown };
         // Events lag behind our own writes: what is not newer than what we saw tells nothing new.
         if !is_newer(live.resource_version(), &kept.resource_version) {
@@ -155,7 +186,9 @@ impl Memory {
 
     /// Notes that an object is gone, or carries our labels no more. Says whether we knew it.
     pub fn lose(&self, live: &Object) -> Observed {
-        match self.state().objects.get_mut(&live.object_ref()) {
+        let mut state = self.state();
+        state.show(live, None);
+        match state.objects.get_mut(&live.object_ref()) {
             Some(kept) if kept.uid == live.uid() => {
                 kept.disturbed = true;
                 Observed::Disturbed
@@ -169,7 +202,8 @@ impl Memory {
     /// Notes that a watch of a kind has started over with these objects. Returns those that we knew
     /// and that are not as we left them.
     pub fn restart(&self, group: &str, kind: &str, objects: &[Object]) -> Vec<ObjectRef> {
-        let present: HashSet<ObjectRef> = objects.iter().map(Object::object_ref).collect();
+        let shown = objects.iter().map(|object| (object.object_ref(), object.resource_version().to_owned()));
+        let present: HashMap<ObjectRef, String> = shown.collect();
         let mut disturbed = Vec::new();
         for object in objects {
             if self.observe(object) == Observed::Disturbed {
@@ -177,13 +211,13 @@ impl Memory {
             }
         }
         let mut state = self.state();
-        state.watched.insert((group.to_owned(), kind.to_owned()));
         for (reference, kept) in &mut state.objects {
-            if reference.group == group && reference.kind == kind && !present.contains(reference) {
+            if reference.group == group && reference.kind == kind && !present.contains_key(reference) {
                 kept.disturbed = true;
                 disturbed.push(reference.clone());
             }
         }
+        state.watched.insert((group.to_owned(), kind.to_owned()), present);
         disturbed
     }
 
@@ -323,6 +357,16 @@ mod tests {
         assert_eq!(memory.observe(&live("9", "t0", "")), Observed::AsLeft);
         assert_eq!(memory.observe(&live("10", "t1", "")), Observed::AsLeft);
         assert_eq!(memory.observe(&live("11", "t0", "")), Observed::Disturbed);
+    }
+
+    #[test]
+    fn an_edit_that_was_shown_before_our_write_was_noted_is_not_lost() {
+        let memory = Memory::new();
+        memory.restart("", "ConfigMap", &[]);
+        assert_eq!(memory.observe(&live("1", "t1", "")), Observed::Unknown);
+        assert_eq!(memory.observe(&live("2", "t2", "")), Observed::Unknown);
+        assert_eq!(memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None), Observed::Disturbed);
+        assert!(!memory.vouches(&desired(""), &settings(), None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::look::Step;
 use super::{AppliedObject, Run, Written};
-use crate::{ApiError, DeleteOptions, Patch};
+use crate::{ApiError, DeleteOptions, Observed, Patch};
 
 /// How long a deleted object may take to go before it is made anew.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
@@ -46,18 +46,18 @@ impl Run<'_> {
             Step::Remembered => {
                 let (uid, resource_version) = self.applier.memory.left_at(desired).unwrap_or_default();
                 let left = AppliedObject { uid, resource_version, ..left(desired, Action::Unchanged) };
-                return Ok(Written { left, live: None });
+                return Ok(untouched(left));
             }
-            Step::Skip => return Ok(Written { left: left(desired, Action::Skipped), live: None }),
+            Step::Skip => return Ok(untouched(left(desired, Action::Skipped))),
             Step::Unchanged(live) => (Action::Unchanged, live),
             Step::Create => (Action::Created, self.apply(desired, desired).await?),
             Step::Change { apply, live } => self.change(desired, apply, live).await?,
             Step::Recreate { live } => (Action::Created, self.recreate(desired, &live).await?),
         };
-        self.applier.memory.keep(desired, &live, self.settings, self.applier.cluster.identity());
+        let since = self.applier.memory.keep(desired, &live, self.settings, self.applier.cluster.identity());
         let (uid, resource_version) = (live.uid().to_owned(), live.resource_version().to_owned());
         let left = AppliedObject { uid, resource_version, ..left(desired, action) };
-        Ok(Written { left, live: Some(live) })
+        Ok(Written { left, since, live: Some(live) })
     }
 
     async fn apply(&self, desired: &Object, payload: &Object) -> Result<Object, Failure> {
@@ -133,6 +133,10 @@ impl Run<'_> {
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
+}
+
+fn untouched(left: AppliedObject) -> Written {
+    Written { left, since: Observed::AsLeft, live: None }
 }
 
 fn left(desired: &Object, action: Action) -> AppliedObject {
