@@ -22,6 +22,7 @@ mod reviews;
 mod selector;
 mod serve;
 mod server;
+mod shape;
 pub mod store;
 mod table;
 mod tls;

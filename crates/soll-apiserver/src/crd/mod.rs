@@ -1,12 +1,18 @@
 //! CustomResourceDefinitions: from their objects to rows of the resource table.
 
-use std::sync::Arc;
+mod defaults;
+mod rules;
+mod validate;
+
+use std::sync::{Arc, OnceLock};
 
 use soll_schema::CrdSchema;
-use soll_yaml::{Str, Value};
+use soll_yaml::{FieldPath, Str, Value};
 
+use crate::refusal::Cause;
 use crate::resources::{ALL_VERBS, Generation, Registry, Resource, Subresource, VERBS_OF_THE_LEAVING};
 use crate::rest::ScalePaths;
+use rules::Rules;
 
 /// What a custom resource has that builtins get from the schema table.
 #[derive(Debug)]
@@ -19,12 +25,35 @@ pub struct Custom {
     pub(crate) scale: Option<ScalePaths>,
     /// The schema of this version.
     pub(crate) schema: CrdSchema,
+    /// Its CEL rules, compiled when the first object comes.
+    rules: OnceLock<Rules>,
 }
 
 impl Custom {
     /// The schema as it was written.
     pub(crate) fn openapi(&self) -> &Value {
         self.schema.root().openapi().expect("the schema of a custom resource is made of OpenAPI")
+    }
+
+    /// Fills in the defaults of the schema.
+    pub(crate) fn fill_defaults(&self, object: &mut Value) {
+        defaults::fill(self.openapi(), object);
+    }
+
+    /// What is wrong with an object, or with its change. What was wrong before and stays is tolerated.
+    pub(crate) fn validate(&self, old: Option<&Value>, object: &Value) -> Vec<Cause> {
+        let mut causes = validate::check(self.openapi(), object);
+        if let Some(old) = old {
+            causes.retain(|cause| {
+                let path = FieldPath::parse(&cause.field);
+                path.find(object).is_none() || path.find(object) != path.find(old)
+            });
+        }
+        // Rules may assume that types fit.
+        if causes.is_empty() {
+            causes = self.rules.get_or_init(|| Rules::of(self.openapi())).check(old, object);
+        }
+        causes
     }
 }
 
@@ -85,6 +114,7 @@ fn rows(definition: &Value) -> Vec<Resource> {
                 columns: list("additionalPrinterColumns").iter().map(column).collect(),
                 scale,
                 schema,
+                rules: OnceLock::new(),
             };
             Some(Resource {
                 group: Str::from(group),

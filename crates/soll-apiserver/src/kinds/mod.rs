@@ -19,6 +19,9 @@ use crate::store::Entry;
 /// Fills in defaults and brings values into their normal form. Runs for every write, so it must not
 /// change what it has settled before.
 pub(crate) fn settle(resource: &Resource, object: &mut Value) {
+    if let Some(custom) = &resource.custom {
+        return custom.fill_defaults(object);
+    }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => namespace::settle(object),
         ("", "secrets") => secret::settle(object),
@@ -54,8 +57,11 @@ pub(crate) fn prepare_update(ctx: &Context<'_>, old: &Value, object: &mut Value)
     Ok(())
 }
 
-/// What is wrong with an object.
-pub(crate) fn validate(resource: &Resource, object: &Value) -> Vec<Cause> {
+/// What is wrong with an object, whatever it was before.
+pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value) -> Vec<Cause> {
+    if let Some(custom) = &resource.custom {
+        return custom.validate(old, object);
+    }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::validate(object),
         _ => Vec::new(),

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use soll_schema::Schemas;
 use soll_yaml::Value;
 
+use super::options::FieldValidation;
 use super::{Api, Context};
 use crate::kinds;
 use crate::meta;
 use crate::names;
 use crate::refusal::{Cause, Refusal};
 use crate::resources::{Generation, Resource, Subresource};
+use crate::shape::{Rules, fit};
 use crate::store::{Entry, Expected, Key, Raced};
 
 /// Why a write did not happen.
@@ -60,6 +63,7 @@ pub(crate) fn create(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refu
     let resource = &ctx.target.resource;
     check_type(resource, &object)?;
     place(ctx, &mut object)?;
+    shape(ctx, &mut object)?;
     let version = meta::text(&object, "resourceVersion");
     if !version.is_empty() && version != "0" {
         return Err(Refusal::bad_request("resourceVersion should not be set on objects to be created"));
@@ -91,7 +95,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     kinds::settle(resource, &mut object);
     kinds::prepare_create(ctx, &mut object)?;
     let mut causes = names::check(resource, &object);
-    causes.extend(kinds::validate(resource, &object));
+    causes.extend(kinds::validate(resource, None, &object));
     refuse_if(resource, &name, causes)?;
     meta::set_text(&mut object, "uid", &uuid::Uuid::new_v4().to_string());
     meta::set_text(&mut object, "creationTimestamp", &meta::time(ctx.now));
@@ -120,6 +124,7 @@ pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<Value, Ref
     let resource = &ctx.target.resource;
     check_type(resource, &object)?;
     place(ctx, &mut object)?;
+    shape(ctx, &mut object)?;
     if resource.custom.is_some() && meta::text(&object, "resourceVersion").is_empty() {
         let cause = Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
         return Err(Refusal::invalid(&resource.group, &resource.kind, &ctx.target.name, vec![cause]));
@@ -143,7 +148,7 @@ pub(crate) fn update(ctx: &Context<'_>, live: &Arc<Entry>, mut object: Value) ->
         kinds::prepare_update(ctx, old, &mut object)?;
     }
     let mut causes = check_metadata_change(old, &object);
-    causes.extend(kinds::validate(resource, &object));
+    causes.extend(kinds::validate(resource, Some(old), &object));
     if ctx.target.subresource.is_none() {
         causes.extend(kinds::validate_update(resource, old, &object));
     }
@@ -281,6 +286,35 @@ pub(crate) fn place(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal
         meta::set_text(object, "name", &target.name);
     }
     Ok(())
+}
+
+/// Brings the object into the shape of its schema; says what it does not know, or refuses it.
+pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
+    let resource = &ctx.target.resource;
+    let findings = match &resource.custom {
+        Some(custom) => fit(custom.schema.root(), object, Rules::Custom),
+        None => match Schemas::builtin().type_of(&resource.group, &resource.version, &resource.kind) {
+            Some(of) => fit(of, object, Rules::Builtin),
+            None => return Ok(()),
+        },
+    };
+    if let Some((path, message)) = findings.misfits.first() {
+        let (kind, version) = (&resource.kind, resource.version.as_str());
+        return Err(Refusal::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: {path}: {message}"
+        )));
+    }
+    let sentences: Vec<String> = findings.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    match ctx.options.field_validation {
+        FieldValidation::Strict if !sentences.is_empty() => {
+            Err(Refusal::bad_request(format!("strict decoding error: {}", sentences.join(", "))))
+        }
+        FieldValidation::Warn => {
+            sentences.into_iter().for_each(|sentence| ctx.warn(sentence));
+            Ok(())
+        }
+        FieldValidation::Strict | FieldValidation::Ignore => Ok(()),
+    }
 }
 
 fn forget_system_metadata(object: &mut Value) {

@@ -1,0 +1,206 @@
+//! Objects in the shape of their schema: unknown fields found, values in their normal form.
+
+pub(crate) mod quantity;
+
+use soll_schema::{Scalar, Shape, TypeRef};
+use soll_yaml::{Data, FieldPath, Step, Value};
+
+/// What was found while an object was brought into shape.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Fields that the schema does not know; they were dropped.
+    pub(crate) unknown: Vec<FieldPath>,
+    /// Values of another type than the schema's: the place, and what was expected.
+    pub(crate) misfits: Vec<(FieldPath, String)>,
+}
+
+/// Whose rules hold where they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// Builtin kinds pass through Go's types: nulls and empty optional lists vanish, empty structs appear.
+    Builtin,
+    /// Custom resources stay as they are but for fields that are unknown.
+    Custom,
+}
+
+/// Brings an object into the shape of its type.
+pub(crate) fn fit(of: TypeRef<'_>, object: &mut Value, rules: Rules) -> Findings {
+    let mut fitter = Fitter { rules, findings: Findings::default(), path: FieldPath::root() };
+    fitter.value(of, object);
+    fitter.findings
+}
+
+struct Fitter {
+    rules: Rules,
+    findings: Findings,
+    path: FieldPath,
+}
+
+impl Fitter {
+    fn value(&mut self, of: TypeRef<'_>, value: &mut Value) {
+        match of.shape() {
+            Shape::Struct => self.structure(of, value),
+            Shape::Map => self.map(of, value),
+            Shape::List => self.list(of, value),
+            Shape::Scalar(scalar) if self.rules == Rules::Builtin => self.scalar(scalar, value),
+            // Validation looks at the leaves of custom resources, with their schema's words.
+            Shape::Scalar(_) | Shape::Any => {}
+        }
+    }
+
+    fn structure(&mut self, of: TypeRef<'_>, value: &mut Value) {
+        let Some(map) = value.as_map_mut() else { return self.misfit("an object", value) };
+        let extra = of.values();
+        let mut unknown = Vec::new();
+        let builtin = self.rules == Rules::Builtin;
+        map.retain(|entry| {
+            let known = of.struct_field(&entry.key).is_some() || extra.is_some();
+            if !known {
+                unknown.push(entry.key.clone());
+            }
+            known && !(builtin && entry.value.is_null())
+        });
+        for key in unknown {
+            self.findings.unknown.push(self.path.key(&key));
+        }
+        for (key, value) in map.iter_mut() {
+            let Some(of) = of.struct_field(key).map(|field| field.of).or(extra) else { continue };
+            let key = key.clone();
+            self.within(Step::Key(key), |fitter| fitter.value(of, value));
+        }
+        if !builtin {
+            return;
+        }
+        map.retain(|entry| {
+            let Some(field) = of.struct_field(&entry.key) else { return true };
+            field.emitted || field.required || !is_empty_collection(field.of, &entry.value)
+        });
+        for field in of.fields() {
+            if field.emitted && field.of.shape() == Shape::Struct && !map.contains(field.name) {
+                let mut empty = Value::map();
+                self.value(field.of, &mut empty);
+                map.insert(field.name, empty);
+            }
+        }
+    }
+
+    fn map(&mut self, of: TypeRef<'_>, value: &mut Value) {
+        let values = of.values().unwrap_or(TypeRef::ANY);
+        let Some(map) = value.as_map_mut() else { return self.misfit("an object", value) };
+        for (key, value) in map.iter_mut() {
+            if self.rules == Rules::Builtin && value.is_null() && values.scalar() == Some(Scalar::String) {
+                *value = Value::str("");
+                continue;
+            }
+            let key = key.clone();
+            self.within(Step::Key(key), |fitter| fitter.value(values, value));
+        }
+    }
+
+    fn list(&mut self, of: TypeRef<'_>, value: &mut Value) {
+        let items = of.items().unwrap_or(TypeRef::ANY);
+        let Some(list) = value.as_list_mut() else { return self.misfit("an array", value) };
+        for (index, item) in list.iter_mut().enumerate() {
+            self.within(Step::Index(index), |fitter| fitter.value(items, item));
+        }
+    }
+
+    fn scalar(&mut self, scalar: Scalar, value: &mut Value) {
+        match (scalar, &value.data) {
+            (Scalar::String | Scalar::Bytes, Data::Str(_))
+            | (Scalar::Bool, Data::Bool(_))
+            | (Scalar::Int32 | Scalar::Int64, Data::Int(_))
+            | (Scalar::IntOrString, Data::Int(_) | Data::Str(_))
+            | (Scalar::Double, Data::Int(_) | Data::Float(_)) => {}
+            (Scalar::Int32 | Scalar::Int64 | Scalar::IntOrString, Data::Float(_)) => match value.as_i64() {
+                Some(number) => value.data = Data::Int(number),
+                None => self.misfit("an integer", value),
+            },
+            (Scalar::Time, Data::Str(text)) => match text.parse::<jiff::Timestamp>() {
+                Ok(at) => *value = Value::from(crate::meta::time(at)).at(value.at),
+                Err(_) => self.misfit("a time such as 2006-01-02T15:04:05Z", value),
+            },
+            (Scalar::MicroTime, Data::Str(text)) => match text.parse::<jiff::Timestamp>() {
+                Ok(at) => *value = Value::from(crate::meta::micro_time(at)).at(value.at),
+                Err(_) => self.misfit("a time such as 2006-01-02T15:04:05.000000Z", value),
+            },
+            (Scalar::Quantity, Data::Str(_) | Data::Int(_) | Data::Float(_)) => {
+                let text = value.as_str().map_or_else(|| soll_yaml::to_json(value), str::to_owned);
+                match quantity::canonical(&text) {
+                    Some(canonical) if value.as_str() == Some(&canonical) => {}
+                    Some(canonical) => *value = Value::from(canonical).at(value.at),
+                    None => self.misfit("a quantity such as 500m or 1Gi", value),
+                }
+            }
+            (Scalar::String | Scalar::Bytes | Scalar::Time | Scalar::MicroTime, _) => self.misfit("a string", value),
+            (Scalar::Bool, _) => self.misfit("a boolean", value),
+            (Scalar::Int32 | Scalar::Int64, _) => self.misfit("an integer", value),
+            (Scalar::Double, _) => self.misfit("a number", value),
+            (Scalar::IntOrString, _) => self.misfit("an integer or a string", value),
+            (Scalar::Quantity, _) => self.misfit("a quantity", value),
+        }
+    }
+
+    fn misfit(&mut self, expected: &str, value: &Value) {
+        // The validation of custom resources says it in the words of their schema.
+        if self.rules == Rules::Builtin {
+            let message = format!("expected {expected}, found a {}", value.type_name());
+            self.findings.misfits.push((self.path.clone(), message));
+        }
+    }
+
+    fn within(&mut self, step: Step, run: impl FnOnce(&mut Self)) {
+        self.path.0.push(step);
+        run(self);
+        self.path.0.pop();
+    }
+}
+
+/// Optional lists and maps that Go leaves out; an empty struct may be a choice and stays.
+fn is_empty_collection(of: TypeRef<'_>, value: &Value) -> bool {
+    match of.shape() {
+        Shape::List => value.as_list().is_some_and(<[Value]>::is_empty),
+        Shape::Map => value.as_map().is_some_and(soll_yaml::Map::is_empty),
+        Shape::Struct | Shape::Scalar(_) | Shape::Any => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use soll_schema::Schemas;
+    use soll_yaml::{parse_json, to_json_sorted};
+
+    fn fit_builtin(kind: (&str, &str), text: &str) -> (String, Findings) {
+        let mut object = parse_json(text.as_bytes()).expect("JSON");
+        let of = Schemas::builtin().type_of(kind.0, "v1", kind.1).expect("builtin");
+        let findings = fit(of, &mut object, Rules::Builtin);
+        (to_json_sorted(&object), findings)
+    }
+
+    #[test]
+    fn builtin_objects_take_their_normal_form() {
+        let (shown, findings) = fit_builtin(
+            ("", "Pod"),
+            r#"{"spec":{"containers":[{"name":"a","env":[],"resources":{"limits":{"cpu":1,"memory":"1024Mi"}},
+                "volumeMounts":null}],"volumes":[{"name":"v","emptyDir":{}}]}}"#,
+        );
+        assert_eq!(
+            shown,
+            r#"{"metadata":{},"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":"1","memory":"1Gi"}}}],"volumes":[{"emptyDir":{},"name":"v"}]},"status":{}}"#
+        );
+        assert!(findings.unknown.is_empty() && findings.misfits.is_empty());
+    }
+
+    #[test]
+    fn unknown_fields_and_wrong_types_are_found() {
+        let (_, findings) = fit_builtin(
+            ("apps", "Deployment"),
+            r#"{"spec":{"replica":1,"replicas":"two","template":{"spec":{"containers":[{"imagee":"x"}]}}}}"#,
+        );
+        let unknown: Vec<String> = findings.unknown.iter().map(ToString::to_string).collect();
+        assert_eq!(unknown, ["spec.replica", "spec.template.spec.containers[0].imagee"]);
+        assert_eq!(findings.misfits.len(), 1);
+        assert_eq!(findings.misfits[0].0.to_string(), "spec.replicas");
+    }
+}
