@@ -4,6 +4,7 @@
 //! stages build on it, waited for ([`wait`]). [`prune`] removes what left the build.
 
 mod look;
+mod preview;
 mod prune;
 mod wait;
 mod write;
@@ -16,6 +17,7 @@ use soll_plan::{Action, ApplySettings, Attempt, ChangeSet, Refusal, RefusalCause
 use soll_yaml::Sources;
 
 use look::Step;
+pub use preview::{Outcome, Preview};
 pub use prune::Pruned;
 
 use crate::{ApiError, Cluster, Memory, Observed};

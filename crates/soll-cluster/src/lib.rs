@@ -19,7 +19,9 @@ mod watch;
 #[cfg(test)]
 mod testing;
 
-pub use applier::{Applied, AppliedObject, Applier, ApplierOptions, ApplyFailure, Creation, Pruned, Trust};
+pub use applier::{
+    Applied, AppliedObject, Applier, ApplierOptions, ApplyFailure, Creation, Outcome, Preview, Pruned, Trust,
+};
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};
 pub use lease::{Contender, LeaseEnd, LeaseOptions, LeaseState};

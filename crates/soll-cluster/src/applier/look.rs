@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use soll_api::{Failure, Gvk, Object};
-use soll_plan::{Apply, Attempt, Look, Verdict};
+use soll_plan::{Apply, Attempt, Look, Skip, Verdict};
 use tokio::time::Instant;
 
 use super::{Creation, Run, Trust, refuse};
@@ -16,13 +16,13 @@ pub(super) enum Step {
     /// It is as we left it; nobody was asked.
     Remembered,
     /// It asked to be left alone.
-    Skip,
+    Skip(Skip),
     /// It is as wanted.
     Unchanged(Object),
     /// It does not exist.
     Create,
     /// It differs.
-    Change { apply: Apply, live: Object },
+    Change { apply: Apply, live: Object, dry_run: Object },
     /// It can only become as wanted by being made anew.
     Recreate { live: Object },
 }
@@ -55,6 +55,11 @@ impl Run<'_> {
         if trusts && self.applier.memory.vouches(desired, self.settings, self.applier.cluster.identity()) {
             return Ok(Step::Remembered);
         }
+        self.look_at_live(desired).await
+    }
+
+    /// Reads the object and tries what applying it would change.
+    pub(super) async fn look_at_live(&self, desired: &Object) -> Result<Step, Failure> {
         let gvk = desired.gvk();
         let refused = |error: &ApiError| self.refuse(error, Attempt::DryRun, desired);
         let live = self
@@ -62,7 +67,7 @@ impl Run<'_> {
             .await
             .map_err(|error| refused(&error))?;
         match soll_plan::look(desired, live.as_ref()) {
-            Look::Skip(_) => return Ok(Step::Skip),
+            Look::Skip(skip) => return Ok(Step::Skip(skip)),
             Look::Create => return Ok(Step::Create),
             Look::DryRun => {}
         }
@@ -71,7 +76,7 @@ impl Run<'_> {
         match self.once_served(&gvk, || self.applier.cluster.apply(desired, &options)).await {
             Ok(dry_run) => match soll_plan::judge(desired, Some(&live), &dry_run, self.settings) {
                 Verdict::Unchanged => Ok(Step::Unchanged(live)),
-                Verdict::Apply(apply) => Ok(Step::Change { apply, live }),
+                Verdict::Apply(apply) => Ok(Step::Change { apply, live, dry_run }),
             },
             Err(error) if self.may_recreate(desired, &live, &error).await => Ok(Step::Recreate { live }),
             Err(error) => Err(refused(&error)),

@@ -48,10 +48,10 @@ impl Run<'_> {
                 let left = AppliedObject { uid, resource_version, ..left(desired, Action::Unchanged) };
                 return Ok(untouched(left));
             }
-            Step::Skip => return Ok(untouched(left(desired, Action::Skipped))),
+            Step::Skip(_) => return Ok(untouched(left(desired, Action::Skipped))),
             Step::Unchanged(live) => (Action::Unchanged, live),
             Step::Create => (Action::Created, self.apply(desired, desired).await?),
-            Step::Change { apply, live } => self.change(desired, apply, live).await?,
+            Step::Change { apply, live, .. } => self.change(desired, apply, live).await?,
             Step::Recreate { live } => (Action::Created, self.recreate(desired, &live).await?),
         };
         let since = self.applier.memory.keep(desired, &live, self.settings, self.applier.cluster.identity());

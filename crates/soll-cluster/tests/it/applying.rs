@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use soll_api::{Class, Gvk};
+use soll_api::{Class, Gvk, Object};
 use soll_cluster::{
-    Applier, ApplierOptions, ApplyOptions, Creation, Depth, Identity, Mode, Observed, Patch, Selection, Verb,
+    Applier, ApplierOptions, ApplyOptions, Creation, Depth, Identity, Mode, Observed, Outcome, Patch, Selection, Verb,
     WatchEvent,
 };
 use soll_plan::Managers;
@@ -242,4 +242,57 @@ async fn what_asks_to_be_left_alone_is_left_alone() {
     assert_eq!(bed.lines(&applied), ["ConfigMap/NS/once skipped"]);
     assert!(applied.checked.is_empty());
     assert_eq!(bed.get("v1", "ConfigMap", "once").await.unwrap().value().lookup_str(&["data", "k"]), Some("v"));
+}
+
+#[tokio::test]
+async fn a_preview_tells_what_an_apply_would_do_and_does_nothing() {
+    let bed = Bed::new("preview").await;
+    let (same, changed) = (config_map("same", "{}"), config_map("changed", r#"{"k":"v"}"#));
+    let web = deployment("web", "one", "nginx");
+    bed.apply(&[&same, &changed, &web]).await.unwrap();
+    let texts = [
+        same,
+        config_map("changed", r#"{"k":"w"}"#),
+        config_map("new", "{}"),
+        deployment("web", "two", "nginx"),
+        crd("hubs", "Hub"),
+        r#"{"apiVersion":"tests.soll.dev/v1","kind":"Hub","metadata":{"name":"h","namespace":"NS"}}"#.to_owned(),
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NS-b"}}"#.to_owned(),
+        config_map("there", "{}").replace("NS", "NS-b"),
+    ];
+    let objects = texts.iter().map(|text| bed.object(text)).collect();
+    let sources = Sources::new();
+    let prepared = soll_plan::prepare(objects, &bed.owner, &sources).unwrap();
+    let stages = soll_plan::stages(prepared, &[], &sources).unwrap();
+    let (previews, counts) = bed.counting(bed.applier().preview(&stages, &bed.settings, &sources)).await;
+    assert_eq!(counts.writes(), 0, "{counts:?}");
+    let told: Vec<_> = previews
+        .iter()
+        .map(|preview| {
+            let outcome = match &preview.outcome {
+                Outcome::Unchanged => "unchanged".to_owned(),
+                Outcome::Skipped(_) => "skipped".to_owned(),
+                Outcome::Created { after } => format!("created {}", after.name()),
+                Outcome::Changed { before, after } => {
+                    let value = |object: &Object| object.value().lookup_str(&["data", "k"]).unwrap().to_owned();
+                    format!("changed {} to {}", value(before), value(after))
+                }
+                Outcome::Recreated { .. } => "recreated".to_owned(),
+                Outcome::Unknown { until } => format!("unknown until {until}"),
+                Outcome::Refused(failure) => format!("refused: {:?}", failure.class),
+            };
+            format!("{}: {outcome}", preview.desired.object_ref()).replace(&bed.namespace, "NS")
+        })
+        .collect();
+    let expected = [
+        "CustomResourceDefinition/hubs.tests.soll.dev: created hubs.tests.soll.dev",
+        "Namespace/NS-b: created NS-b",
+        "ConfigMap/NS/changed: changed v to w",
+        "ConfigMap/NS/new: created new",
+        "ConfigMap/NS/same: unchanged",
+        "ConfigMap/NS-b/there: unknown until Namespace/NS-b",
+        "Deployment/NS/web: refused: Configuration",
+        "Hub/NS/h: unknown until CustomResourceDefinition/hubs.tests.soll.dev",
+    ];
+    assert_eq!(told, expected);
 }
