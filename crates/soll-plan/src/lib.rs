@@ -5,6 +5,7 @@
 //! why the API server would not. This crate never calls anybody, and knows the time only as an argument.
 
 mod changes;
+mod comparison;
 mod controls;
 mod decide;
 mod ignore;
@@ -13,6 +14,7 @@ mod managers;
 mod owner;
 mod prepare;
 mod prune;
+mod quantity;
 
 mod health;
 mod refusal;
@@ -22,6 +24,7 @@ mod stages;
 mod testing;
 
 pub use changes::{Action, Change, ChangeSet};
+pub use comparison::as_applied;
 pub use decide::{Apply, ApplySettings, Look, Skip, Verdict, drifted, is_checked, judge, look, may_recreate, takeover};
 pub use health::{
     Assessment, Health, HealthExpressions, HealthStatus, ReadyExpression, Related, assess, explain, health, missing,

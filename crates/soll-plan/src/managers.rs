@@ -35,6 +35,11 @@ impl<'o> Entry<'o> {
         !self.text("subresource").is_empty()
     }
 
+    /// The API version that the names of fields are of.
+    pub(crate) fn api_version(self) -> &'o str {
+        self.text("apiVersion")
+    }
+
     /// The fields, as a trie of `f:`, `k:`, `v:` and `i:` keys.
     pub(crate) fn fields(self) -> Option<&'o Value> {
         self.0.get("fieldsV1")
