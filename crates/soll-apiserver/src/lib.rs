@@ -9,6 +9,7 @@ mod auth;
 mod bootstrap;
 mod crd;
 mod discovery;
+mod fields;
 mod housekeeping;
 mod kinds;
 mod meta;

@@ -221,10 +221,6 @@ impl Refusal {
         Self::new(500, "", message)
     }
 
-    pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
-        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
-    }
-
     pub(crate) fn too_many_requests(message: impl Into<String>) -> Self {
         Self { retry_after: Some(10), ..Self::new(429, "TooManyRequests", message) }
     }

@@ -184,12 +184,6 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
-    /// The one name that can match, if there is one.
-    pub(crate) fn only_name(&self) -> Option<&str> {
-        let (_, name, _) = self.terms.iter().find(|(field, _, equal)| *equal && field == "metadata.name")?;
-        Some(name)
-    }
-
     /// Names the first field that cannot be selected by.
     pub(crate) fn check(&self, resource: &Resource) -> Result<(), String> {
         for (field, _, _) in &self.terms {

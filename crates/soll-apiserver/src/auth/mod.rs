@@ -17,11 +17,11 @@ use rbac::Attempt;
 
 /// Who sends a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// Name: `admin`, `system:serviceaccount:apps:deployer`.
-    pub name: String,
+    pub(crate) name: String,
     /// Groups: `system:masters`.
-    pub groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
 }
 
 /// A user and the program that they use.
@@ -49,8 +49,7 @@ const AUTHENTICATED: &str = "system:authenticated";
 
 impl User {
     /// The one who may do everything.
-    #[must_use]
-    pub fn admin() -> Self {
+    pub(crate) fn admin() -> Self {
         Self { name: "soll:admin".to_owned(), groups: vec![MASTERS.to_owned(), AUTHENTICATED.to_owned()] }
     }
 }

@@ -3,6 +3,7 @@
 //! [`handle`] finds out what the URL addresses and what the verb is; the verb's module does the rest.
 
 pub(crate) mod answer;
+mod apply;
 mod body;
 mod delete;
 mod negotiate;
@@ -104,9 +105,28 @@ impl Context<'_> {
         self.options.labels.matches(object) && self.options.fields.matches(object)
     }
 
-    /// Adds a sentence that the client shows.
+    /// Adds a sentence that the client shows; once, however often the write is computed.
     pub(crate) fn warn(&self, sentence: String) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&sentence) {
+            warnings.push(sentence);
+        }
+    }
+
+    /// What is to be authorised for a verb on the target.
+    pub(crate) fn attempt(&self, verb: &str) -> Attempt {
+        let target = self.target;
+        let is_namespace = target.resource.is("", "namespaces");
+        Attempt {
+            verb: verb.to_owned(),
+            group: target.resource.group.to_string(),
+            resource: target.resource.plural.to_string(),
+            subresource: target.subresource.map_or("", Subresource::name).to_owned(),
+            // A namespace is authorised as if it were inside of itself.
+            namespace: if is_namespace { &target.name } else { &target.namespace }.clone(),
+            name: target.name.clone(),
+            path: None,
+        }
     }
 
     /// Who is written into `managedFields`.
@@ -185,17 +205,6 @@ async fn resource(
     if verb.deletes() && !request.body().is_empty() {
         options.read_delete_body(&body::delete_options(request.headers(), request.body())?)?;
     }
-    let attempt = Attempt {
-        verb: verb.name().to_owned(),
-        group: target.resource.group.to_string(),
-        resource: target.resource.plural.to_string(),
-        subresource: target.subresource.map_or("", Subresource::name).to_owned(),
-        // A namespace is authorised as if it were inside of itself.
-        namespace: if target.resource.is("", "namespaces") { &target.name } else { &target.namespace }.clone(),
-        name: target.name.clone(),
-        path: None,
-    };
-    auth::authorize(&api.store, &caller.user, &target.resource, &attempt)?;
     let ctx = Context {
         api,
         target,
@@ -205,6 +214,7 @@ async fn resource(
         now: Timestamp::now(),
         warnings: Mutex::default(),
     };
+    auth::authorize(&api.store, &caller.user, &target.resource, &ctx.attempt(verb.name()))?;
     let mut response = perform(&ctx, verb, request.headers(), request.body()).await?;
     for sentence in ctx.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         let quoted = sentence.replace('\\', "\\\\").replace('"', "\\\"");

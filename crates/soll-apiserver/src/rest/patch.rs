@@ -7,7 +7,8 @@ use soll_schema::Schemas;
 use soll_yaml::Value;
 
 use super::answer::{self, Body};
-use super::{Context, body, scale, write};
+use super::write::Tracking;
+use super::{Context, apply, body, scale, write};
 use crate::refusal::{Cause, Refusal};
 use crate::resources::Subresource;
 
@@ -24,6 +25,9 @@ enum Patch {
 /// Answers a PATCH.
 pub(crate) fn patch(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Result<Response<Body>, Refusal> {
     let resource = &ctx.target.resource;
+    if body::media_type(headers) == "application/apply-patch+yaml" {
+        return apply::apply(ctx, body::yaml(bytes)?);
+    }
     let patch = parse(ctx, headers, bytes)?;
     check_options(ctx)?;
     if ctx.target.subresource == Some(Subresource::Scale) {
@@ -31,7 +35,7 @@ pub(crate) fn patch(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Re
             let live = ctx.live()?;
             let patched = patched(&scale::of(resource, &live.value)?, &patch, ctx)?;
             let next = scale::set(resource, &live.value, &patched)?;
-            write::update(ctx, &live, next)
+            write::update(ctx, &live, next, Tracking::Due)
         })?;
         return Ok(answer::value(200, &scale::of(resource, &live)?, ctx.accepted.format));
     }
@@ -40,7 +44,7 @@ pub(crate) fn patch(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Re
         let mut object = patched(&resource.present(&live.value), &patch, ctx)?;
         write::place(ctx, &mut object)?;
         write::shape(ctx, &mut object)?;
-        write::update(ctx, &live, object)
+        write::update(ctx, &live, object, Tracking::Due)
     })?;
     answer::object(200, resource, &object, ctx.accepted, ctx.options.include_object)
 }

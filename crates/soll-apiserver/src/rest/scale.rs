@@ -99,7 +99,7 @@ pub(crate) fn replace(ctx: &Context<'_>, scale: &Value) -> Result<Value, Refusal
     write::retry(resource, &ctx.target.name, || {
         let live = ctx.live()?;
         let next = set(resource, &live.value, scale)?;
-        write::update(ctx, &live, next)
+        write::update(ctx, &live, next, write::Tracking::Due)
     })
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use soll_patch::structured::same_but_times;
 use soll_schema::Schemas;
 use soll_yaml::Value;
 
 use super::options::FieldValidation;
 use super::{Api, Context};
+use crate::fields;
 use crate::kinds;
 use crate::meta;
 use crate::names;
@@ -34,6 +36,15 @@ impl From<Refusal> for Setback {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
+}
+
+/// Whether the managed fields of an object tell of this write already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tracking {
+    /// They are those the client sent.
+    Due,
+    /// The merge of an apply wrote them.
+    Done,
 }
 
 /// How often a write is computed again on a newer object before the client is told.
@@ -68,6 +79,8 @@ pub(crate) fn create(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refu
     if !version.is_empty() && version != "0" {
         return Err(Refusal::bad_request("resourceVersion should not be set on objects to be created"));
     }
+    kinds::settle(resource, &mut object);
+    let object = fields::track(ctx, None, &object);
     let generate = meta::text(&object, "name").is_empty().then(|| meta::text(&object, "generateName").to_owned());
     for _ in 0..GENERATED_NAMES {
         let mut named = object.clone();
@@ -89,8 +102,11 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     let name = meta::text(&object, "name").to_owned();
     kinds::namespace::admit(api, resource, &namespace, &name)?;
     forget_system_metadata(&mut object);
-    if resource.has(Subresource::Status) && object.get("status").is_some() {
-        object.make_map().remove("status");
+    if resource.has(Subresource::Status) {
+        match empty_status(resource) {
+            Some(status) => object.make_map().insert("status", status),
+            None => object.make_map().remove("status"),
+        };
     }
     kinds::settle(resource, &mut object);
     kinds::prepare_create(ctx, &mut object)?;
@@ -131,19 +147,27 @@ pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<Value, Ref
     }
     retry(resource, &ctx.target.name, || {
         let live = ctx.live()?;
-        update(ctx, &live, object.clone())
+        update(ctx, &live, object.clone(), Tracking::Due)
     })
 }
 
 /// Stores `object` in the place of `live`, as far as the endpoint may change it.
 ///
 /// Everything that changes an object comes through here: PUT, the four patches, status and the rest.
-pub(crate) fn update(ctx: &Context<'_>, live: &Arc<Entry>, mut object: Value) -> Result<Value, Setback> {
+pub(crate) fn update(
+    ctx: &Context<'_>,
+    live: &Arc<Entry>,
+    mut object: Value,
+    tracking: Tracking,
+) -> Result<Value, Setback> {
     let (api, resource) = (ctx.api, &ctx.target.resource);
     let (old, name) = (&live.value, live.key.name.as_str());
     check_preconditions(resource, live, &object)?;
     keep_what_others_set(ctx, old, &mut object);
     kinds::settle(resource, &mut object);
+    if tracking == Tracking::Due {
+        object = fields::track(ctx, Some(&resource.present(old)), &object);
+    }
     if ctx.target.subresource.is_none() {
         kinds::prepare_update(ctx, old, &mut object)?;
     }
@@ -155,7 +179,7 @@ pub(crate) fn update(ctx: &Context<'_>, live: &Arc<Entry>, mut object: Value) ->
     refuse_if(resource, name, causes)?;
     set_generation(ctx, old, &mut object);
     meta::copy_field(&mut object, old, "resourceVersion");
-    if object == *old {
+    if same_but_times(&object, old) {
         return Ok(old.clone());
     }
     if ctx.options.dry_run {
@@ -219,7 +243,7 @@ pub(crate) fn bind(ctx: &Context<'_>, binding: &Value) -> Result<http::Response<
         let spec = pod.make_map().get_or_insert_with("spec", Value::map).make_map();
         spec.insert("nodeName", Value::str(node));
         kinds::pod::set_condition(&mut pod, "PodScheduled", "True", ctx.now);
-        update(ctx, &live, pod)
+        update(ctx, &live, pod, Tracking::Due)
     })?;
     let success = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
@@ -232,7 +256,7 @@ fn refuse_if(resource: &Resource, name: &str, causes: Vec<Cause>) -> Result<(), 
 }
 
 /// Checks that the body is what the URL says; texts that are missing are filled in by the caller's URL.
-fn check_type(resource: &Resource, object: &Value) -> Result<(), Refusal> {
+pub(crate) fn check_type(resource: &Resource, object: &Value) -> Result<(), Refusal> {
     let api_version = object.lookup_str(&["apiVersion"]).unwrap_or_default();
     let kind = object.lookup_str(&["kind"]).unwrap_or_default();
     let expected = resource.api_version();
@@ -315,6 +339,15 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal
         }
         FieldValidation::Strict | FieldValidation::Ignore => Ok(()),
     }
+}
+
+/// The status of builtin kinds that nobody has written to yet, if it shows.
+fn empty_status(resource: &Resource) -> Option<Value> {
+    let of = Schemas::builtin().type_of(&resource.group, &resource.version, &resource.kind)?;
+    let field = of.struct_field("status").filter(|field| field.emitted)?;
+    let mut status = Value::map();
+    fit(field.of, &mut status, Rules::Builtin);
+    Some(status)
 }
 
 fn forget_system_metadata(object: &mut Value) {
