@@ -144,6 +144,8 @@ impl Cluster {
     }
 
     /// A cluster behind a service in this process, such as the embedded API server. Needs a tokio runtime.
+    ///
+    /// There is no rate limit: nobody else is waiting, and nothing is sent over a network.
     pub fn from_service<S, B>(service: S, options: &ConnectOptions) -> Self
     where
         S: tower::Service<http::Request<Body>, Response = http::Response<B>> + Send + 'static,
@@ -152,7 +154,8 @@ impl Cluster {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<tower::BoxError>,
     {
-        Self::from_client(kube::Client::new(service, "default"), "in-process".to_owned(), options)
+        let options = ConnectOptions { qps: 0.0, ..options.clone() };
+        Self::from_client(kube::Client::new(service, "default"), "in-process".to_owned(), &options)
     }
 
     fn from_config(mut config: kube::Config, options: &ConnectOptions) -> Result<Self, ConnectError> {

@@ -191,6 +191,8 @@ impl ApiError {
     pub fn class(&self) -> Class {
         match self {
             Self::Status(status) => match status.code {
+                // Nobody may create in a namespace that is going; it may come back.
+                403 if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Class::Dependency,
                 401 | 403 => Class::Forbidden,
                 409 => Class::Conflict,
                 400 | 404 | 413 | 415 | 422 => Class::Configuration,
@@ -281,6 +283,17 @@ mod tests {
         };
         assert_eq!(error.causes(), [cause]);
         assert_eq!(error.status().and_then(|s| s.details.retry_after), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_is_no_lack_of_rights() {
+        let class = |causes: &str| {
+            let text =
+                format!(r#"{{"kind":"Status","code":403,"reason":"Forbidden","details":{{"causes":[{causes}]}}}}"#);
+            ApiError::from_answer(403, text.as_bytes()).class()
+        };
+        assert_eq!(class(""), Class::Forbidden);
+        assert_eq!(class(r#"{"reason":"NamespaceTerminating","field":"metadata.namespace"}"#), Class::Dependency);
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub(super) enum Step {
 
 /// How long the server may take to serve a kind whose CRD it has accepted.
 const SERVED_WITHIN: Duration = Duration::from_secs(15);
-const SERVED_POLL: Duration = Duration::from_millis(100);
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LONGEST_POLL: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Looks at all objects of a stage, some at a time. Nothing is written.
@@ -114,12 +115,14 @@ impl Run<'_> {
         F: Future<Output = Result<T, ApiError>>,
     {
         let deadline = Instant::now() + SERVED_WITHIN;
+        let mut poll = FIRST_POLL;
         loop {
             let answered = request().await;
             let is_expected = self.expected.contains(&(gvk.group.clone(), gvk.kind.clone()));
             match answered {
                 Err(ApiError::NotServed(_)) if is_expected && Instant::now() < deadline => {
-                    tokio::time::sleep(SERVED_POLL).await;
+                    tokio::time::sleep(poll).await;
+                    poll = (poll * 2).min(LONGEST_POLL);
                     self.applier.cluster.forget_resource(gvk);
                 }
                 answered => return answered,
