@@ -42,26 +42,31 @@ fn short(what: &str, is: i64, ought: i64) -> Option<Health> {
     (is < ought).then(|| Health::in_progress(format!("{what}: {is}/{ought}")))
 }
 
+/// kstatus' sentence, and the reason that the object itself gives, which kstatus leaves out.
+fn because(what: &str, why: &str) -> String {
+    if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") }
+}
+
 fn leaving(count: i64) -> Option<Health> {
     (count > 0).then(|| Health::in_progress(format!("Pending termination: {count}")))
 }
 
 fn deployment(live: &Object) -> Health {
-    // The API server's default is ten minutes; without a deadline nobody reports progress.
-    let has_deadline = number(live, &["spec", "progressDeadlineSeconds"]).is_some_and(|s| s < i64::from(i32::MAX));
     let progressing = condition(live, "Progressing");
-    if has_deadline && progressing.is_some_and(|progress| progress.reason == "ProgressDeadlineExceeded") {
+    if progressing.is_some_and(|progress| progress.reason == "ProgressDeadlineExceeded") {
         return Health::failed("Progress deadline exceeded");
     }
+    // Without a deadline nobody reports progress.
+    let has_deadline = number(live, &["spec", "progressDeadlineSeconds"]).is_some_and(|s| s < i64::from(i32::MAX));
     let ought = number(live, &["spec", "replicas"]).unwrap_or(1);
     let (replicas, updated) = (status(live, "replicas"), status(live, "updatedReplicas"));
     let (ready, available) = (status(live, "readyReplicas"), status(live, "availableReplicas"));
     let rolled_out =
         progressing.is_some_and(|progress| progress.status == "True" && progress.reason == "NewReplicaSetAvailable");
     let is_available = condition(live, "Available").is_some_and(|available| available.status == "True");
-    short("replicas", replicas, ought)
+    short("Replicas", replicas, ought)
         .or_else(|| short("Updated", updated, ought))
-        .or_else(|| leaving(replicas - updated))
+        .or_else(|| leaving(replicas - ought))
         .or_else(|| short("Available", available, updated))
         .or_else(|| short("Ready", ready, ought))
         .or_else(|| (has_deadline && !rolled_out).then(|| Health::in_progress("ReplicaSet not Available")))
@@ -82,7 +87,7 @@ fn stateful_set(live: &Object) -> Health {
         return early;
     }
     if let Some(partition) = number(live, &["spec", "updateStrategy", "rollingUpdate", "partition"])
-        && partition > 0
+        && partition >= 0
     {
         return short("updated", updated, ought - partition)
             .unwrap_or_else(|| Health::current(format!("Partition rollout complete. updated: {updated}")));
@@ -99,7 +104,7 @@ fn stateful_set(live: &Object) -> Health {
 
 fn daemon_set(live: &Object) -> Health {
     if number(live, &["status", "observedGeneration"]).is_none() {
-        return Health::in_progress("Missing .status.observedGeneration");
+        return Health::in_progress("DaemonSet status.observedGeneration not found");
     }
     let Some(ought) = number(live, &["status", "desiredNumberScheduled"]) else {
         return Health::in_progress("Missing .status.desiredNumberScheduled");
@@ -113,14 +118,15 @@ fn daemon_set(live: &Object) -> Health {
 
 fn replica_set(live: &Object) -> Health {
     if let Some(failure) = condition(live, "ReplicaFailure").filter(|failure| failure.status == "True") {
-        return Health::in_progress(format!("Replica Failure condition. Check Pods: {}", failure.message));
+        return Health::in_progress(because("Replica Failure condition. Check Pods", failure.message));
     }
     let ought = number(live, &["spec", "replicas"]).unwrap_or(1);
+    let replicas = status(live, "replicas");
     short("Labelled", status(live, "fullyLabeledReplicas"), ought)
         .or_else(|| short("Available", status(live, "availableReplicas"), ought))
         .or_else(|| short("Ready", status(live, "readyReplicas"), ought))
-        .or_else(|| leaving(status(live, "replicas") - ought))
-        .unwrap_or_else(|| Health::current(format!("ReplicaSet is available. Replicas: {ought}")))
+        .or_else(|| leaving(replicas - ought))
+        .unwrap_or_else(|| Health::current(format!("ReplicaSet is available. Replicas: {replicas}")))
 }
 
 /// Unlike plain kstatus, and like Flux: a Job is current when it has completed, not when it has started.
@@ -132,8 +138,7 @@ fn job(live: &Object) -> Health {
         return Health::current(format!("Job Completed. succeeded: {succeeded}/{completions}"));
     }
     if let Some(failure) = condition(live, "Failed").filter(|failure| failure.status == "True") {
-        let why = if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) };
-        return Health::failed(format!("Job Failed. failed: {failed}/{completions}{why}"));
+        return Health::failed(because(&format!("Job Failed. failed: {failed}/{completions}"), failure.message));
     }
     if holds("Suspended") || live.value().lookup(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true) {
         return Health::current("Job Suspended");
@@ -152,9 +157,7 @@ fn pod(live: &Object, now: Timestamp) -> Health {
             Some(ready) if ready.status == "True" => Health::current("Pod is Ready"),
             _ => crash_loop(live).unwrap_or_else(|| Health::in_progress("Pod is running but is not Ready")),
         },
-        "Pending" => unschedulable(live, now)
-            .or_else(|| crash_loop(live))
-            .unwrap_or_else(|| Health::in_progress("Pod is in the Pending phase")),
+        "Pending" => unschedulable(live, now).unwrap_or_else(|| Health::in_progress("Pod is in the Pending phase")),
         "" => Health::in_progress("Pod phase not available"),
         phase => Health::new(super::HealthStatus::Unknown, format!("unknown phase {phase}")),
     }
@@ -175,14 +178,13 @@ fn unschedulable(live: &Object, now: Timestamp) -> Option<Health> {
     if scheduled.status != "False" || scheduled.reason != "Unschedulable" {
         return None;
     }
-    let since: Timestamp = scheduled.last_transition_time.parse().unwrap_or(now);
-    let fails_at = since + SCHEDULE_WINDOW;
-    if now < fails_at {
-        let message = "Pod has not been scheduled";
-        return Some(Health { recheck_at: Some(fails_at), ..Health::in_progress(message) });
+    let created = live.value().lookup_str(&["metadata", "creationTimestamp"]);
+    let fails_at =
+        created.and_then(|created| created.parse::<Timestamp>().ok()).map(|created| created + SCHEDULE_WINDOW);
+    if fails_at.is_some_and(|fails_at| now < fails_at) {
+        return Some(Health { recheck_at: fails_at, ..Health::in_progress("Pod has not been scheduled") });
     }
-    let why = if scheduled.message.is_empty() { String::new() } else { format!(": {}", scheduled.message) };
-    Some(Health::failed(format!("Pod could not be scheduled{why}")))
+    Some(Health::failed(because("Pod could not be scheduled", scheduled.message)))
 }
 
 fn claim(live: &Object) -> Health {

@@ -134,19 +134,13 @@ struct Condition<'o> {
     status: &'o str,
     reason: &'o str,
     message: &'o str,
-    last_transition_time: &'o str,
 }
 
 fn condition<'o>(live: &'o Object, r#type: &str) -> Option<Condition<'o>> {
     let conditions = live.value().lookup(&["status", "conditions"])?.as_list()?;
     let found = conditions.iter().find(|condition| condition.lookup_str(&["type"]) == Some(r#type))?;
     let text = |key| found.lookup_str(&[key]).unwrap_or_default();
-    Some(Condition {
-        status: text("status"),
-        reason: text("reason"),
-        message: text("message"),
-        last_transition_time: text("lastTransitionTime"),
-    })
+    Some(Condition { status: text("status"), reason: text("reason"), message: text("message") })
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn deployments_are_current_when_rolled_out() {
     const DONE: &str = "{'type': 'Progressing', 'status': 'True', 'reason': 'NewReplicaSetAvailable'},
                         {'type': 'Available', 'status': 'True'}";
     deployment(", 'replicas': 3", [3, 3, 3, 3], DONE, "Current: Deployment is available. Replicas: 3");
-    deployment("", [0, 0, 0, 0], "", "InProgress: replicas: 0/1");
+    deployment("", [0, 0, 0, 0], "", "InProgress: Replicas: 0/1");
     deployment(", 'replicas': 3", [3, 1, 3, 3], DONE, "InProgress: Updated: 1/3");
     deployment(", 'replicas': 3", [4, 3, 3, 3], DONE, "InProgress: Pending termination: 1");
     deployment(", 'replicas': 3", [3, 3, 3, 2], DONE, "InProgress: Available: 2/3");
@@ -111,7 +111,7 @@ fn stateful_sets() {
 
 #[test]
 fn daemon_and_replica_sets() {
-    check("apps/v1", "DaemonSet", "'status': {}", "InProgress: Missing .status.observedGeneration");
+    check("apps/v1", "DaemonSet", "'status': {}", "InProgress: DaemonSet status.observedGeneration not found");
     let daemon = "'status': {'observedGeneration': 2, 'desiredNumberScheduled': 2, 'currentNumberScheduled': 2,
                   'updatedNumberScheduled': 2, 'numberAvailable': 1, 'numberReady': 2}";
     check("apps/v1", "DaemonSet", daemon, "InProgress: Available: 1/2");
@@ -166,11 +166,13 @@ fn pods_have_a_clock() {
         "Failed: Containers in CrashLoop state: c",
     );
     check("'phase': 'Pending'", "InProgress: Pod is in the Pending phase");
-    let unschedulable = |since: &str| {
-        pod(&format!(
-            "'phase': 'Pending', 'conditions': [{{'type': 'PodScheduled', 'status': 'False', 'reason': 'Unschedulable',
-              'message': 'no room', 'lastTransitionTime': '{since}'}}]"
-        ))
+    let unschedulable = |created: &str| {
+        let pod = object(&format!(
+            "{{'apiVersion': 'v1', 'kind': 'Pod', 'metadata': {{'name': 'x', 'creationTimestamp': '{created}'}},
+              'status': {{'phase': 'Pending', 'conditions': [{{'type': 'PodScheduled', 'status': 'False',
+              'reason': 'Unschedulable', 'message': 'no room'}}]}}}}"
+        ));
+        health(&pod, now())
     };
     let fresh = unschedulable("2026-01-01T00:00:50Z");
     assert_eq!(fresh.status, HealthStatus::InProgress);
@@ -362,4 +364,25 @@ fn selectors_of_workloads_find_their_pods() {
     assert_eq!(selector(expressions).as_deref(), Some("a in (x,y),!b"));
     assert_eq!(selector(""), None);
     assert_eq!(pod_selector(&live("v1", "Service", "'spec': {'selector': {'a': 'b'}}")), None);
+}
+
+/// What kstatus itself said of made-up objects: see `tests/oracles/kstatus`.
+#[test]
+fn verdicts_are_those_of_kstatus() {
+    let recorded = include_str!("../../testdata/kstatus.jsonl");
+    let mut differences = Vec::new();
+    for line in recorded.lines() {
+        let row = soll_yaml::parse_json(line.as_bytes()).expect("a row");
+        let live = Object::new(row.get("object").expect("an object").clone()).expect("an object");
+        let health = health(&live, now());
+        let ours = format!("{}: {}", health.status, health.message);
+        let theirs =
+            format!("{}: {}", row.lookup_str(&["status"]).unwrap_or(""), row.lookup_str(&["message"]).unwrap_or(""));
+        // Ours may go on and say why.
+        if ours != theirs && !ours.starts_with(&format!("{theirs}: why")) {
+            differences.push(format!("{ours} != {theirs} {line}"));
+        }
+    }
+    assert!(recorded.lines().count() > 300);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
