@@ -8,7 +8,7 @@ use soll_cluster::{
 use soll_plan::Managers;
 use soll_yaml::{At, Entry, Map, Sources, Value, parse_json};
 
-use crate::support::{Bed, config_map, deployment};
+use crate::support::{Bed, config_map, deployment, on_both};
 
 fn crd(plural: &str, kind: &str) -> String {
     format!(
@@ -20,9 +20,9 @@ fn crd(plural: &str, kind: &str) -> String {
     )
 }
 
-#[tokio::test]
-async fn a_first_apply_creates_in_order_and_a_second_changes_nothing() {
-    let bed = Bed::new("first").await;
+on_both! {
+async fn a_first_apply_creates_in_order_and_a_second_changes_nothing(kind) {
+    let bed = Bed::new(kind, "first").await;
     let (definition, map) = (crd("wheels", "Wheel"), config_map("a", r#"{"k":"v"}"#));
     let wheel = r#"{"apiVersion":"tests.soll.dev/v1","kind":"Wheel","metadata":{"name":"w","namespace":"NS"},"spec":{"size":3}}"#;
     let workload = deployment("web", "web", "nginx");
@@ -44,10 +44,11 @@ async fn a_first_apply_creates_in_order_and_a_second_changes_nothing() {
     assert_eq!(bed.lines(&second.unwrap()), unchanged);
     assert_eq!((counts.writes(), counts.of(Verb::DryRun)), (0, 4), "nothing vouches yet: {counts:?}");
 }
+}
 
-#[tokio::test]
-async fn an_unchanged_object_of_a_watched_kind_costs_no_call() {
-    let bed = Bed::new("memory").await;
+on_both! {
+async fn an_unchanged_object_of_a_watched_kind_costs_no_call(kind) {
+    let bed = Bed::new(kind, "memory").await;
     let (a, b) = (config_map("a", r#"{"k":"v"}"#), config_map("b", r#"{"k":"v"}"#));
     bed.apply(&[&a, &b]).await.unwrap();
 
@@ -80,10 +81,11 @@ async fn an_unchanged_object_of_a_watched_kind_costs_no_call() {
     let live = bed.get("v1", "ConfigMap", "a").await.unwrap();
     assert_eq!(live.value().lookup_str(&["data", "k"]), Some("v"));
 }
+}
 
-#[tokio::test]
-async fn fields_that_kubectl_applied_become_ours_and_go_with_the_manifest() {
-    let bed = Bed::new("takeover").await;
+on_both! {
+async fn fields_that_kubectl_applied_become_ours_and_go_with_the_manifest(kind) {
+    let bed = Bed::new(kind, "takeover").await;
     let by_hand = bed.object(&config_map("a", r#"{"old":"x","k":"v"}"#));
     bed.cluster.apply(&by_hand, &ApplyOptions::forced("kubectl")).await.unwrap();
     let applied = bed.apply(&[&config_map("a", r#"{"k":"v"}"#)]).await.unwrap();
@@ -94,10 +96,11 @@ async fn fields_that_kubectl_applied_become_ours_and_go_with_the_manifest() {
     let names: Vec<_> = managers.iter().filter_map(|entry| entry.lookup_str(&["manager"])).collect();
     assert_eq!(names, ["kustomize-controller"]);
 }
+}
 
-#[tokio::test]
-async fn an_immutable_change_fails_and_with_force_makes_the_object_anew() {
-    let mut bed = Bed::new("immutable").await;
+on_both! {
+async fn an_immutable_change_fails_and_with_force_makes_the_object_anew(kind) {
+    let mut bed = Bed::new(kind, "immutable").await;
     bed.apply(&[&deployment("web", "one", "nginx")]).await.unwrap();
     let before = bed.get("apps/v1", "Deployment", "web").await.unwrap();
 
@@ -116,22 +119,26 @@ async fn an_immutable_change_fails_and_with_force_makes_the_object_anew() {
     assert_ne!(after.uid(), before.uid());
     assert_eq!(after.value().lookup_str(&["spec", "selector", "matchLabels", "app"]), Some("two"));
 }
-
-#[tokio::test]
-async fn a_mistake_deletes_nothing_even_with_force() {
-    let mut bed = Bed::new("mistake").await;
-    bed.settings.force = true;
-    bed.apply(&[&deployment("web", "one", "nginx")]).await.unwrap();
-    let before = bed.get("apps/v1", "Deployment", "web").await.unwrap();
-    // An image without a name is invalid, whether new or changed.
-    let failed = bed.apply(&[&deployment("web", "one", "")]).await.unwrap_err();
-    assert!(failed.failure.message.contains("image: Required value"), "{}", failed.failure.message);
-    assert_eq!(bed.get("apps/v1", "Deployment", "web").await.unwrap().uid(), before.uid());
 }
 
-#[tokio::test]
-async fn one_bad_change_keeps_a_whole_stage_from_being_written() {
-    let bed = Bed::new("stage").await;
+on_both! {
+async fn a_mistake_deletes_nothing_even_with_force(kind) {
+        let mut bed = Bed::new(kind, "mistake").await;
+        bed.settings.force = true;
+        let (definition, rim) = (crd("rims", "Rim"), custom("Rim", 3));
+        bed.apply(&[&definition, &rim]).await.unwrap();
+        let before = bed.get("tests.soll.dev/v1", "Rim", "c").await.unwrap();
+        // Too large is too large, whether new or changed.
+        let failed = bed.apply(&[&definition, &custom("Rim", 12)]).await.unwrap_err();
+        let message = failed.failure.message.replace(&bed.namespace, "NS");
+        assert!(message.starts_with("Rim/NS/c dry-run failed (Invalid): "), "{message}");
+        assert_eq!(bed.get("tests.soll.dev/v1", "Rim", "c").await.unwrap().uid(), before.uid());
+    }
+}
+
+on_both! {
+    async fn one_bad_change_keeps_a_whole_stage_from_being_written(kind) {
+    let bed = Bed::new(kind, "stage").await;
     let (a, web) = (config_map("a", r#"{"k":"v"}"#), deployment("web", "one", "nginx"));
     bed.apply(&[&a, &web]).await.unwrap();
     let (new_a, new_web) = (config_map("a", r#"{"k":"w"}"#), deployment("web", "two", "nginx"));
@@ -140,18 +147,28 @@ async fn one_bad_change_keeps_a_whole_stage_from_being_written() {
     assert_eq!(counts.writes(), 0, "{counts:?}");
     assert_eq!(bed.get("v1", "ConfigMap", "a").await.unwrap().value().lookup_str(&["data", "k"]), Some("v"));
 }
+}
 
-#[tokio::test]
-async fn a_new_stage_is_tried_first_if_flux_does() {
-    let bed = Bed::new("careful").await;
+on_both! {
+async fn a_new_stage_is_tried_first_if_flux_does(kind) {
+    let bed = Bed::new(kind, "careful").await;
     let options = ApplierOptions { creation: Creation::DryRunFirst, ..ApplierOptions::default() };
     let careful = Applier::new(bed.cluster.clone(), Arc::clone(&bed.memory), options);
-    let objects = [config_map("a", "{}"), deployment("web", "one", "")];
-    let objects: Vec<_> = objects.iter().map(String::as_str).collect();
-    let (failed, counts) = bed.counting(bed.apply_with(&careful, &objects, &Sources::new())).await;
-    let message = failed.unwrap_err().failure.message.replace(&bed.namespace, "NS");
-    assert!(message.starts_with("Deployment/NS/web dry-run failed (Invalid): "), "{message}");
-    assert_eq!(counts.writes(), 0, "{counts:?}");
+    bed.apply(&[&crd("tyres", "Tyre")]).await.unwrap();
+        let objects = [config_map("a", "{}"), custom("Tyre", 12)];
+        let objects: Vec<_> = objects.iter().map(String::as_str).collect();
+        let (failed, counts) = bed.counting(bed.apply_with(&careful, &objects, &Sources::new())).await;
+        let message = failed.unwrap_err().failure.message.replace(&bed.namespace, "NS");
+        assert!(message.starts_with("Tyre/NS/c dry-run failed (Invalid): "), "{message}");
+        assert_eq!(counts.writes(), 0, "{counts:?}");
+}
+}
+
+/// An object of a kind that [`crd`] defines; its size must be below ten.
+fn custom(kind: &str, size: u32) -> String {
+    format!(
+        r#"{{"apiVersion":"tests.soll.dev/v1","kind":"{kind}","metadata":{{"name":"c","namespace":"NS"}},"spec":{{"size":{size}}}}}"#
+    )
 }
 
 /// The value with the field at a path of keys written at a place.
@@ -166,9 +183,9 @@ fn place(value: &mut Value, path: &[&str], at: At) {
     map.insert_entry(Entry { key: (*last).into(), key_at: at, value });
 }
 
-#[tokio::test]
-async fn an_unknown_field_is_reported_with_the_line_that_has_it() {
-    let bed = Bed::new("unknown").await;
+on_both! {
+async fn an_unknown_field_is_reported_with_the_line_that_has_it(kind) {
+    let bed = Bed::new(kind, "unknown").await;
     let sources = Sources::new();
     let at = At::new(sources.add("apps/web.yaml"), 12, 3);
     let mut object = bed.object(&deployment("web", "one", "nginx").replace(r#""replicas":1"#, r#""replicsa":1"#));
@@ -179,10 +196,11 @@ async fn an_unknown_field_is_reported_with_the_line_that_has_it() {
     assert!(text.contains(".spec.replicsa: field not declared in schema"), "{text}");
     assert_eq!(failed.failure.class, Class::Configuration);
 }
+}
 
-#[tokio::test]
-async fn a_missing_namespace_and_an_unknown_kind_are_configuration() {
-    let bed = Bed::new("missing").await;
+on_both! {
+async fn a_missing_namespace_and_an_unknown_kind_are_configuration(kind) {
+    let bed = Bed::new(kind, "missing").await;
     let elsewhere = config_map("a", "{}").replace("NS", "soll-nowhere");
     let failure = bed.apply(&[&elsewhere]).await.unwrap_err().failure;
     assert_eq!(failure.class, Class::Configuration);
@@ -197,10 +215,11 @@ async fn a_missing_namespace_and_an_unknown_kind_are_configuration() {
     );
     assert_eq!(failure.class, Class::Configuration);
 }
+}
 
-#[tokio::test]
-async fn a_tenant_may_only_what_it_may() {
-    let bed = Bed::new("tenant").await;
+on_both! {
+async fn a_tenant_may_only_what_it_may(kind) {
+    let bed = Bed::new(kind, "tenant").await;
     let tenant = bed.cluster.impersonating(Identity::service_account(&bed.namespace, "tenant"));
     let applier = Applier::new(tenant.clone(), Arc::clone(&bed.memory), ApplierOptions::default());
     let map = config_map("a", r#"{"k":"v"}"#);
@@ -227,10 +246,11 @@ async fn a_tenant_may_only_what_it_may() {
     let applied = bed.apply_with(&applier, &[&map], &Sources::new()).await.unwrap();
     assert_eq!(bed.lines(&applied), ["ConfigMap/NS/a created"]);
 }
+}
 
-#[tokio::test]
-async fn what_asks_to_be_left_alone_is_left_alone() {
-    let mut bed = Bed::new("controls").await;
+on_both! {
+async fn what_asks_to_be_left_alone_is_left_alone(kind) {
+    let mut bed = Bed::new(kind, "controls").await;
     bed.settings.managers = Managers::new("kustomize-controller");
     let once = config_map("once", r#"{"k":"v"}"#).replace(
         r#""namespace":"NS""#,
@@ -243,10 +263,11 @@ async fn what_asks_to_be_left_alone_is_left_alone() {
     assert!(applied.checked.is_empty());
     assert_eq!(bed.get("v1", "ConfigMap", "once").await.unwrap().value().lookup_str(&["data", "k"]), Some("v"));
 }
+}
 
-#[tokio::test]
-async fn a_preview_tells_what_an_apply_would_do_and_does_nothing() {
-    let bed = Bed::new("preview").await;
+on_both! {
+async fn a_preview_tells_what_an_apply_would_do_and_does_nothing(kind) {
+    let bed = Bed::new(kind, "preview").await;
     let (same, changed) = (config_map("same", "{}"), config_map("changed", r#"{"k":"v"}"#));
     let web = deployment("web", "one", "nginx");
     bed.apply(&[&same, &changed, &web]).await.unwrap();
@@ -295,4 +316,5 @@ async fn a_preview_tells_what_an_apply_would_do_and_does_nothing() {
         "Hub/NS/h: unknown until CustomResourceDefinition/hubs.tests.soll.dev",
     ];
     assert_eq!(told, expected);
+}
 }

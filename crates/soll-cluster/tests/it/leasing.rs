@@ -3,11 +3,11 @@ use std::time::Duration;
 use soll_cluster::{Contender, LeaseEnd, LeaseOptions, LeaseState};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::Bed;
+use crate::support::{Bed, on_both};
 
-#[tokio::test]
-async fn a_lease_on_a_real_server_passes_from_one_to_the_next() {
-    let bed = Bed::new("lease").await;
+on_both! {
+async fn a_lease_on_a_real_server_passes_from_one_to_the_next(kind) {
+    let bed = Bed::new(kind, "lease").await;
     let options = |identity: &str| LeaseOptions {
         retry_period: Duration::from_millis(200),
         ..LeaseOptions::new(&bed.namespace, "leader", identity)
@@ -30,4 +30,5 @@ async fn a_lease_on_a_real_server_passes_from_one_to_the_next() {
     state.wait_for(LeaseState::is_held).await.unwrap();
     stop_second.cancel();
     assert_eq!(second.await.unwrap(), LeaseEnd::Released);
+}
 }

@@ -1,11 +1,11 @@
 use soll_api::Gvk;
 use soll_cluster::{DeleteOptions, Mode};
 
-use crate::support::{Bed, config_map};
+use crate::support::{Bed, config_map, on_both};
 
-#[tokio::test]
-async fn only_what_is_ours_and_may_go_is_deleted() {
-    let bed = Bed::new("prune").await;
+on_both! {
+async fn only_what_is_ours_and_may_go_is_deleted(kind) {
+    let bed = Bed::new(kind, "prune").await;
     let ours = config_map("ours", "{}");
     let kept = config_map("kept", "{}").replace(
         r#""namespace":"NS""#,
@@ -33,10 +33,11 @@ async fn only_what_is_ours_and_may_go_is_deleted() {
     assert!(bed.get("v1", "ConfigMap", "foreign").await.is_some());
     assert_eq!(bed.applier().remaining(&stale).await.unwrap().len(), 2);
 }
+}
 
-#[tokio::test]
-async fn an_object_whose_kind_is_gone_is_gone() {
-    let bed = Bed::new("prune-kind").await;
+on_both! {
+async fn an_object_whose_kind_is_gone_is_gone(kind) {
+    let bed = Bed::new(kind, "prune-kind").await;
     let definition = r#"{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"spokes.tests.soll.dev"},
         "spec":{"group":"tests.soll.dev","scope":"Namespaced","names":{"plural":"spokes","kind":"Spoke"},
         "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}"#;
@@ -54,4 +55,5 @@ async fn an_object_whose_kind_is_gone_is_gone() {
     assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Spoke/NS/s deleted");
     assert_eq!(pruned.unconfirmed.entries, [broken], "what cannot be read is not forgotten");
     assert!(pruned.failure.is_some());
+}
 }

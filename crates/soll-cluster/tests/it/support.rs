@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use soll_api::{Gvk, Inventory, Object};
+use soll_apiserver::{Server, ServerOptions};
 use soll_cluster::{
     Applied, Applier, ApplierOptions, ApplyFailure, Cluster, ConnectOptions, Credentials, Memory, Mode, RequestCounts,
 };
@@ -17,18 +18,52 @@ pub(crate) struct Bed {
     pub(crate) namespace: String,
     pub(crate) owner: Owner,
     pub(crate) settings: ApplySettings,
+    _server: Option<Server>,
 }
 
-pub(crate) async fn connect() -> Cluster {
+/// Which server a test is about. Each case runs against both; a difference is a bug of the embedded one.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// kube-apiserver, shared by all tests.
+    Real,
+    /// The embedded one, a new one for each test.
+    Embedded,
+}
+
+/// Makes two tests of each case: `name::real` and `name::embedded`.
+macro_rules! on_both {
+    ($($(#[$doc:meta])* async fn $name:ident($kind:ident) $body:block)*) => {$(
+        $(#[$doc])*
+        mod $name {
+            use super::*;
+            async fn case($kind: crate::support::Kind) $body
+            #[tokio::test]
+            async fn real() {
+                case(crate::support::Kind::Real).await;
+            }
+            #[tokio::test]
+            async fn embedded() {
+                case(crate::support::Kind::Embedded).await;
+            }
+        }
+    )*};
+}
+pub(crate) use on_both;
+
+async fn connect(kind: Kind) -> (Cluster, Option<Server>) {
+    if let Kind::Embedded = kind {
+        let server = Server::new(&ServerOptions::default()).unwrap();
+        return (Cluster::from_service(server.service(), &ConnectOptions::default()), Some(server));
+    }
     let kubeconfig = tokio::task::spawn_blocking(|| ControlPlane::shared().kubeconfig()).await.unwrap();
     let options = ConnectOptions { credentials: Credentials::Kubeconfig(kubeconfig), ..ConnectOptions::default() };
-    Cluster::connect(&options).await.unwrap()
+    (Cluster::connect(&options).await.unwrap(), None)
 }
 
 impl Bed {
     /// `name` becomes the namespace; no two tests share one.
-    pub(crate) async fn new(name: &str) -> Self {
-        let cluster = connect().await;
+    pub(crate) async fn new(kind: Kind, name: &str) -> Self {
+        let (cluster, server) = connect(kind).await;
         let namespace = format!("soll-{name}");
         let object =
             object(&format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{namespace}"}}}}"#));
@@ -43,6 +78,7 @@ impl Bed {
                 force: false,
                 ignore: IgnoreRules::default(),
             },
+            _server: server,
         }
     }
 

@@ -3,7 +3,7 @@ use soll_cluster::{ConnectOptions, Credentials, DeleteOptions, Depth, Mode, Patc
 use soll_testkit::ControlPlane;
 use soll_yaml::parse_json;
 
-use crate::support::{Bed, config_map, object};
+use crate::support::{Bed, config_map, object, on_both};
 
 async fn next(watch: &mut Watch) -> WatchEvent {
     let event = tokio::time::timeout(std::time::Duration::from_secs(30), watch.next()).await;
@@ -17,9 +17,9 @@ async fn changed(watch: &mut Watch) -> Object {
     }
 }
 
-#[tokio::test]
-async fn a_watch_shows_what_is_there_and_then_what_changes() {
-    let bed = Bed::new("watch").await;
+on_both! {
+async fn a_watch_shows_what_is_there_and_then_what_changes(kind) {
+    let bed = Bed::new(kind, "watch").await;
     let gvk = Gvk::new("v1", "ConfigMap");
     bed.cluster.create(&bed.object(&config_map("a", "{}")), "tests", Mode::Real).await.unwrap();
     let selection = Selection { fields: Some("metadata.name!=kube-root-ca.crt".to_owned()), ..Selection::all() };
@@ -42,10 +42,11 @@ async fn a_watch_shows_what_is_there_and_then_what_changes() {
     drop(watch);
     assert_eq!(bed.cluster.watch_budget().open(), 0);
 }
+}
 
-#[tokio::test]
-async fn a_label_that_is_removed_looks_like_a_deletion() {
-    let bed = Bed::new("watch-label").await;
+on_both! {
+async fn a_label_that_is_removed_looks_like_a_deletion(kind) {
+    let bed = Bed::new(kind, "watch-label").await;
     let gvk = Gvk::new("v1", "ConfigMap");
     bed.apply(&[&config_map("a", "{}")]).await.unwrap();
     let mut watch = bed.cluster.watch(&gvk, Selection::labelled(&bed.owner.selector()), Depth::Metadata).unwrap();
@@ -58,6 +59,7 @@ async fn a_label_that_is_removed_looks_like_a_deletion() {
     assert_eq!(bed.memory.lose(&gone), soll_cluster::Observed::Disturbed);
     let applied = bed.apply(&[&config_map("a", "{}")]).await.unwrap();
     assert_eq!(bed.lines(&applied), ["ConfigMap/NS/a configured"]);
+}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,12 +97,13 @@ async fn a_watch_outlives_the_api_server() {
     }
 }
 
-#[tokio::test]
-async fn a_full_budget_refuses_one_more_watch() {
-    let bed = Bed::new("budget").await;
+on_both! {
+async fn a_full_budget_refuses_one_more_watch(kind) {
+    let bed = Bed::new(kind, "budget").await;
     let gvk = Gvk::new("v1", "ConfigMap");
     let most = bed.cluster.watch_budget().most();
     let watches: Vec<_> = (0..most).map(|_| bed.cluster.watch(&gvk, Selection::all(), Depth::Whole)).collect();
     assert!(watches.iter().all(Option::is_some));
     assert!(bed.cluster.watch(&gvk, Selection::all(), Depth::Whole).is_none());
+}
 }
