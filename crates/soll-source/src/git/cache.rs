@@ -1,0 +1,171 @@
+//! Objects kept between fetches, so that a new revision brings only what is new.
+
+use std::fs;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gix::ObjectId;
+use soll_tree::Limits;
+
+use super::GitError;
+
+/// A directory with the objects of one repository.
+///
+/// Objects lie in generations. A generation that has collected many packs is left behind for a new one and removed
+/// when the last tree that reads from it is gone.
+#[derive(Debug)]
+pub struct GitCache {
+    dir: PathBuf,
+    /// Guards which generation is the current one.
+    current: Mutex<Arc<Generation>>,
+}
+
+/// One object database.
+#[derive(Debug)]
+pub(super) struct Generation {
+    dir: PathBuf,
+    number: u64,
+    obsolete: AtomicBool,
+}
+
+const MAX_PACKS: usize = 24;
+/// Lists the commits that are here completely, oldest first.
+const TIPS: &str = "tips";
+
+impl GitCache {
+    /// Opens or creates the cache; leftovers of a crash are removed.
+    ///
+    /// # Errors
+    /// [`GitError::Storage`].
+    pub fn open(dir: &Path) -> Result<Self, GitError> {
+        fs::create_dir_all(dir).map_err(|error| GitError::Storage(format!("{}: {error}", dir.display())))?;
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(dir).map_err(GitError::storage)? {
+            let entry = entry.map_err(GitError::storage)?;
+            numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
+        }
+        numbers.sort_unstable();
+        let current = numbers.pop();
+        for number in numbers {
+            fs::remove_dir_all(dir.join(number.to_string())).map_err(GitError::storage)?;
+        }
+        let generation = Generation::open(dir, current.unwrap_or(0))?;
+        Ok(Self { dir: dir.to_owned(), current: Mutex::new(Arc::new(generation)) })
+    }
+
+    /// The generation to read from and fetch into.
+    pub(super) fn current(&self) -> Arc<Generation> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The generation to fetch into: a new one if the current one has many packs.
+    pub(super) fn for_fetch(&self) -> Result<Arc<Generation>, GitError> {
+        let current = self.current();
+        if current.packs()? < MAX_PACKS { Ok(current) } else { self.renew() }
+    }
+
+    /// Leaves all objects behind.
+    pub(super) fn renew(&self) -> Result<Arc<Generation>, GitError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = Arc::new(Generation::open(&self.dir, current.number + 1)?);
+        current.obsolete.store(true, Ordering::Relaxed);
+        *current = next.clone();
+        Ok(next)
+    }
+}
+
+impl Generation {
+    fn open(cache: &Path, number: u64) -> Result<Self, GitError> {
+        let dir = cache.join(number.to_string());
+        fs::create_dir_all(dir.join("objects/pack")).map_err(GitError::storage)?;
+        fs::create_dir_all(dir.join("incoming")).map_err(GitError::storage)?;
+        Ok(Self { dir, number, obsolete: AtomicBool::new(false) })
+    }
+
+    pub(super) fn odb(&self) -> Result<gix::odb::Handle, GitError> {
+        gix::odb::at(self.dir.join("objects"), gix::hash::Kind::Sha1).map_err(GitError::storage)
+    }
+
+    /// Where a pack is written while it comes in.
+    pub(super) fn incoming(&self) -> PathBuf {
+        self.dir.join("incoming")
+    }
+
+    fn packs(&self) -> Result<usize, GitError> {
+        Ok(fs::read_dir(self.dir.join("objects/pack")).map_err(GitError::storage)?.count() / 2)
+    }
+
+    /// The commits that are here completely, oldest first.
+    pub(super) fn tips(&self) -> Vec<ObjectId> {
+        // Without the list there is only more to fetch.
+        let text = fs::read_to_string(self.dir.join(TIPS)).unwrap_or_default();
+        text.lines().filter_map(|line| ObjectId::from_hex(line.as_bytes()).ok()).collect()
+    }
+
+    /// Notes commits that are here completely.
+    pub(super) fn add_tips(&self, commits: &[ObjectId]) -> Result<(), GitError> {
+        let mut tips = self.tips();
+        tips.retain(|tip| !commits.contains(tip));
+        tips.extend(commits);
+        let text: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
+        let temporary = self.dir.join("tips.new");
+        fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, self.dir.join(TIPS)))
+            .map_err(GitError::storage)
+    }
+
+    /// Checks a pack, writes its index and takes both in. Nothing of a bad pack stays.
+    pub(super) fn index(&self, url: &str, pack: &Path, limits: &Limits, stop: &AtomicBool) -> Result<(), GitError> {
+        let file = fs::File::open(pack).map_err(GitError::storage)?;
+        // Servers look at what we have only when the pack may build upon it.
+        let bases = self.odb()?;
+        let options = gix::odb::pack::bundle::write::Options {
+            thread_limit: Some(1),
+            alloc_limit_bytes: usize::try_from(limits.file_bytes).ok(),
+            ..Default::default()
+        };
+        // The pack comes from a stranger: should the parser panic, only this fetch is lost.
+        let indexed = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            gix::odb::pack::Bundle::write_to_directory(
+                &mut std::io::BufReader::with_capacity(1 << 16, file),
+                Some(&self.dir.join("objects/pack")),
+                &mut gix::progress::Discard,
+                stop,
+                Some(bases),
+                gix::hash::Kind::Sha1,
+                options,
+            )
+        }));
+        let written = match indexed {
+            Ok(Ok(written)) => written,
+            Ok(Err(error)) if over_limit(&error) => {
+                let limit = format!("an object is larger than the {} bytes that a file may have", limits.file_bytes);
+                return Err(GitError::Limit { url: url.to_owned(), limit });
+            }
+            Ok(Err(error)) => return Err(GitError::protocol(url, format!("the pack is damaged: {error}"))),
+            Err(_) => return Err(GitError::protocol(url, "the pack is damaged beyond reading")),
+        };
+        if let Some(keep) = written.keep_path {
+            // It guards against `git gc`, which never runs here.
+            fs::remove_file(keep).map_err(GitError::storage)?;
+        }
+        Ok(())
+    }
+}
+
+fn over_limit(error: &gix::Error) -> bool {
+    gix::error::classify(error).is_resource_exhausted()
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        if self.obsolete.load(Ordering::Relaxed)
+            && let Err(error) = fs::remove_dir_all(&self.dir)
+        {
+            // The next start removes it.
+            tracing::warn!(dir = %self.dir.display(), %error, "cannot remove old Git objects");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Git: which commit a reference names, and its tree.
+//!
+//! Read [`ls_remote`] and [`fetch`] first. The conversation with servers is our own and asynchronous, so that time
+//! limits and cancellation work at every byte; packs, indexes and objects are gix's.
+
+mod cache;
+mod error;
+mod http;
+mod known_hosts;
+mod local;
+mod pkt;
+mod reference;
+mod remote;
+mod session;
+mod snapshot;
+mod ssh;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use soll_tree::{Limits, Tree};
+
+pub use cache::GitCache;
+pub use error::GitError;
+pub use local::{local, local_branch, local_git_dir};
+pub use reference::{CommitId, Reference, Revision};
+pub use remote::{Credentials, Proxy, Remote, Tls, redacted};
+pub use snapshot::Commit;
+
+use cache::Generation;
+use reference::Candidate;
+use session::{Session, Wanted};
+use snapshot::OdbBlobs;
+
+/// A commit and its files.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The commit under the name it was asked by.
+    pub revision: Revision,
+    /// What it says of itself.
+    pub commit: Commit,
+    /// Its files. Contents are read from the cache or repository when asked for.
+    pub tree: Tree,
+}
+
+/// Finds the commit that a reference names now: one round trip over http to a server that is known.
+///
+/// A commit names itself without any. For a range of tags that differ in build metadata only, the first is given.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn ls_remote(remote: &Remote, reference: &Reference, timeout: Duration) -> Result<Revision, GitError> {
+    within(remote, timeout, async {
+        let listed = match reference {
+            Reference::Commit { .. } => Vec::new(),
+            _ => Session::open(remote).await?.list(reference).await?,
+        };
+        let mut candidates = reference.resolve(remote.url(), &listed)?;
+        Ok(candidates.swap_remove(0).revision)
+    })
+    .await
+}
+
+/// Brings the commit that a reference names, without its history, and gives its tree.
+///
+/// Objects that the cache has already are not transferred again.
+///
+/// # Errors
+/// See [`GitError`]. What failed leaves the cache as it was.
+///
+/// # Cancel safety
+/// May be dropped at any time; work on a blocking thread stops soon after.
+pub async fn fetch(
+    remote: &Remote,
+    reference: &Reference,
+    cache: &GitCache,
+    limits: &Limits,
+    timeout: Duration,
+) -> Result<Fetched, GitError> {
+    within(remote, timeout, async {
+        let known = match reference {
+            Reference::Commit { id, .. } => cache.current().tips().contains(&id.0),
+            _ => false,
+        };
+        if known {
+            let candidates = reference.resolve(remote.url(), &[])?;
+            return read(remote, cache.current(), candidates, limits).await;
+        }
+        let mut session = Session::open(remote).await?;
+        let listed = session.list(reference).await?;
+        let candidates = reference.resolve(remote.url(), &listed)?;
+        let generation = match reference {
+            Reference::Commit { id, branch } => {
+                fetch_commit(remote, &mut session, *id, branch.as_deref(), cache, limits).await?
+            }
+            _ => fetch_tips(remote, &mut session, &candidates, cache, limits).await?,
+        };
+        let result = read(remote, generation, candidates, limits).await;
+        if let Err(GitError::Protocol { .. } | GitError::Storage(_)) = &result {
+            // What is missing now would be missing again: the next attempt starts from nothing.
+            cache.renew()?;
+        }
+        result
+    })
+    .await
+}
+
+/// The tree of a commit that an earlier fetch brought; none if the cache does not have it. No network.
+///
+/// # Errors
+/// If the cache is damaged or a limit is passed.
+pub fn cached(cache: &GitCache, revision: &Revision, limits: &Limits) -> Result<Option<Fetched>, GitError> {
+    let generation = cache.current();
+    if !generation.tips().contains(&revision.commit.0) {
+        return Ok(None);
+    }
+    let candidate = Candidate { revision: revision.clone(), want: revision.commit.0 };
+    read_blocking("the cache", &generation, vec![candidate], limits).map(Some)
+}
+
+async fn within<T>(
+    remote: &Remote,
+    timeout: Duration,
+    work: impl Future<Output = Result<T, GitError>>,
+) -> Result<T, GitError> {
+    let result = tokio::time::timeout(timeout, Box::pin(work)).await;
+    result.unwrap_or_else(|_| Err(GitError::Timeout { url: remote.url().to_owned(), after: timeout }))
+}
+
+/// Fetches what the names point at, unless it is here.
+async fn fetch_tips(
+    remote: &Remote,
+    session: &mut Session<'_>,
+    candidates: &[Candidate],
+    cache: &GitCache,
+    limits: &Limits,
+) -> Result<Arc<Generation>, GitError> {
+    let current = cache.current();
+    let tips = current.tips();
+    if candidates.iter().all(|candidate| tips.contains(&candidate.revision.commit.0)) {
+        return Ok(current);
+    }
+    let wants: Vec<_> = candidates.iter().map(|candidate| candidate.want).collect();
+    let generation = cache.for_fetch()?;
+    let tips = generation.tips();
+    let haves = tips.last().map(std::slice::from_ref).unwrap_or_default();
+    let wanted = Wanted { wants: &wants, haves, shallow: true };
+    receive(remote, session, &wanted, &generation, limits).await?;
+    Ok(generation)
+}
+
+/// Asks for one commit; a server that gives out only what it lists is asked for everything.
+async fn fetch_commit(
+    remote: &Remote,
+    session: &mut Session<'_>,
+    id: CommitId,
+    branch: Option<&str>,
+    cache: &GitCache,
+    limits: &Limits,
+) -> Result<Arc<Generation>, GitError> {
+    let generation = cache.for_fetch()?;
+    let alone = Wanted { wants: &[id.0], haves: &[], shallow: true };
+    match receive(remote, session, &alone, &generation, limits).await {
+        Err(GitError::NoSuchReference { .. } | GitError::Protocol { .. } | GitError::Unreachable { .. }) => {}
+        result => return result.map(|()| generation),
+    }
+    let mut session = Session::open(remote).await?;
+    let listed = session.list_all(branch).await?;
+    let wants: Vec<_> = listed.iter().map(|listed| listed.id).collect();
+    let missing = || GitError::NoSuchReference {
+        url: remote.url().to_owned(),
+        reference: Reference::Commit { id, branch: None }.to_string(),
+        hint: branch.map(|branch| format!("looked for in branch `{branch}`")),
+    };
+    if wants.is_empty() {
+        return Err(missing());
+    }
+    // The whole history, in a place of its own: what is shallow here would make gaps there.
+    let generation = cache.renew()?;
+    let everything = Wanted { wants: &wants, haves: &[], shallow: false };
+    receive(remote, &mut session, &everything, &generation, limits).await?;
+    let odb = generation.odb()?;
+    if gix::objs::Exists::exists(&odb, &id.0) { Ok(generation) } else { Err(missing()) }
+}
+
+/// Lets a pack come in and takes it into the database.
+async fn receive(
+    remote: &Remote,
+    session: &mut Session<'_>,
+    wanted: &Wanted<'_>,
+    generation: &Arc<Generation>,
+    limits: &Limits,
+) -> Result<(), GitError> {
+    let incoming = tempfile::Builder::new().suffix(".pack").tempfile_in(generation.incoming());
+    let incoming = incoming.map_err(GitError::storage)?.into_temp_path();
+    let mut file = tokio::fs::File::create(&incoming).await.map_err(GitError::storage)?;
+    session.fetch(wanted, &mut file, limits).await?;
+    drop(file);
+    let (url, generation, limits) = (remote.url().to_owned(), generation.clone(), *limits);
+    blocking(move |stop| generation.index(&url, &incoming, &limits, stop)).await
+}
+
+/// Decides between candidates and reads the tree.
+async fn read(
+    remote: &Remote,
+    generation: Arc<Generation>,
+    candidates: Vec<Candidate>,
+    limits: &Limits,
+) -> Result<Fetched, GitError> {
+    let (url, limits) = (remote.url().to_owned(), *limits);
+    blocking(move |_| read_blocking(&url, &generation, candidates, &limits)).await
+}
+
+fn read_blocking(
+    url: &str,
+    generation: &Arc<Generation>,
+    candidates: Vec<Candidate>,
+    limits: &Limits,
+) -> Result<Fetched, GitError> {
+    let odb = generation.odb()?;
+    for candidate in &candidates {
+        // The list and the objects are two answers of the server.
+        let found = snapshot::peel(&odb, url, candidate.want)?;
+        if found != candidate.revision.commit {
+            let why = format!("it listed {} and gave {found}", candidate.revision);
+            return Err(GitError::protocol(url, why));
+        }
+    }
+    let (revision, commit) = newest(&odb, url, candidates)?;
+    let blobs = Arc::new(OdbBlobs::new(odb.clone(), generation.clone()));
+    let tree = snapshot::tree(&odb, url, revision.commit, limits, blobs)?;
+    // Only now is it known that everything is here.
+    generation.add_tips(&[revision.commit.0])?;
+    Ok(Fetched { revision, commit, tree })
+}
+
+/// The candidate that was committed last.
+fn newest(odb: &gix::odb::Handle, url: &str, candidates: Vec<Candidate>) -> Result<(Revision, Commit), GitError> {
+    let mut newest: Option<(Revision, Commit)> = None;
+    for candidate in candidates {
+        let id = snapshot::peel(odb, url, candidate.want)?;
+        let commit = snapshot::commit(odb, url, id)?;
+        if newest.as_ref().is_none_or(|(_, newest)| commit.time > newest.time) {
+            newest = Some((Revision { commit: id, ..candidate.revision }, commit));
+        }
+    }
+    Ok(newest.expect("a reference resolves to one candidate at least"))
+}
+
+/// Runs work on a blocking thread; the flag is raised when nobody waits for it any more.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, GitError> + Send + 'static,
+) -> Result<T, GitError> {
+    struct RaiseOnDrop(Arc<AtomicBool>);
+    impl Drop for RaiseOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let _raised = RaiseOnDrop(stop.clone());
+    let result = tokio::task::spawn_blocking(move || work(&stop)).await;
+    // A panic over a stranger's objects costs this fetch only.
+    result.unwrap_or_else(|_| Err(GitError::Storage("reading the objects failed".to_owned())))
+}

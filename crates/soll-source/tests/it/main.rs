@@ -1,0 +1,5 @@
+//! Git over real servers.
+#![allow(clippy::unwrap_used)]
+
+mod git;
+mod support;
