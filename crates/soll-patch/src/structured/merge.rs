@@ -270,30 +270,31 @@ fn compare_lists(before: &Value, after: &Value, of: TypeRef<'_>) -> Comparison {
     nodes.done()
 }
 
-/// The value without the fields and items of a set. `None` if nothing is left of a map or list.
-pub(super) fn remove(value: &Value, fields: &Set, of: TypeRef<'_>) -> Option<Value> {
+/// The value without the fields and items of a set; `null` if that leaves nothing of a map or list, as in the
+/// API server.
+pub(super) fn remove(value: &Value, fields: &Set, of: TypeRef<'_>) -> Value {
     if fields.is_empty() {
-        return Some(value.clone());
+        return value.clone();
     }
+    let nothing = || Value::null().at(value.at);
     match atom(of, value) {
-        Atom::Leaf if value.as_map().is_some() || value.as_list().is_some() => None,
-        Atom::Leaf | Atom::Nothing => Some(value.clone()),
+        Atom::Leaf if value.as_map().is_some() || value.as_list().is_some() => nothing(),
+        Atom::Leaf | Atom::Nothing => value.clone(),
         Atom::Map => {
             let mut left = value.clone();
             for node in fields.nodes() {
                 let Element::Field(name) = &node.element else { continue };
                 let Some(old) = value.get(name) else { continue };
-                let new = if node.member { None } else { remove(old, &node.below, field_type(of, name)) };
-                match new {
-                    Some(new) => {
-                        if !new.same(old) {
-                            *left.get_mut(name).expect("the key was just found") = new;
-                        }
-                    }
-                    None => drop(left.make_map().remove(name)),
+                if node.member {
+                    left.make_map().remove(name);
+                    continue;
+                }
+                let new = remove(old, &node.below, field_type(of, name));
+                if !new.same(old) {
+                    *left.get_mut(name).expect("the key was just found") = new;
                 }
             }
-            left.as_map().is_some_and(|map| !map.is_empty()).then_some(left)
+            if left.as_map().is_some_and(|map| !map.is_empty()) { left } else { nothing() }
         }
         Atom::List => {
             let items = value.as_list().expect("only lists are seen as lists");
@@ -305,14 +306,14 @@ pub(super) fn remove(value: &Value, fields: &Set, of: TypeRef<'_>) -> Option<Val
                     match node {
                         None => Some(item.clone()),
                         Some(node) if node.member => None,
-                        Some(node) => remove(item, &node.below, item_type),
+                        Some(node) => Some(remove(item, &node.below, item_type)),
                     }
                 })
                 .collect();
             if left.len() == items.len() && left.iter().zip(items).all(|(after, before)| after.same(before)) {
-                return Some(value.clone());
+                return value.clone();
             }
-            (!left.is_empty()).then(|| Value::list(left).at(value.at))
+            if left.is_empty() { nothing() } else { Value::list(left).at(value.at) }
         }
     }
 }

@@ -131,10 +131,6 @@ fn merge_apply(live: Option<&Value>, config: &Value, force: bool, write: &Write<
     if config.lookup(&["metadata", "managedFields"]).is_some_and(|fields| !fields.is_null()) {
         return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
     }
-    let wrong = misfits(config, of, Duplicates::Refused);
-    if !wrong.is_empty() {
-        return Err(typed_error("failed to create typed patch object", config, &wrong));
-    }
     let mut managers = match live {
         Some(live) => Managers::of(live)
             .map_err(|error| ApplyError::Typed(format!("failed to decode managed fields: {error}")))?,
@@ -142,12 +138,20 @@ fn merge_apply(live: Option<&Value>, config: &Value, force: bool, write: &Write<
     };
     let mut bare = live.cloned().unwrap_or_else(Value::map);
     managed::strip(&mut bare);
-    let wrong = misfits(&bare, of, Duplicates::Allowed);
-    if !wrong.is_empty() {
-        return Err(typed_error("failed to create typed live object", &bare, &wrong));
-    }
+    let wrong_live = misfits(&bare, of, Duplicates::Allowed);
     if live.is_some() && managers.is_empty() {
+        if !wrong_live.is_empty() {
+            let what = "failed to create manager for existing fields: failed to convert new object";
+            return Err(typed_error(what, " to smd typed", &bare, &wrong_live));
+        }
         capture_existing(&mut managers, &bare, of, write);
+    }
+    let wrong = misfits(config, of, Duplicates::Refused);
+    if !wrong.is_empty() {
+        return Err(typed_error("failed to create typed patch object", "", config, &wrong));
+    }
+    if !wrong_live.is_empty() {
+        return Err(typed_error("failed to create typed live object", "", &bare, &wrong_live));
     }
     reconcile(&mut managers, write);
 
@@ -205,11 +209,12 @@ pub fn track_update(live: Option<&Value>, new: &Value, write: &Write<'_>) -> Val
         }
         None => zero(of),
     };
-    if misfits(&bare, of, Duplicates::Allowed).is_empty() && misfits(&object, of, Duplicates::Allowed).is_empty() {
+    // An object that does not fit its type cannot be tracked; the API server drops what was known.
+    if [&bare, &object].iter().all(|object| misfits(object, of, Duplicates::Allowed).is_empty()) {
         note_update(&mut managers, &bare, &object, write.manager, write, of);
         managers.cap();
+        managers.write_to(&mut object);
     }
-    managers.write_to(&mut object);
     object
 }
 
@@ -339,7 +344,7 @@ fn prune(merged: &Value, previous: &Manager, own: &Manager, managers: &Managers,
     let Some(of) = write.types.at(&previous.api_version) else { return merged.clone() };
     let previous_fields = previous.fields().with_named_fields(Some(of));
     let named = |value: &Value, of: TypeRef<'_>| field_set(value, of).with_named_fields(Some(of));
-    let without = |fields: &Set, of: TypeRef<'_>| remove(merged, fields, of).unwrap_or_else(Value::map);
+    let without = |fields: &Set, of: TypeRef<'_>| remove(merged, fields, of);
 
     let mut pruned = without(&previous_fields, of);
     let mut versions: Vec<&Str> = vec![&previous.api_version];
@@ -398,7 +403,7 @@ fn stripped() -> Set {
     Set::of_keys(STRIPPED)
 }
 
-fn typed_error(what: &str, object: &Value, wrong: &[String]) -> ApplyError {
+fn typed_error(what: &str, to: &str, object: &Value, wrong: &[String]) -> ApplyError {
     let field = |path: &[&str]| object.lookup_str(path).unwrap_or_default().to_owned();
     let api_version = field(&["apiVersion"]);
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", &api_version));
@@ -408,7 +413,7 @@ fn typed_error(what: &str, object: &Value, wrong: &[String]) -> ApplyError {
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
     let (namespace, name) = (field(&["metadata", "namespace"]), field(&["metadata", "name"]));
-    ApplyError::Typed(format!("{what} ({namespace}/{name}; {gvk}): {list}"))
+    ApplyError::Typed(format!("{what} ({namespace}/{name}; {gvk}){to}: {list}"))
 }
 
 /// The fields that client-side apply set and that nobody has changed since.

@@ -1,4 +1,5 @@
 //! Patches against the recorded answers of the tools they mirror.
 
 mod kustomize;
+mod recorded;
 mod structured;

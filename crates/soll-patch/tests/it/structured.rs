@@ -31,6 +31,7 @@ fn applied(live: Option<&Value>, config: &Value, manager: &str, force: bool) -> 
     apply(live, config, force, &write(manager, &deployments))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `expect!` makes them")]
 fn check(object: &Value, expected: Expect) {
     let spec = object.get("spec").map(to_json_sorted).unwrap_or_default();
     let entries = object.lookup(&["metadata", "managedFields"]).and_then(Value::as_list).unwrap_or_default();
