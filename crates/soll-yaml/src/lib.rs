@@ -12,6 +12,7 @@ mod map;
 mod path;
 mod ser;
 mod value;
+mod yaml;
 
 pub use at::{At, Source, SourceId, Sources, Via};
 pub use de::{DecodeError, from_value};
@@ -20,3 +21,4 @@ pub use map::{Entry, Map};
 pub use path::{FieldPath, Step};
 pub use ser::{EncodeError, to_value};
 pub use value::{Data, Str, Value};
+pub use yaml::{DuplicateKeys, Flavor, ParseLimits, ParseOptions, YamlError, emit_yaml, parse_yaml};

@@ -10,6 +10,8 @@ use crate::{At, Str, Value};
 #[derive(Clone, Default)]
 pub struct Map {
     entries: Vec<Entry>,
+    /// Boxed, because most maps have none and every map pays for the field.
+    #[allow(clippy::box_collection)]
     index: Option<Box<HashMap<Str, usize>>>,
 }
 

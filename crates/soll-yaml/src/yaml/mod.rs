@@ -1,0 +1,83 @@
+//! YAML as Go reads and writes it.
+
+mod emit;
+mod read;
+mod scalar;
+mod timestamp;
+
+pub use emit::emit_yaml;
+pub use read::parse_yaml;
+pub use scalar::Flavor;
+
+use crate::At;
+
+/// How [`parse_yaml`] reads, and how much.
+#[derive(Debug, Clone)]
+pub struct ParseOptions {
+    /// Whose rules say what a plain scalar means.
+    pub flavor: Flavor,
+    /// What a key means that a mapping has already.
+    pub duplicate_keys: DuplicateKeys,
+    /// Where reading stops.
+    pub limits: ParseLimits,
+}
+
+/// What a key means that a mapping has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicateKeys {
+    /// An error at the second key.
+    Refuse,
+    /// The later value replaces the earlier one.
+    LastWins,
+}
+
+/// Bounds of one text. Reaching one is an error that names it.
+#[derive(Debug, Clone)]
+pub struct ParseLimits {
+    /// Bytes of text.
+    pub bytes: usize,
+    /// Levels of nesting.
+    pub depth: usize,
+    /// Nodes, with each alias counted as often as it is used.
+    pub nodes: u64,
+    /// Documents.
+    pub documents: usize,
+}
+
+impl Default for ParseLimits {
+    /// 64 MiB, 256 levels, 10 million nodes, 100,000 documents.
+    fn default() -> Self {
+        Self { bytes: 64 << 20, depth: 256, nodes: 10_000_000, documents: 100_000 }
+    }
+}
+
+impl ParseOptions {
+    /// As `sigs.k8s.io/yaml` reads: what kubectl, Flux and Helm decode with. The last of equal keys wins.
+    #[must_use]
+    pub fn go_v2() -> Self {
+        Self { flavor: Flavor::GoV2, duplicate_keys: DuplicateKeys::LastWins, limits: ParseLimits::default() }
+    }
+
+    /// As kyaml reads: what kustomize reads resources and patches with. Equal keys are refused.
+    #[must_use]
+    pub fn go_v3() -> Self {
+        Self { flavor: Flavor::GoV3, duplicate_keys: DuplicateKeys::Refuse, limits: ParseLimits::default() }
+    }
+
+    /// The same, refusing equal keys.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.duplicate_keys = DuplicateKeys::Refuse;
+        self
+    }
+}
+
+/// A text that is no YAML, or more than the limits allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {}, column {}: {message}", at.line(), at.column())]
+pub struct YamlError {
+    /// What was wrong, in the words of libyaml where it is the grammar.
+    pub message: String,
+    /// Where.
+    pub at: At,
+}
