@@ -158,6 +158,8 @@ pub struct DeleteOptions {
     pub uid: Option<String>,
     /// What becomes of the objects that it owns.
     pub propagation: Propagation,
+    /// How long a pod has to end; its own choice if none is given, at once if zero.
+    pub grace_seconds: Option<u32>,
     /// Whether it is for real.
     pub mode: Mode,
 }
@@ -455,6 +457,9 @@ impl DeleteOptions {
         ]);
         if let Some(uid) = &self.uid {
             options.insert("preconditions", Map::from_iter([("uid", Value::from(uid.as_str()))]).into());
+        }
+        if let Some(seconds) = self.grace_seconds {
+            options.insert("gracePeriodSeconds", Value::from(i64::from(seconds)));
         }
         if self.mode == Mode::DryRun {
             options.insert("dryRun", vec![Value::from("All")].into());
