@@ -24,6 +24,7 @@ mod selector;
 mod serve;
 mod server;
 mod shape;
+pub mod sim;
 pub mod store;
 mod table;
 mod tls;

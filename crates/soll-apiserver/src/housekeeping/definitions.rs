@@ -28,7 +28,11 @@ pub(super) fn finish(api: &Arc<Api>) {
             }
         }
         if api.store.snapshot(&drawer).0.is_empty() {
-            finalize(api, DRAWER, &definition.key, |object| meta::drop_finalizer(object, CLEANUP));
+            finalize(api, DRAWER, &definition.key, |object| {
+                let kept: Vec<String> =
+                    meta::finalizers(object).into_iter().filter(|name| *name != CLEANUP).map(str::to_owned).collect();
+                meta::set_finalizers(object, &kept);
+            });
         }
     }
 }
