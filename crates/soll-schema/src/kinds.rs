@@ -73,7 +73,10 @@ impl Schemas {
     #[must_use]
     pub fn kind(&self, group: &str, version: &str, kind: &str) -> Option<KindInfo> {
         let all = 0..table::count(Section::Kinds, layout::KIND);
-        let compare = |record: Record| (record.text(0), record.text(4), record.text(2)).cmp(&(group, kind, version));
+        let compare = |record: Record| {
+            let found = (record.bytes(0), record.bytes(4), record.bytes(2));
+            found.cmp(&(group.as_bytes(), kind.as_bytes(), version.as_bytes()))
+        };
         let index = table::search(Section::Kinds, layout::KIND, all, compare)?;
         Some(KindInfo(table::record(Section::Kinds, layout::KIND, index)))
     }
@@ -109,7 +112,9 @@ impl Schemas {
     #[must_use]
     pub fn definition(&self, name: &str) -> Option<TypeRef<'static>> {
         let all = 0..table::count(Section::Definitions, layout::DEFINITION);
-        let index = table::search(Section::Definitions, layout::DEFINITION, all, |record| record.text(0).cmp(name))?;
+        let index = table::search(Section::Definitions, layout::DEFINITION, all, |record| {
+            record.bytes(0).cmp(name.as_bytes())
+        })?;
         Some(TypeRef::table(table::record(Section::Definitions, layout::DEFINITION, index).u16(2)))
     }
 

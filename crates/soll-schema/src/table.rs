@@ -2,16 +2,25 @@
 
 use crate::layout::{self, Section};
 
-static BYTES: &[u8] = include_bytes!("../table/kubernetes-1.35.bin");
+const BYTES: &[u8] = include_bytes!("../table/kubernetes-1.35.bin");
 
-/// Start and end of a section.
+/// Starts of the sections, and the end of the file: read by the compiler.
+const STARTS: [usize; layout::SECTIONS + 1] = {
+    let mut starts = [0; layout::SECTIONS + 1];
+    let mut index = 0;
+    while index <= layout::SECTIONS {
+        starts[index] = u32_at(BYTES, layout::MAGIC.len() + index * 4) as usize;
+        index += 1;
+    }
+    starts
+};
+
 fn section(section: Section) -> &'static [u8] {
-    let header = layout::MAGIC.len() + section as usize * 4;
-    &BYTES[u32_at(BYTES, header) as usize..u32_at(BYTES, header + 4) as usize]
+    &BYTES[STARTS[section as usize]..STARTS[section as usize + 1]]
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("the range has four bytes"))
+const fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 /// One record of a section.
@@ -27,6 +36,11 @@ impl Record {
     /// The byte at an offset.
     pub(crate) fn u8(self, at: usize) -> u8 {
         self.0[at]
+    }
+
+    /// The bytes of the text whose index stands at a byte offset; they sort as texts do.
+    pub(crate) fn bytes(self, at: usize) -> &'static [u8] {
+        bytes(self.u16(at))
     }
 
     /// The text whose index stands at a byte offset.
@@ -52,11 +66,14 @@ pub(crate) fn count(of: Section, size: usize) -> usize {
 
 /// A text by index.
 pub(crate) fn text(index: u16) -> &'static str {
+    std::str::from_utf8(bytes(index)).expect("the generator writes UTF-8")
+}
+
+fn bytes(index: u16) -> &'static [u8] {
     let ends = section(Section::Strings);
     let index = usize::from(index);
     let start = if index == 0 { 0 } else { u32_at(ends, (index - 1) * 4) as usize };
-    let end = u32_at(ends, index * 4) as usize;
-    std::str::from_utf8(&section(Section::Texts)[start..end]).expect("the generator writes UTF-8")
+    &section(Section::Texts)[start..u32_at(ends, index * 4) as usize]
 }
 
 /// A run of [`Section::Lists`].
@@ -91,7 +108,7 @@ mod tests {
     fn the_file_is_of_this_layout() {
         assert_eq!(&BYTES[..layout::MAGIC.len()], layout::MAGIC);
         let end = layout::MAGIC.len() + layout::SECTIONS * 4;
-        assert_eq!(u32_at(BYTES, end) as usize, BYTES.len());
+        assert_eq!((STARTS[0], STARTS[layout::SECTIONS]), (end + 4, BYTES.len()));
     }
 
     #[test]

@@ -369,7 +369,7 @@ fn type_record(index: u16) -> Record {
 fn field_index(of: Record, name: &str) -> Option<usize> {
     let from = usize::from(of.u16(2));
     let range = from..from + usize::from(of.u16(4));
-    table::search(Section::Fields, layout::FIELD, range, |field| field.text(0).cmp(name))
+    table::search(Section::Fields, layout::FIELD, range, |field| field.bytes(0).cmp(name.as_bytes()))
 }
 
 fn table_field(index: usize) -> Field<'static> {

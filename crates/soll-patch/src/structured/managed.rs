@@ -61,6 +61,15 @@ impl Manager {
         self.encoded = None;
     }
 
+    /// Takes over the time of the entry that this one replaces, and its encoding if the fields are equal.
+    pub(super) fn follow(&mut self, previous: Option<&Self>) {
+        let Some(previous) = previous else { return };
+        self.time.clone_from(&previous.time);
+        if self.fields == previous.fields {
+            self.encoded.clone_from(&previous.encoded);
+        }
+    }
+
     /// Says whether both are the same manager: of appliers the version does not count.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.name == other.name

@@ -11,6 +11,8 @@ mod merge;
 mod set;
 mod typed;
 
+use std::sync::LazyLock;
+
 use soll_schema::{Scalar, Shape, TypeRef};
 use soll_yaml::{Map, Str, Value, parse_json, to_json_sorted};
 
@@ -166,13 +168,15 @@ fn merge_apply(live: Option<&Value>, config: &Value, force: bool, write: &Write<
     if let Some(previous) = &previous {
         object = prune(&object, previous, &own, &managers, write);
     }
-    let comparison = settle(&mut managers, &bare, &object, &own, force, write)?;
-    drop(comparison);
+    settle(&mut managers, &bare, &object, &own, force, write)?;
 
     let changed = live.is_none() || object != bare;
-    own.time = if changed { Some(write.now.into()) } else { previous.and_then(|previous| previous.time) };
-    own.set_fields(own.fields().difference(&stripped()));
     managers.take(&own);
+    own.set_fields(own.fields().difference(stripped()));
+    own.follow(previous.as_ref());
+    if changed {
+        own.time = Some(write.now.into());
+    }
     if !own.fields().is_empty() {
         managers.push(own);
     }
@@ -211,7 +215,7 @@ pub fn track_update(live: Option<&Value>, new: &Value, write: &Write<'_>) -> Val
     };
     // An object that does not fit its type cannot be tracked; the API server drops what was known.
     if [&bare, &object].iter().all(|object| misfits(object, of, Duplicates::Allowed).is_empty()) {
-        note_update(&mut managers, &bare, &object, write.manager, write, of);
+        note_update(&mut managers, &bare, &object, write.manager, write);
         managers.cap();
         managers.write_to(&mut object);
     }
@@ -255,13 +259,12 @@ fn managers_of_update(live: Option<&Value>, new: &Value, write: &Write<'_>) -> M
 }
 
 /// Credits a manager with what an update changed.
-fn note_update(managers: &mut Managers, before: &Value, after: &Value, name: &str, write: &Write<'_>, of: TypeRef<'_>) {
+fn note_update(managers: &mut Managers, before: &Value, after: &Value, name: &str, write: &Write<'_>) {
     reconcile(managers, write);
     // Nobody is this manager, so that everyone loses what changed, the writer's former entry too.
     let nobody = Manager::new("\0", Operation::Update, write.api_version, write.subresource, Set::new());
     let forced = settle(managers, before, after, &nobody, true, write);
-    let comparison = forced.unwrap_or_else(|_| compare(before, after, of).0.without(write.ignored));
-    let changed = comparison.modified.union(&comparison.added).difference(&stripped());
+    let changed = forced.expect("what is forced has no conflicts").changed.difference(stripped());
     if changed.is_empty() {
         return;
     }
@@ -275,7 +278,7 @@ fn note_update(managers: &mut Managers, before: &Value, after: &Value, name: &st
 
 /// An object that was never tracked: what it has belongs to `before-first-apply`.
 fn capture_existing(managers: &mut Managers, live: &Value, of: TypeRef<'_>, write: &Write<'_>) {
-    note_update(managers, &zero(of), live, "before-first-apply", write, of);
+    note_update(managers, &zero(of), live, "before-first-apply", write);
 }
 
 /// Takes from the other managers what the write changed and removed; refuses if one owns it and `force` is
@@ -287,52 +290,60 @@ fn settle(
     own: &Manager,
     force: bool,
     write: &Write<'_>,
-) -> Result<Comparison, ApplyError> {
-    let comparison_at = |version: &str| {
-        let of = write.types.at(version)?;
-        Some(compare(before, after, of).0.without(write.ignored))
+) -> Result<Changes, ApplyError> {
+    let changes_at = |version: &str| {
+        let of = (write.types).at(version)?;
+        Some(Changes::of(compare(before, after, of).0.without(write.ignored)))
     };
-    let comparison = comparison_at(write.api_version).unwrap_or_default();
-    let changed = comparison.modified.union(&comparison.added);
-    let mut other_versions: Vec<(Str, Option<Comparison>)> = Vec::new();
-    for manager in managers.iter().filter(|manager| manager.api_version != write.api_version) {
-        if !other_versions.iter().any(|(version, _)| *version == manager.api_version) {
-            other_versions.push((manager.api_version.clone(), comparison_at(&manager.api_version)));
+    let mut versions: Vec<(Str, Option<Changes>)> = vec![(write.api_version.into(), changes_at(write.api_version))];
+    for manager in managers.iter() {
+        if !versions.iter().any(|(version, _)| *version == manager.api_version) {
+            versions.push((manager.api_version.clone(), changes_at(&manager.api_version)));
         }
     }
-    let at = |version: &Str| match other_versions.iter().find(|(known, _)| known == version) {
-        None => Some((changed.clone(), comparison.removed.clone())),
-        Some((_, comparison)) => comparison
-            .as_ref()
-            .map(|comparison| (comparison.modified.union(&comparison.added), comparison.removed.clone())),
-    };
+    let at =
+        |version: &Str| versions.iter().find(|(known, _)| known == version).and_then(|(_, changes)| changes.as_ref());
     // Entries at versions that are gone cannot be understood any more.
     managers.list_mut().retain(|manager| manager.is(own) || at(&manager.api_version).is_some());
 
-    let mut conflicts = Vec::new();
-    for manager in managers.iter().filter(|manager| !manager.is(own)) {
-        let Some((changed, removed)) = at(&manager.api_version) else { continue };
-        let conflict = manager.fields().intersection(&changed);
-        if !conflict.is_empty() || !removed.is_empty() {
-            conflicts.push((manager.clone(), conflict, removed));
+    // What each manager loses, by its place in the list.
+    let mut losses: Vec<(usize, Set, &Set)> = Vec::new();
+    for (place, manager) in managers.iter().enumerate().filter(|(_, manager)| !manager.is(own)) {
+        let Some(changes) = at(&manager.api_version) else { continue };
+        let conflict = manager.fields().intersection(&changes.changed);
+        if !conflict.is_empty() || !changes.removed.is_empty() {
+            losses.push((place, conflict, &changes.removed));
         }
     }
-    if !force && conflicts.iter().any(|(_, conflict, _)| !conflict.is_empty()) {
-        let sets = conflicts.iter().filter(|(_, conflict, _)| !conflict.is_empty());
-        return Err(ApplyError::Conflicts(Conflicts::new(
-            sets.map(|(manager, set, _)| (manager, set.clone())).collect(),
-        )));
+    if !force && losses.iter().any(|(_, conflict, _)| !conflict.is_empty()) {
+        let list = managers.list_mut();
+        let conflicts = losses.into_iter().filter(|(_, conflict, _)| !conflict.is_empty());
+        let conflicts = conflicts.map(|(place, conflict, _)| (&list[place], conflict)).collect();
+        return Err(ApplyError::Conflicts(Conflicts::new(conflicts)));
     }
-    for (loser, conflict, removed) in conflicts {
-        let left = loser.fields().difference(&conflict).difference(&removed);
-        if left != *loser.fields()
-            && let Some(manager) = managers.list_mut().iter_mut().find(|manager| manager.is(&loser))
-        {
+    for (place, conflict, removed) in losses {
+        let manager = &mut managers.list_mut()[place];
+        let left = manager.fields().difference(&conflict).difference(removed);
+        if left != *manager.fields() {
             manager.set_fields(left);
         }
     }
     managers.list_mut().retain(|manager| manager.is(own) || !manager.fields().is_empty());
-    Ok(comparison)
+    Ok(versions.swap_remove(0).1.unwrap_or_default())
+}
+
+/// What a write does at one version.
+#[derive(Default)]
+struct Changes {
+    /// Fields that are new or have other values.
+    changed: Set,
+    removed: Set,
+}
+
+impl Changes {
+    fn of(comparison: Comparison) -> Self {
+        Self { changed: comparison.modified.union(&comparison.added), removed: comparison.removed }
+    }
 }
 
 /// Removes what the manager applied before and does not apply now, and nobody else owns.
@@ -399,8 +410,9 @@ fn zero(of: TypeRef<'_>) -> Value {
     map.into()
 }
 
-fn stripped() -> Set {
-    Set::of_keys(STRIPPED)
+fn stripped() -> &'static Set {
+    static SET: LazyLock<Set> = LazyLock::new(|| Set::of_keys(STRIPPED));
+    &SET
 }
 
 fn typed_error(what: &str, to: &str, object: &Value, wrong: &[String]) -> ApplyError {

@@ -187,7 +187,7 @@ pub(super) fn all_places(value: &Value, of: TypeRef<'_>) -> Set {
 
 /// Checks that a value fits its type; returns what does not, as `path: what`.
 pub(super) fn misfits(value: &Value, of: TypeRef<'_>, duplicates: Duplicates) -> Vec<String> {
-    let mut checker = Checker { duplicates, path: String::new(), found: Vec::new() };
+    let mut checker = Checker { duplicates, path: Vec::new(), found: Vec::new() };
     checker.check(value, of);
     checker.found
 }
@@ -201,14 +201,21 @@ pub(super) enum Duplicates {
     Refused,
 }
 
-struct Checker {
+struct Checker<'v> {
     duplicates: Duplicates,
-    path: String,
+    /// Written out only if something is wrong.
+    path: Vec<Place<'v>>,
     found: Vec<String>,
 }
 
-impl Checker {
-    fn check(&mut self, value: &Value, of: TypeRef<'_>) {
+enum Place<'v> {
+    Field(&'v str),
+    Item(Element),
+    Index(usize),
+}
+
+impl<'v> Checker<'v> {
+    fn check(&mut self, value: &'v Value, of: TypeRef<'_>) {
         if value.is_null() {
             return;
         }
@@ -219,14 +226,12 @@ impl Checker {
                 None => self.report(&format!("expected map, got {}", shown(value))),
                 Some(map) => {
                     for entry in map {
+                        self.path.push(Place::Field(&entry.key));
                         match of.field(&entry.key) {
-                            Some(field) => {
-                                self.within(&format!(".{}", entry.key), |checker| checker.check(&entry.value, field))
-                            }
-                            None => self.within(&format!(".{}", entry.key), |checker| {
-                                checker.report("field not declared in schema")
-                            }),
+                            Some(field) => self.check(&entry.value, field),
+                            None => self.report("field not declared in schema"),
                         }
+                        self.path.pop();
                     }
                 }
             },
@@ -237,27 +242,27 @@ impl Checker {
         }
     }
 
-    fn items(&mut self, items: &[Value], of: TypeRef<'_>) {
+    fn items(&mut self, items: &'v [Value], of: TypeRef<'_>) {
         let item_type = item_type(of);
         let keyed = of.list_type() != ListType::Atomic;
-        let mut seen: Vec<Element> = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
-            let step = if keyed {
+            let place = if keyed {
                 match item_element(of, item) {
                     Err(message) => return self.report(&format!("element {index}: {message}")),
                     Ok(element) => {
-                        let text = element.to_string();
-                        if self.duplicates == Duplicates::Refused && seen.contains(&element) {
-                            self.report(&format!("duplicate entries for key {text}"));
+                        if self.duplicates == Duplicates::Refused && !seen.insert(element.clone()) {
+                            self.report(&format!("duplicate entries for key {element}"));
                         }
-                        seen.push(element);
-                        text
+                        Place::Item(element)
                     }
                 }
             } else {
-                format!("[{index}]")
+                Place::Index(index)
             };
-            self.within(&step, |checker| checker.check(item, item_type));
+            self.path.push(place);
+            self.check(item, item_type);
+            self.path.pop();
         }
     }
 
@@ -286,16 +291,16 @@ impl Checker {
         }
     }
 
-    fn within(&mut self, step: &str, check: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        self.path.push_str(step);
-        check(self);
-        self.path.truncate(length);
-    }
-
     fn report(&mut self, message: &str) {
-        let path = &self.path;
-        self.found.push(if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") });
+        let mut text = String::new();
+        for place in &self.path {
+            match place {
+                Place::Field(name) => text.extend([".", name]),
+                Place::Item(element) => text.push_str(&element.to_string()),
+                Place::Index(index) => text.push_str(&format!("[{index}]")),
+            }
+        }
+        self.found.push(if text.is_empty() { message.to_owned() } else { format!("{text}: {message}") });
     }
 }
 

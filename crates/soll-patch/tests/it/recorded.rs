@@ -2,6 +2,7 @@
 //!
 //! `testdata/apply.json` is recorded by `tests/oracles/apply` at random; `SOLL_APPLY_SEQUENCES` names a
 //! larger recording to replay instead.
+#![allow(clippy::disallowed_methods, reason = "the recording to replay is named by the environment")]
 
 use soll_patch::structured::{ApplyError, Types, Write, apply, track_update};
 use soll_schema::{CrdSchema, Schemas, TypeRef};
