@@ -1,5 +1,6 @@
-//! Git over real servers.
+//! Git and artifacts over real servers.
 #![allow(clippy::unwrap_used)]
 
+mod artifacts;
 mod git;
 mod support;
