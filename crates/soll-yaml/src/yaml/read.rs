@@ -1,7 +1,7 @@
 //! From text to values.
 
 use std::collections::HashMap;
-use std::io::BufReader;
+use std::io::{BufReader, Chain, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
@@ -24,17 +24,30 @@ pub fn parse_yaml(text: &str, source: SourceId, options: &ParseOptions) -> Resul
         let message = format!("the text has {} bytes; the limit is {}", text.len(), limits.bytes);
         return Err(YamlError { message, at: At::new(source, 1, 1) });
     }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // The scanner gives up on a block that ends the text without a line break, so one is added; see `cut`.
+    let is_complete = text.is_empty() || text.ends_with(['\n', '\r']);
+    let end: &[u8] = if is_complete { b"" } else { b"\n" };
     // In chunks, because the scanner would otherwise hold the whole text as four bytes a character.
     let mut parser = Parser::new();
-    parser.set_input(BufReader::with_capacity(16 << 10, text.as_bytes()));
-    let mut composer =
-        Composer { parser, text, source, options, interner: Interner::default(), anchors: HashMap::new(), nodes: 0 };
+    parser.set_input(BufReader::with_capacity(16 << 10, text.as_bytes().chain(end)));
+    let mut composer = Composer {
+        parser,
+        text,
+        is_complete,
+        source,
+        options,
+        interner: Interner::default(),
+        anchors: HashMap::new(),
+        nodes: 0,
+    };
     composer.documents()
 }
 
 struct Composer<'t> {
-    parser: Parser<BufReader<&'t [u8]>>,
+    parser: Parser<BufReader<Chain<&'t [u8], &'t [u8]>>>,
     text: &'t str,
+    is_complete: bool,
     source: SourceId,
     options: &'t ParseOptions,
     interner: Interner,
@@ -85,11 +98,15 @@ impl Composer<'_> {
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Value, YamlError> {
         let at = self.at(event.start_mark);
+        let end = event.end_mark.index;
         self.count(1, at)?;
         match event.data {
             EventData::Alias { anchor } => self.alias(&anchor, at),
-            EventData::Scalar { anchor, tag, value, style, plain_implicit, .. } => {
+            EventData::Scalar { anchor, tag, mut value, style, plain_implicit, .. } => {
                 let plain = style == ScalarStyle::Plain || plain_implicit;
+                if !self.is_complete && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                    self.cut(&mut value, end);
+                }
                 let data = self.scalar(tag.as_deref(), plain, &value, at)?;
                 Ok(self.remember(anchor, Value { data, at }, 1))
             }
@@ -119,6 +136,14 @@ impl Composer<'_> {
             | EventData::DocumentEnd { .. }
             | EventData::SequenceEnd
             | EventData::MappingEnd => Err(self.error(event.start_mark, "did not find expected node content".into())),
+        }
+    }
+
+    /// Takes the added line break from a block that reaches to the end of the text.
+    fn cut(&self, value: &mut String, end: u64) {
+        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+        if end > self.text.len() as u64 && !last_line.trim().is_empty() && value.ends_with('\n') {
+            value.pop();
         }
     }
 
@@ -374,6 +399,22 @@ mod tests {
             ("a: \u{7}", "line 1, column 4: control characters are not allowed"),
             ("? [a]\n: b", "line 1, column 3: invalid map key: a list"),
             ("a: .inf", "line 1, column 4: `.inf` has no JSON form"),
+        ] {
+            assert_eq!(json(v3(text)), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_may_end_with_the_text() {
+        for (text, expected) in [
+            ("a: |\n  x", r#"{"a":"x"}"#),
+            ("a: |-\n  x", r#"{"a":"x"}"#),
+            ("a: |+\n  x", r#"{"a":"x"}"#),
+            ("a: |\n  x\n", r#"{"a":"x\n"}"#),
+            ("a: |\n  x\n  ", r#"{"a":"x\n"}"#),
+            ("a: |\n  x\n# c", r#"{"a":"x\n"}"#),
+            ("a: >\n  x\n  y", r#"{"a":"x y"}"#),
+            ("a: \"b", "line 2, column 1: found unexpected end of stream"),
         ] {
             assert_eq!(json(v3(text)), expected, "{text:?}");
         }

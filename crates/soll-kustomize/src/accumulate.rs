@@ -1,0 +1,461 @@
+//! The walk over kustomizations: resources, generators, components, transformers, in kustomize's order.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use soll_api::Object;
+use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
+use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml};
+
+use crate::config::Config;
+use crate::kustomization::{FILE_NAMES, Kustomization, Sort, Text, Unknown, Var, read};
+use crate::problem::{Problem, Problems};
+use crate::resource::{Provenance, Resource};
+use crate::resources::Resources;
+use crate::{
+    LoadRestriction, Options, Order, Root, defaults, generate, hash, order, plugin, references, transform, vars,
+};
+
+/// One build under way.
+pub(crate) struct Builder<'a> {
+    pub(crate) tree: &'a dyn FileTree,
+    pub(crate) options: &'a Options,
+    pub(crate) sources: &'a Arc<Sources>,
+    pub(crate) problems: Problems,
+    pub(crate) warnings: RefCell<Vec<Problem>>,
+    loads: Cell<usize>,
+    metadata: Cell<Metadata>,
+}
+
+/// What `buildMetadata` of the root asks for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Metadata {
+    origins: bool,
+    managed_by: bool,
+}
+
+/// What one kustomization and all below it have made so far.
+#[derive(Default)]
+pub(crate) struct Accumulator {
+    pub(crate) resources: Resources,
+    pub(crate) config: Config,
+    pub(crate) vars: Vec<Var>,
+}
+
+/// Where the walk is: the chain of directories, and the path from the root as it was written.
+struct Place<'p> {
+    directory: TreePath,
+    written: String,
+    outer: Option<&'p Place<'p>>,
+    depth: usize,
+}
+
+/// What a directory is loaded as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Base,
+    Component,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(tree: &'a dyn FileTree, options: &'a Options, sources: &'a Arc<Sources>) -> Self {
+        Self {
+            tree,
+            options,
+            sources,
+            problems: Problems::default(),
+            warnings: RefCell::default(),
+            loads: Cell::new(0),
+            metadata: Cell::default(),
+        }
+    }
+
+    /// Builds the root. What is wrong stands in the problems afterwards.
+    pub(crate) fn run(&self, directory: &TreePath, special: Option<Root<'_>>) -> Vec<Resource> {
+        let place = Place { directory: directory.clone(), written: String::new(), outer: None, depth: 0 };
+        let Some(ks) = self.root(directory, special) else { return Vec::new() };
+        self.metadata.set(self.metadata_of(&ks));
+        let mut accumulator = Accumulator::default();
+        self.accumulate(&mut accumulator, &ks, &place);
+        let Accumulator { mut resources, config, vars } = accumulator;
+        // References and hashes of a broken build would only tell more of the same.
+        if !self.problems.is_empty() {
+            return Vec::new();
+        }
+        hash::add_to_names(&mut resources);
+        references::fix(&mut resources, &config.name_references, self);
+        vars::resolve(&mut resources, &vars, &config.var_references, self);
+        resources.retain(|resource| {
+            let local = resource.pairs("annotations").find(|(key, _)| *key == "config.kubernetes.io/local-config");
+            local.is_none_or(|(_, value)| value == "false")
+        });
+        match (&ks.sort, self.options.order) {
+            (Some(Sort::Fifo), _) | (None, Order::AsRead) => {}
+            (Some(Sort::Legacy { first, last }), _) => order::sort(&mut resources, first, last),
+            (None, Order::Legacy) => order::sort(&mut resources, &[], &[]),
+        }
+        if self.metadata.get().managed_by {
+            transform::managed_by(&mut resources, &ks, self);
+        }
+        resources.into_vec()
+    }
+
+    fn root(&self, directory: &TreePath, special: Option<Root<'_>>) -> Option<Kustomization> {
+        let Some(Root { generated, mutate }) = special else {
+            return self.kustomization(directory, At::NONE, Unknown::Refused);
+        };
+        let mut ks = match generated {
+            Some(ks) => ks,
+            None => self.kustomization(directory, At::NONE, Unknown::Dropped)?,
+        };
+        mutate(&mut ks, self);
+        Some(ks)
+    }
+
+    fn metadata_of(&self, ks: &Kustomization) -> Metadata {
+        let has = |option: &str| ks.build_metadata.iter().find(|text| text.as_str() == option);
+        if let Some(option) = has("transformerAnnotations") {
+            self.problems.add(option.at, "`transformerAnnotations` of buildMetadata is not supported; remove it");
+        }
+        Metadata { origins: has("originAnnotations").is_some(), managed_by: has("managedByLabel").is_some() }
+    }
+
+    fn accumulate(&self, into: &mut Accumulator, ks: &Kustomization, place: &Place<'_>) {
+        for path in &ks.resources {
+            self.resource(into, path, ks, place);
+        }
+        let mut config = defaults::config();
+        for path in &ks.configurations {
+            for value in self.values(path, ks).unwrap_or_default() {
+                config.merge(&Config::read(&value, &self.problems));
+            }
+        }
+        into.config.merge(&config);
+        for path in &ks.crds {
+            for value in self.values(path, ks).unwrap_or_default() {
+                plugin::read_crd(&value, &mut into.config);
+            }
+        }
+        if let Some(path) = &ks.openapi {
+            // Read so that a missing file is a problem, and that the read is recorded.
+            self.values(path, ks);
+        }
+        generate::run(&mut into.resources, ks, self);
+        for plugin in self.plugins(&ks.generators, ks, place).iter() {
+            plugin::generate(&mut into.resources, plugin, ks, self);
+        }
+        if self.metadata.get().origins {
+            for resource in into.resources.contents_mut() {
+                if let Some(Provenance::Generated { configured_in, .. }) = &mut resource.origin
+                    && configured_in.is_empty()
+                {
+                    *configured_in = clean_join(&place.written, &ks.file);
+                }
+            }
+        }
+        for path in &ks.components {
+            self.component(into, path, ks, place);
+        }
+        transform::run(into, ks, self);
+        for plugin in self.plugins(&ks.transformers, ks, place).iter() {
+            plugin::transform(into, plugin, ks, self);
+        }
+        if let Some(validator) = ks.validators.first() {
+            self.problems.add(validator.at, "`validators` are functions, and functions are not supported; remove them");
+        }
+        into.vars.extend(ks.vars.iter().cloned());
+    }
+
+    /// One entry of `resources`: a file of objects, or a directory with a kustomization.
+    fn resource(&self, into: &mut Accumulator, path: &Text, ks: &Kustomization, place: &Place<'_>) {
+        let Some(full) = self.resolve(path, ks) else { return };
+        match self.tree.kind(&full) {
+            Ok(Some(EntryKind::File)) => {
+                let Some(objects) = self.objects(path, ks) else { return };
+                for value in objects {
+                    let mut resource = Resource::new(value);
+                    if self.metadata.get().origins {
+                        resource.origin = Some(Provenance::File(clean_join(&place.written, path.as_str())));
+                    }
+                    if into.resources.len() >= self.options.limits.objects {
+                        let limit = self.options.limits.objects;
+                        self.problems.add(path.at, format!("more than {limit} objects"));
+                        return;
+                    }
+                    into.resources.append(resource, &self.problems);
+                }
+            }
+            Ok(Some(EntryKind::Directory)) => self.directory(into, path, full, place, Role::Base),
+            Ok(None) => self.problems.add(path.at, format!("`{}` does not exist", full)),
+            Err(error) => self.problems.add(path.at, error.to_string()),
+        }
+    }
+
+    fn component(&self, into: &mut Accumulator, path: &Text, ks: &Kustomization, place: &Place<'_>) {
+        let Some(full) = self.resolve(path, ks) else { return };
+        match self.tree.kind(&full) {
+            Ok(Some(EntryKind::Directory)) => self.directory(into, path, full, place, Role::Component),
+            Ok(Some(EntryKind::File)) => {
+                self.problems.add(path.at, format!("`{full}` is a file; a component is a directory"));
+            }
+            Ok(None) => self.problems.add(path.at, format!("`{full}` does not exist")),
+            Err(error) => self.problems.add(path.at, error.to_string()),
+        }
+    }
+
+    fn directory(&self, into: &mut Accumulator, path: &Text, full: TreePath, place: &Place<'_>, role: Role) {
+        if place.holds(&full) {
+            let message = format!("cycle detected: `{full}` is loaded while it is being built");
+            return self.problems.add(path.at, message);
+        }
+        if place.depth + 1 >= self.options.limits.depth {
+            let message = format!("more than {} kustomizations load each other in a chain", self.options.limits.depth);
+            return self.problems.add(path.at, message);
+        }
+        let Some(ks) = self.kustomization(&full, path.at, Unknown::Refused) else { return };
+        match (role, ks.is_component) {
+            (Role::Base, false) | (Role::Component, true) => {}
+            (Role::Base, true) => {
+                return self.problems.add(path.at, format!("`{full}` is a component; list it under `components`"));
+            }
+            (Role::Component, false) => {
+                let message = format!("expected kind `Component` for `{full}`; list it under `resources`");
+                return self.problems.add(path.at, message);
+            }
+        }
+        let written = clean_join(&place.written, path.as_str());
+        let inner = Place { directory: full, written, outer: Some(place), depth: place.depth + 1 };
+        match role {
+            // A component works on what its parent has so far.
+            Role::Component => self.accumulate(into, &ks, &inner),
+            Role::Base => {
+                let mut base = Accumulator::default();
+                self.accumulate(&mut base, &ks, &inner);
+                into.config.merge(&base.config);
+                into.vars.extend(base.vars);
+                for resource in base.resources.into_vec() {
+                    into.resources.append(resource, &self.problems);
+                }
+            }
+        }
+    }
+
+    /// The kustomization of a directory.
+    fn kustomization(&self, directory: &TreePath, named_at: At, unknown: Unknown) -> Option<Kustomization> {
+        let path_of = |name: &&str| directory.join(name).expect("the names lead nowhere else");
+        let is_file = |path: &TreePath| matches!(self.tree.kind(path), Ok(Some(EntryKind::File)));
+        let found: Vec<_> = FILE_NAMES.iter().map(path_of).filter(is_file).collect();
+        let path = match found.as_slice() {
+            [path] => path,
+            [] => {
+                let names = FILE_NAMES.join("`, `");
+                self.problems.add(named_at, format!("unable to find one of `{names}` in directory `{directory}`"));
+                return None;
+            }
+            several => {
+                let names: Vec<_> = several.iter().map(TreePath::file_name).collect();
+                let message =
+                    format!("found multiple kustomization files in `{directory}`: {}; keep one", names.join(", "));
+                self.problems.add(named_at, message);
+                return None;
+            }
+        };
+        let text = self.read(path, named_at)?;
+        let mut documents = self.parse(&text, self.sources.add(path.as_str()), &ParseOptions::go_v2().strict())?;
+        documents.retain(|document| !document.is_null());
+        let first_line = At::new(self.sources.add(path.as_str()), 1, 1);
+        let [document] = documents.as_slice() else {
+            let message = match documents.len() {
+                0 => "kustomization.yaml is empty".to_owned(),
+                count => format!("a kustomization file holds one document, this has {count}"),
+            };
+            self.problems.add(first_line, message);
+            return None;
+        };
+        Some(read(document, directory, path.file_name(), unknown, &self.problems))
+    }
+
+    /// Configurations of generators or transformers, inline or from files and directories.
+    fn plugins(&self, texts: &[Text], ks: &Kustomization, place: &Place<'_>) -> Vec<Value> {
+        let mut plugins = Accumulator::default();
+        for text in texts {
+            match text.as_str().contains('\n') {
+                true => {
+                    let options = ParseOptions::go_v3();
+                    let Some(values) = self.parse(&text.text, text.at.source(), &options) else { continue };
+                    for mut value in values.into_iter().filter(|value| !value.is_null()) {
+                        relocate(&mut value, text.at);
+                        plugins.resources.append(Resource::new(value), &self.problems);
+                    }
+                }
+                false => self.resource(&mut plugins, text, ks, place),
+            }
+        }
+        plugins.resources.into_vec().into_iter().map(|resource| resource.value).collect()
+    }
+
+    /// The path in the tree that a kustomization names; complains about what is none.
+    pub(crate) fn resolve(&self, path: &Text, ks: &Kustomization) -> Option<TreePath> {
+        if is_remote(path.as_str()) {
+            let message = format!("needs `{}`: remote bases are not fetched yet; copy it into the source", path.text);
+            self.problems.add(path.at, message);
+            return None;
+        }
+        match ks.directory.join(path.as_str()) {
+            Ok(full) => Some(full),
+            Err(error) => {
+                self.problems.add(path.at, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The content of a file that a kustomization names.
+    pub(crate) fn file(&self, path: &Text, ks: &Kustomization) -> Option<(TreePath, Arc<[u8]>)> {
+        let full = self.resolve(path, ks)?;
+        if self.options.load == LoadRestriction::RootOnly && !is_below(&full, &ks.directory) {
+            let message = format!("security; file `{full}` is not in or below `{}`", ks.directory);
+            self.problems.add(path.at, message);
+            return None;
+        }
+        let bytes = self.bytes(&full, path.at)?;
+        Some((full, bytes))
+    }
+
+    /// The documents of a YAML file that a kustomization names, as kyaml reads them.
+    pub(crate) fn values(&self, path: &Text, ks: &Kustomization) -> Option<Vec<Value>> {
+        let (full, bytes) = self.file(path, ks)?;
+        let text = self.text_of(&bytes, &full, path.at)?;
+        let mut values = self.parse(text, self.sources.add(full.as_str()), &ParseOptions::go_v3())?;
+        values.retain(|value| !value.is_null() && value.as_map().is_none_or(|map| !map.is_empty()));
+        Some(values)
+    }
+
+    /// The objects of a file, lists opened.
+    fn objects(&self, path: &Text, ks: &Kustomization) -> Option<Vec<Value>> {
+        let mut queue = std::collections::VecDeque::from(self.values(path, ks)?);
+        let mut objects = Vec::with_capacity(queue.len());
+        while let Some(value) = queue.pop_front() {
+            let is_list = value.lookup_str(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
+            if let Some(items) = value.get("items").filter(|_| is_list) {
+                queue.extend(items.as_list().unwrap_or_default().iter().cloned());
+                continue;
+            }
+            if let Some(at) = null_in_list(&value) {
+                self.problems.add(at, "empty item in a list; remove it or give it a value");
+                continue;
+            }
+            match Object::new(value) {
+                Ok(object) => objects.push(object.into_value()),
+                Err(error) => self.problems.add(error.at, error.message),
+            }
+        }
+        Some(objects)
+    }
+
+    pub(crate) fn parse(&self, text: &str, source: SourceId, options: &ParseOptions) -> Option<Vec<Value>> {
+        let mut options = options.clone();
+        options.limits = self.options.limits.parse.clone();
+        match parse_yaml(text, source, &options) {
+            Ok(values) => Some(values),
+            Err(error) => {
+                self.problems.add(error.at, error.message);
+                None
+            }
+        }
+    }
+
+    fn read(&self, path: &TreePath, named_at: At) -> Option<String> {
+        let bytes = self.bytes(path, named_at)?;
+        self.text_of(&bytes, path, named_at).map(str::to_owned)
+    }
+
+    fn bytes(&self, path: &TreePath, named_at: At) -> Option<Arc<[u8]>> {
+        self.loads.set(self.loads.get() + 1);
+        if self.loads.get() > self.options.limits.loads {
+            self.problems.add(named_at, format!("more than {} files are loaded", self.options.limits.loads));
+            return None;
+        }
+        match self.tree.read(path) {
+            Ok(bytes) => Some(bytes),
+            Err(error @ (ReadError::NotFound(_) | ReadError::IsDirectory(_) | ReadError::Io { .. })) => {
+                self.problems.add(named_at, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn text_of<'b>(&self, bytes: &'b [u8], path: &TreePath, named_at: At) -> Option<&'b str> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let message = format!("`{path}` is no UTF-8 text: invalid byte at offset {}", error.valid_up_to());
+                self.problems.add(named_at, message);
+                None
+            }
+        }
+    }
+}
+
+impl Place<'_> {
+    fn holds(&self, directory: &TreePath) -> bool {
+        self.directory == *directory || self.outer.is_some_and(|outer| outer.holds(directory))
+    }
+}
+
+/// Moves a value that was parsed from a text within a file to the line of that text.
+///
+/// Inline YAML is nearly always a block: its first line follows the line of the key.
+pub(crate) fn relocate(value: &mut Value, block: At) {
+    let moved = |at: At| match at.is_none() {
+        true => at,
+        false => At::new(block.source(), block.line() + at.line(), at.column()),
+    };
+    value.at = moved(value.at);
+    if let Some(items) = value.as_list_mut() {
+        items.iter_mut().for_each(|item| relocate(item, block));
+    } else if let Some(map) = value.as_map() {
+        let mut relocated = soll_yaml::Map::with_capacity(map.len());
+        for entry in map {
+            let mut entry = entry.clone();
+            entry.key_at = moved(entry.key_at);
+            relocate(&mut entry.value, block);
+            relocated.insert_entry(entry);
+        }
+        *value = Value::from(relocated).at(value.at);
+    }
+}
+
+fn null_in_list(value: &Value) -> Option<At> {
+    if let Some(items) = value.as_list() {
+        return items.iter().find_map(|item| if item.is_null() { Some(item.at) } else { null_in_list(item) });
+    }
+    value.as_map()?.iter().find_map(|entry| null_in_list(&entry.value))
+}
+
+fn is_remote(path: &str) -> bool {
+    path.contains("://")
+        || path.contains("git::")
+        || ["git@", "github.com/", "github.com:", "gh:"].iter().any(|start| path.starts_with(start))
+        || path.contains("?ref=")
+}
+
+fn is_below(path: &TreePath, directory: &TreePath) -> bool {
+    directory.is_root()
+        || path.as_str().strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/') || rest.is_empty())
+}
+
+/// Joins paths as written: `..` stays where it leads above the start.
+fn clean_join(base: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

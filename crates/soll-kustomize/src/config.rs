@@ -1,0 +1,126 @@
+//! Which fields the transformers of one kustomization know: the defaults and what `configurations` adds.
+
+use soll_yaml::{Str, Value};
+
+use crate::field_spec::{FieldSpec, split};
+use crate::problem::Problems;
+use crate::resource::Gvk;
+
+/// The fields that each transformer writes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) name_prefix: Vec<FieldSpec>,
+    pub(crate) name_suffix: Vec<FieldSpec>,
+    pub(crate) namespace: Vec<FieldSpec>,
+    pub(crate) common_labels: Vec<FieldSpec>,
+    pub(crate) labels: Vec<FieldSpec>,
+    pub(crate) template_labels: Vec<FieldSpec>,
+    pub(crate) common_annotations: Vec<FieldSpec>,
+    pub(crate) images: Vec<FieldSpec>,
+    pub(crate) replicas: Vec<FieldSpec>,
+    pub(crate) name_references: Vec<NameReference>,
+    pub(crate) var_references: Vec<FieldSpec>,
+}
+
+/// Which fields hold the name of an object of some kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NameReference {
+    pub(crate) target: Gvk,
+    pub(crate) referrers: Vec<FieldSpec>,
+}
+
+impl Config {
+    /// Adds what another configuration knows.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        merge_specs(&mut self.name_prefix, &other.name_prefix);
+        merge_specs(&mut self.name_suffix, &other.name_suffix);
+        merge_specs(&mut self.namespace, &other.namespace);
+        merge_specs(&mut self.common_labels, &other.common_labels);
+        merge_specs(&mut self.labels, &other.labels);
+        merge_specs(&mut self.template_labels, &other.template_labels);
+        merge_specs(&mut self.common_annotations, &other.common_annotations);
+        merge_specs(&mut self.images, &other.images);
+        merge_specs(&mut self.replicas, &other.replicas);
+        merge_specs(&mut self.var_references, &other.var_references);
+        for reference in &other.name_references {
+            self.add_reference(reference);
+        }
+    }
+
+    pub(crate) fn add_reference(&mut self, reference: &NameReference) {
+        match self.name_references.iter_mut().find(|known| known.target == reference.target) {
+            Some(known) => merge_specs(&mut known.referrers, &reference.referrers),
+            None => self.name_references.push(reference.clone()),
+        }
+    }
+
+    /// Reads a file of `configurations`.
+    pub(crate) fn read(value: &Value, problems: &Problems) -> Self {
+        let mut config = Self::default();
+        let Some(map) = value.as_map() else {
+            problems
+                .add(value.at, format!("expected a map of transformer configurations, found a {}", value.type_name()));
+            return config;
+        };
+        for entry in map {
+            let specs = match entry.key.as_str() {
+                "namePrefix" => &mut config.name_prefix,
+                "nameSuffix" => &mut config.name_suffix,
+                "namespace" => &mut config.namespace,
+                "commonLabels" => &mut config.common_labels,
+                "labels" => &mut config.labels,
+                "templateLabels" => &mut config.template_labels,
+                "commonAnnotations" => &mut config.common_annotations,
+                "images" => &mut config.images,
+                "replicas" => &mut config.replicas,
+                "varReference" => &mut config.var_references,
+                "nameReference" => {
+                    for item in entry.value.as_list().unwrap_or_default() {
+                        let referrers = read_specs(item.get("fieldSpecs"), problems);
+                        config.add_reference(&NameReference { target: read_gvk(item), referrers });
+                    }
+                    continue;
+                }
+                _ => {
+                    let message = format!("unknown field `{}` in a transformer configuration", entry.key);
+                    problems.add(entry.key_at, message);
+                    continue;
+                }
+            };
+            specs.extend(read_specs(Some(&entry.value), problems));
+        }
+        config
+    }
+}
+
+/// Adds field specs that are not there yet; the same path of the same kind is there once.
+pub(crate) fn merge_specs(specs: &mut Vec<FieldSpec>, more: &[FieldSpec]) {
+    for spec in more {
+        if !specs.iter().any(|known| known.gvk == spec.gvk && known.path == spec.path) {
+            specs.push(spec.clone());
+        }
+    }
+}
+
+/// Reads a list of field specs.
+pub(crate) fn read_specs(value: Option<&Value>, problems: &Problems) -> Vec<FieldSpec> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Vec::new() };
+    let Some(items) = value.as_list() else {
+        problems.add(value.at, format!("expected a list of field specs, found a {}", value.type_name()));
+        return Vec::new();
+    };
+    let read = |item: &Value| {
+        let Some(path) = item.lookup_str(&["path"]) else {
+            problems.add(item.at, "a field spec needs a `path`");
+            return None;
+        };
+        let create = item.get("create").and_then(Value::as_bool).unwrap_or(false);
+        Some(FieldSpec { gvk: read_gvk(item), path: split(path), create })
+    };
+    items.iter().filter_map(read).collect()
+}
+
+fn read_gvk(item: &Value) -> Gvk {
+    let part = |name: &str| item.lookup_str(&[name]).map_or_else(Str::new, Str::from);
+    Gvk { group: part("group"), version: part("version"), kind: part("kind") }
+}

@@ -1,0 +1,169 @@
+//! Typed access to the fields of a map, with problems instead of failures.
+
+use soll_yaml::{At, Data, Map, Str, Value};
+
+use crate::problem::Problems;
+
+/// Text and where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: Str,
+    pub(crate) at: At,
+}
+
+/// Keys with texts, in the order of writing.
+pub(crate) type Pairs = Vec<(Str, Text)>;
+
+/// The fields of one map; complains about what has the wrong type and, at the end, about what is unknown.
+pub(crate) struct Fields<'v> {
+    map: Option<&'v Map>,
+    what: &'static str,
+    known: Vec<&'static str>,
+    pub(crate) problems: &'v Problems,
+    pub(crate) at: At,
+}
+
+impl<'v> Fields<'v> {
+    /// `what` is the word for the map in messages: `patches entry`.
+    pub(crate) fn new(value: &'v Value, what: &'static str, problems: &'v Problems) -> Self {
+        if value.as_map().is_none() && !value.is_null() {
+            problems.add(value.at, format!("expected a map for a {what}, found a {}", value.type_name()));
+        }
+        Self { map: value.as_map(), what, known: Vec::new(), problems, at: value.at }
+    }
+
+    /// The value of a field that is there and not null.
+    pub(crate) fn value(&mut self, name: &'static str) -> Option<&'v Value> {
+        self.known.push(name);
+        self.map?.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<Text> {
+        let value = self.value(name)?;
+        let text = Text::of(value);
+        if text.is_none() {
+            self.wrong(name, value, "text; put it in quotes");
+        }
+        text.filter(|text| !text.text.is_empty())
+    }
+
+    pub(crate) fn required(&mut self, name: &'static str) -> Option<Text> {
+        let before = self.value(name).is_some();
+        let text = self.text(name);
+        if text.is_none() && !before {
+            self.problems.add(self.at, format!("a {} needs a `{name}`", self.what));
+        }
+        text
+    }
+
+    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
+        let Some(value) = self.value(name) else { return false };
+        value.as_bool().unwrap_or_else(|| {
+            self.wrong(name, value, "true or false");
+            false
+        })
+    }
+
+    pub(crate) fn number(&mut self, name: &'static str) -> Option<i64> {
+        let value = self.value(name)?;
+        if !matches!(value.data, Data::Int(_)) {
+            self.wrong(name, value, "a whole number");
+        }
+        value.as_i64()
+    }
+
+    pub(crate) fn list(&mut self, name: &'static str) -> &'v [Value] {
+        let Some(value) = self.value(name) else { return &[] };
+        value.as_list().unwrap_or_else(|| {
+            self.wrong(name, value, "a list");
+            &[]
+        })
+    }
+
+    pub(crate) fn texts(&mut self, name: &'static str) -> Vec<Text> {
+        let mut texts = Vec::new();
+        for item in self.list(name) {
+            match Text::of(item) {
+                Some(text) => texts.push(text),
+                None => self.wrong(name, item, "a list of texts"),
+            }
+        }
+        texts
+    }
+
+    pub(crate) fn pairs(&mut self, name: &'static str) -> Pairs {
+        let Some(value) = self.value(name) else { return Pairs::new() };
+        let Some(map) = value.as_map() else {
+            self.wrong(name, value, "a map");
+            return Pairs::new();
+        };
+        let mut pairs = Pairs::new();
+        for entry in map {
+            match Text::of(&entry.value) {
+                Some(text) => pairs.push((entry.key.clone(), text)),
+                None if entry.value.is_null() => {
+                    pairs.push((entry.key.clone(), Text { text: Str::new(), at: entry.key_at }));
+                }
+                None => self.wrong(name, &entry.value, "a map of texts; put the value in quotes"),
+            }
+        }
+        pairs
+    }
+
+    /// Complains about every field that was not asked for.
+    pub(crate) fn refuse_others(self) {
+        for entry in self.map.into_iter().flatten() {
+            if !self.known.contains(&entry.key.as_str()) {
+                let message = format!("unknown field `{}` in a {}", entry.key, self.what);
+                self.problems.add(entry.key_at, format!("{message}{}", suggestion(&entry.key, &self.known)));
+            }
+        }
+    }
+
+    fn wrong(&self, name: &str, value: &Value, expected: &str) {
+        let message = format!("`{name}` of a {} is a {}; expected {expected}", self.what, value.type_name());
+        self.problems.add(value.at, message);
+    }
+}
+
+impl Text {
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        match &value.data {
+            Data::Str(text) => Some(Self { text: text.clone(), at: value.at }),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn value(&self) -> Value {
+        Value::from(self.text.clone()).at(self.at)
+    }
+}
+
+/// `; did you mean …` for a slip of the pen.
+fn suggestion(key: &str, known: &[&'static str]) -> String {
+    let near = known.iter().map(|name| (distance(key, name), name)).min();
+    match near {
+        Some((distance, name)) if distance <= 2 => format!("; did you mean `{name}`?"),
+        _ => String::new(),
+    }
+}
+
+/// Edits between two words, ignoring case.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (line, letter) in a.chars().enumerate() {
+        let mut diagonal = line;
+        row[0] = line + 1;
+        for (column, other) in b.chars().enumerate() {
+            let replaced = diagonal + usize::from(letter != other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[b.chars().count()]
+}

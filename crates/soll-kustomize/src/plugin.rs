@@ -1,0 +1,205 @@
+//! Builtin transformers and generators that are configured by objects of their own, and CRDs that tell
+//! which fields hold names.
+
+use soll_yaml::{Str, Value};
+
+use crate::accumulate::{Accumulator, Builder};
+use crate::config::{Config, NameReference, read_specs};
+use crate::field_spec::FieldSpec;
+use crate::generate;
+use crate::kustomization::{
+    Fields, GeneratorOptions, Kustomization, Text, generator, image, patch, replacement_rule, replica,
+};
+use crate::resource::Gvk;
+use crate::resources::Resources;
+use crate::transform::{images, metadata, names, namespace, patches, replacements, replicas};
+
+/// Runs the generator that an object configures.
+pub(crate) fn generate(resources: &mut Resources, plugin: &Value, ks: &Kustomization, builder: &Builder<'_>) {
+    let kind = match builtin_kind(plugin, builder) {
+        Some("ConfigMapGenerator") => generate::Kind::ConfigMap,
+        Some("SecretGenerator") => generate::Kind::Secret,
+        Some(kind) => return refuse(plugin, kind, "generator", builder),
+        None => return,
+    };
+    // The object's metadata names what is made.
+    let mut config = plugin.clone();
+    for field in ["name", "namespace"] {
+        if let Some(text) = plugin.lookup(&["metadata", field]) {
+            config.make_map().insert(field, text.clone());
+        }
+    }
+    config.make_map().remove("metadata");
+    let generator = generator(&config, &GeneratorOptions::default(), &builder.problems);
+    generate::make(resources, &generator, kind, ks, builder);
+}
+
+/// Runs the transformer that an object configures.
+pub(crate) fn transform(into: &mut Accumulator, plugin: &Value, ks: &Kustomization, builder: &Builder<'_>) {
+    let Some(kind) = builtin_kind(plugin, builder) else { return };
+    let resources = &mut into.resources;
+    let problems = &builder.problems;
+    let mut fields = Fields::new(plugin, "transformer", problems);
+    for known in ["apiVersion", "kind", "metadata"] {
+        fields.value(known);
+    }
+    let specs = |fields: &mut Fields<'_>| read_specs(fields.value("fieldSpecs"), problems);
+    match kind {
+        "NamespaceTransformer" => {
+            let mode = namespace::Mode {
+                unset_only: fields.flag("unsetOnly"),
+                subjects: match fields.text("setRoleBindingSubjects").as_ref().map(Text::as_str) {
+                    None | Some("defaultOnly") => namespace::Subjects::Default,
+                    Some("allServiceAccounts") => namespace::Subjects::AllServiceAccounts,
+                    Some("none") => namespace::Subjects::None,
+                    Some(other) => {
+                        let expected = "expected defaultOnly, allServiceAccounts or none";
+                        problems.add(plugin.at, format!("unknown setRoleBindingSubjects `{other}`; {expected}"));
+                        namespace::Subjects::Default
+                    }
+                },
+            };
+            let specs = specs(&mut fields);
+            if let Some(text) = plugin.lookup(&["metadata", "namespace"]).and_then(Text::of) {
+                namespace::run(resources, &text, &specs, &mode, builder);
+            }
+        }
+        "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => {
+            let (prefix, suffix, specs) = (fields.text("prefix"), fields.text("suffix"), specs(&mut fields));
+            if let Some(prefix) = prefix {
+                names::run(resources, &prefix, names::Affix::Prefix, &specs, builder);
+            }
+            if let Some(suffix) = suffix {
+                names::run(resources, &suffix, names::Affix::Suffix, &specs, builder);
+            }
+        }
+        "LabelTransformer" => {
+            let (pairs, specs) = (fields.pairs("labels"), specs(&mut fields));
+            metadata::run(resources, &pairs, &specs, "LabelTransformer", builder);
+        }
+        "AnnotationsTransformer" => {
+            let (pairs, specs) = (fields.pairs("annotations"), specs(&mut fields));
+            metadata::run(resources, &pairs, &specs, "AnnotationsTransformer", builder);
+        }
+        "ImageTagTransformer" => {
+            let image = fields.value("imageTag").and_then(|value| image(value, problems));
+            let specs = specs(&mut fields);
+            if let Some(image) = image {
+                images::run(resources, &image, &specs, builder);
+            }
+        }
+        "ReplicaCountTransformer" => {
+            let replica = fields.value("replica").and_then(|value| replica(value, problems));
+            let specs = specs(&mut fields);
+            if let Some(replica) = replica {
+                replicas::run(resources, &replica, &specs, builder);
+            }
+        }
+        "ReplacementTransformer" => {
+            for value in fields.list("replacements") {
+                if let Some(rule) = replacement_rule(value, problems) {
+                    replacements::apply(resources, &rule, builder);
+                }
+            }
+        }
+        "PatchTransformer" | "PatchJson6902Transformer" => {
+            for known in ["path", "patch", "target", "options", "jsonOp"] {
+                fields.value(known);
+            }
+            let patch = patch(&without_type(plugin), problems);
+            patches::run(resources, &patch, ks, builder);
+        }
+        "PatchStrategicMergeTransformer" => {
+            let mut texts = fields.texts("paths");
+            texts.extend(fields.text("patches"));
+            patches::strategic_files(resources, &texts, ks, builder);
+        }
+        kind => return refuse(plugin, kind, "transformer", builder),
+    }
+    fields.refuse_others();
+}
+
+fn without_type(plugin: &Value) -> Value {
+    let mut config = plugin.clone();
+    let map = config.make_map();
+    for field in ["apiVersion", "kind", "metadata"] {
+        map.remove(field);
+    }
+    if let Some(operations) = map.remove("jsonOp") {
+        map.insert("patch", operations);
+    }
+    config
+}
+
+/// The kind of a builtin plugin; everything else is a program or a container, and Flux refuses those too.
+fn builtin_kind<'v>(plugin: &'v Value, builder: &Builder<'_>) -> Option<&'v str> {
+    let kind = plugin.lookup_str(&["kind"]).unwrap_or_default();
+    match plugin.lookup_str(&["apiVersion"]) {
+        Some("builtin") => Some(kind),
+        _ => {
+            let message = format!("external plugins disabled; `{kind}` is not builtin (`apiVersion: builtin`)");
+            builder.problems.add(plugin.at, message);
+            None
+        }
+    }
+}
+
+fn refuse(plugin: &Value, kind: &str, what: &str, builder: &Builder<'_>) {
+    builder.problems.add(plugin.at, format!("the builtin {what} `{kind}` is not supported"));
+}
+
+/// Adds the name references that the OpenAPI definitions of custom resources mark.
+pub(crate) fn read_crd(definitions: &Value, config: &mut Config) {
+    let Some(definitions) = definitions.as_map() else { return };
+    for entry in definitions {
+        let Some(definition) = entry.value.get("Schema").or(Some(&entry.value)) else { continue };
+        let has_type =
+            ["apiVersion", "kind", "metadata"].iter().all(|field| definition.lookup(&["properties", field]).is_some());
+        if !has_type {
+            continue;
+        }
+        // Keys look like `github.com/example/pkg/apis/v1beta1.Bee`.
+        let Some((package, kind)) = entry.key.rsplit_once('.') else { continue };
+        let version = package.rsplit('/').next().unwrap_or_default();
+        let gvk = Gvk { group: Str::new(), version: version.into(), kind: kind.into() };
+        let mut path = Vec::new();
+        read_properties(definition, definitions, &gvk, &mut path, config, 0);
+    }
+}
+
+fn read_properties(
+    definition: &Value,
+    all: &soll_yaml::Map,
+    owner: &Gvk,
+    path: &mut Vec<Str>,
+    config: &mut Config,
+    depth: usize,
+) {
+    let Some(properties) = definition.get("properties").and_then(Value::as_map) else { return };
+    for entry in properties {
+        path.push(entry.key.clone());
+        let spec = |path: &[Str]| FieldSpec { gvk: owner.clone(), path: path.to_vec(), create: false };
+        let text = |name: &str| entry.value.lookup_str(&[name]);
+        if text("x-kubernetes-annotation").is_some() {
+            config.common_annotations.push(spec(path));
+        }
+        if text("x-kubernetes-label-selector").is_some() {
+            config.common_labels.push(spec(path));
+        }
+        if text("x-kubernetes-identity").is_some() {
+            config.name_prefix.push(spec(path));
+        }
+        if let (Some(kind), Some(version)) =
+            (text("x-kubernetes-object-ref-kind"), text("x-kubernetes-object-ref-api-version"))
+        {
+            let mut full = path.clone();
+            full.push(text("x-kubernetes-object-ref-name-key").unwrap_or("name").into());
+            let target = Gvk { group: Str::new(), version: version.into(), kind: kind.into() };
+            config.add_reference(&NameReference { target, referrers: vec![spec(&full)] });
+        }
+        if let Some(inner) = text("$ref").and_then(|name| all.get(name)).filter(|_| depth < 32) {
+            read_properties(inner.get("Schema").unwrap_or(inner), all, owner, path, config, depth + 1);
+        }
+        path.pop();
+    }
+}

@@ -1,0 +1,183 @@
+//! The objects of a build, in order, found by what they are called.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use soll_yaml::Str;
+
+use crate::problem::{Problem, Problems};
+use crate::resource::{Behavior, Id, Resource};
+
+/// Objects in the order of reading. Looking one up by any of its names costs no scan.
+#[derive(Clone, Default)]
+pub(crate) struct Resources {
+    list: Vec<Resource>,
+    /// Positions by each name that an object has or had; made when asked for.
+    by_name: OnceCell<HashMap<Str, Vec<usize>>>,
+}
+
+impl Resources {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Resource> {
+        self.list.iter()
+    }
+
+    pub(crate) fn get(&self, position: usize) -> &Resource {
+        &self.list[position]
+    }
+
+    /// One object for changing anything but its names.
+    pub(crate) fn content_mut(&mut self, position: usize) -> &mut Resource {
+        &mut self.list[position]
+    }
+
+    /// One object for changing its names too.
+    pub(crate) fn get_mut(&mut self, position: usize) -> &mut Resource {
+        self.by_name.take();
+        &mut self.list[position]
+    }
+
+    /// All objects for changing their names too.
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
+        self.by_name.take();
+        self.list.iter_mut()
+    }
+
+    /// All objects for changing anything but their names.
+    pub(crate) fn contents_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
+        self.list.iter_mut()
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Resource) -> bool) {
+        self.by_name.take();
+        self.list.retain(keep);
+    }
+
+    pub(crate) fn sort_by(&mut self, order: impl FnMut(&Resource, &Resource) -> std::cmp::Ordering) {
+        self.by_name.take();
+        self.list.sort_by(order);
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Resource> {
+        self.list
+    }
+
+    /// Positions of the objects that are or were called so, in order.
+    pub(crate) fn named(&self, name: &str) -> &[usize] {
+        let index = self.by_name.get_or_init(|| {
+            let mut index: HashMap<Str, Vec<usize>> = HashMap::with_capacity(self.list.len());
+            for (position, resource) in self.list.iter().enumerate() {
+                for id in resource.ids() {
+                    let positions = index.entry(id.name).or_default();
+                    if positions.last() != Some(&position) {
+                        positions.push(position);
+                    }
+                }
+            }
+            index
+        });
+        index.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Positions of the objects that have or had this id.
+    pub(crate) fn with_any_id(&self, id: &Id) -> Vec<usize> {
+        let key = id.key();
+        let is_it = |position: &usize| self.list[*position].ids().any(|other| other.key() == key);
+        self.named(&id.name).iter().copied().filter(is_it).collect()
+    }
+
+    /// Adds an object at the end; its id must be new.
+    pub(crate) fn append(&mut self, resource: Resource, problems: &Problems) {
+        let key = resource.id().key();
+        let twin = self.named(&key.name).iter().find(|position| self.list[**position].id().key() == key);
+        if twin.is_some() {
+            let message = "may not add resource with an already registered id; another file has this object too";
+            problems.push(Problem::new(resource.at(), message).of(&resource.id()));
+            return;
+        }
+        self.push(resource);
+    }
+
+    /// Adds a generated object, or merges it into the one it names.
+    pub(crate) fn absorb(&mut self, mut resource: Resource, problems: &Problems) {
+        let id = resource.id();
+        let matches = self.with_any_id(&id);
+        let complain = |message: &str| problems.push(Problem::new(resource.at(), message).of(&id));
+        match (matches.as_slice(), resource.behavior) {
+            ([], Behavior::Create) => self.append(resource, problems),
+            ([], Behavior::Merge | Behavior::Replace) => {
+                complain("no such object exists; `behavior` merge or replace needs one");
+            }
+            ([_], Behavior::Create) => {
+                complain("such an object exists already; set `behavior` to merge or replace");
+            }
+            ([position], Behavior::Merge | Behavior::Replace) => {
+                let old = &self.list[*position];
+                resource.take_metadata_of(old);
+                if resource.behavior == Behavior::Merge {
+                    resource.fill_data_from(old);
+                }
+                *self.get_mut(*position) = resource;
+            }
+            _ => complain("several objects could take this merge; give them different names"),
+        }
+    }
+
+    fn push(&mut self, resource: Resource) {
+        if let Some(index) = self.by_name.get_mut() {
+            for id in resource.ids() {
+                let positions = index.entry(id.name).or_default();
+                if positions.last() != Some(&self.list.len()) {
+                    positions.push(self.list.len());
+                }
+            }
+        }
+        self.list.push(resource);
+    }
+}
+
+impl Resource {
+    /// Takes name, namespace, labels, annotations and history of the object that this one replaces.
+    fn take_metadata_of(&mut self, old: &Self) {
+        for field in ["labels", "annotations"] {
+            let Some(before) = old.value.lookup(&["metadata", field]).and_then(|pairs| pairs.as_map()) else {
+                continue;
+            };
+            let mut merged = before.clone();
+            if let Some(own) = self.value.lookup(&["metadata", field]).and_then(|pairs| pairs.as_map()) {
+                for entry in own {
+                    merged.insert_entry(entry.clone());
+                }
+            }
+            self.set_metadata(field, merged.into());
+        }
+        for field in ["name", "namespace"] {
+            let before = old.value.lookup(&["metadata", field]).cloned();
+            self.set_metadata(field, before.unwrap_or_else(|| "".into()));
+        }
+        self.previous = old.previous.clone();
+        self.prefixes = old.prefixes.clone();
+        self.suffixes = old.suffixes.clone();
+        self.origin = old.origin.clone();
+        // A hash is only added if both ask for it.
+        self.needs_hash &= old.needs_hash;
+        self.behavior = old.behavior;
+    }
+
+    /// Adds what only the old object has to the data.
+    fn fill_data_from(&mut self, old: &Self) {
+        for field in ["data", "binaryData"] {
+            let Some(before) = old.value.get(field).and_then(|data| data.as_map()) else { continue };
+            let mut merged = before.clone();
+            if let Some(own) = self.value.get(field).and_then(|data| data.as_map()) {
+                for entry in own {
+                    merged.insert_entry(entry.clone());
+                }
+            }
+            self.value.make_map().insert(field, merged.into());
+        }
+    }
+}

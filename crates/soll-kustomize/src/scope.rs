@@ -1,0 +1,56 @@
+//! Which kinds kustomize takes for cluster-scoped.
+//!
+//! Its own table of an older Kubernetes, by kind and version: what it does not know counts as namespaced
+//! and gets a namespace, newer versions of cluster-scoped kinds included. Output is the same only with the
+//! same mistakes; the API server ignores the namespace.
+
+use crate::resource::Gvk;
+
+/// Says whether objects of the kind have no namespace.
+pub(crate) fn is_cluster_scoped(gvk: &Gvk) -> bool {
+    let Ok(found) = KINDS.binary_search_by(|(kind, _)| (*kind).cmp(gvk.kind.as_str())) else { return false };
+    KINDS[found].1.iter().any(|known| match known.rsplit_once('/') {
+        Some((group, version)) => gvk.group.as_str() == group && gvk.version.as_str() == version,
+        None => gvk.group.is_empty() && gvk.version.as_str() == *known,
+    })
+}
+
+/// Kinds in order, with their versions.
+const KINDS: &[(&str, &[&str])] = &[
+    ("APIService", &["apiregistration.k8s.io/v1", "apiregistration.k8s.io/v1beta1"]),
+    ("CSIDriver", &["storage.k8s.io/v1", "storage.k8s.io/v1beta1"]),
+    ("CSINode", &["storage.k8s.io/v1", "storage.k8s.io/v1beta1"]),
+    ("CertificateSigningRequest", &["certificates.k8s.io/v1", "certificates.k8s.io/v1beta1"]),
+    ("ClusterRole", &["rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1beta1"]),
+    ("ClusterRoleBinding", &["rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1beta1"]),
+    ("ComponentStatus", &["v1"]),
+    ("CustomResourceDefinition", &["apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1"]),
+    ("FlowSchema", &["flowcontrol.apiserver.k8s.io/v1beta1"]),
+    ("IngressClass", &["networking.k8s.io/v1", "networking.k8s.io/v1beta1"]),
+    ("MutatingWebhookConfiguration", &["admissionregistration.k8s.io/v1", "admissionregistration.k8s.io/v1beta1"]),
+    ("Namespace", &["v1"]),
+    ("Node", &["v1"]),
+    ("NodeProxyOptions", &["v1"]),
+    ("PersistentVolume", &["v1"]),
+    ("PodSecurityPolicy", &["policy/v1beta1"]),
+    ("PriorityClass", &["scheduling.k8s.io/v1", "scheduling.k8s.io/v1beta1"]),
+    ("PriorityLevelConfiguration", &["flowcontrol.apiserver.k8s.io/v1beta1"]),
+    ("RuntimeClass", &["node.k8s.io/v1", "node.k8s.io/v1beta1"]),
+    ("StorageClass", &["storage.k8s.io/v1", "storage.k8s.io/v1beta1"]),
+    ("ValidatingWebhookConfiguration", &["admissionregistration.k8s.io/v1", "admissionregistration.k8s.io/v1beta1"]),
+    ("VolumeAttachment", &["storage.k8s.io/v1", "storage.k8s.io/v1beta1"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_what_kustomize_knows() {
+        assert!(KINDS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(is_cluster_scoped(&Gvk::new("v1", "Namespace")));
+        assert!(is_cluster_scoped(&Gvk::new("rbac.authorization.k8s.io/v1", "ClusterRole")));
+        assert!(!is_cluster_scoped(&Gvk::new("flowcontrol.apiserver.k8s.io/v1", "FlowSchema")));
+        assert!(!is_cluster_scoped(&Gvk::new("apps/v1", "Deployment")));
+    }
+}

@@ -1,0 +1,134 @@
+//! `images`.
+
+use regex::Regex;
+use soll_yaml::{Data, Value};
+
+use super::{replace, visit};
+use crate::accumulate::Builder;
+use crate::field_spec::{FieldSpec, Leaf};
+use crate::kustomization::Image;
+use crate::resources::Resources;
+
+/// Changes the image wherever containers name it.
+pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec], builder: &Builder<'_>) {
+    // The name is an expression to kustomize, and it says nothing about names that are none.
+    let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name.text);
+    let pattern = match Regex::new(&pattern) {
+        Ok(pattern) => pattern,
+        Err(error) => {
+            let message = format!("`{}` is no regular expression: {error}", image.name.text);
+            return builder.problems.add(image.name.at, message);
+        }
+    };
+    let mut update = |field: &mut Value| {
+        let Data::Str(old) = &field.data else { return };
+        if pattern.is_match(old) {
+            let new = renamed(old, image);
+            if new.as_str() != old.as_str() {
+                replace(field, Value::from(new).at(image.at), "images", builder);
+            }
+        }
+    };
+    for resource in resources.contents_mut() {
+        if resource.kind() == "CustomResourceDefinition" {
+            continue;
+        }
+        let gvk = resource.gvk();
+        in_containers(&mut resource.value, &pattern, &mut update);
+        for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
+            // Those in `containers` are done; a suffix must not be added twice.
+            let is_done = image.tag_suffix.is_some() && spec.path.iter().any(|key| key.contains("ontainers"));
+            if !is_done {
+                visit(resource, spec, Leaf::Existing, builder, &mut update);
+            }
+        }
+    }
+}
+
+/// Every list named `containers` or `initContainers`, wherever it stands.
+fn in_containers(value: &mut Value, pattern: &Regex, update: &mut dyn FnMut(&mut Value)) {
+    // Looked at first, so that what has no such image stays shared.
+    if !mentions(value, pattern) {
+        return;
+    }
+    if let Some(items) = value.as_list_mut() {
+        items.iter_mut().for_each(|item| in_containers(item, pattern, update));
+    } else if let Some(map) = value.as_map_mut() {
+        for (key, inner) in map.iter_mut() {
+            in_containers(inner, pattern, update);
+            if matches!(key.as_str(), "containers" | "initContainers") {
+                for item in inner.as_list_mut().into_iter().flatten() {
+                    if let Some(image) = item.get_mut("image") {
+                        update(image);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Says whether some `image` below has a name that fits.
+fn mentions(value: &Value, pattern: &Regex) -> bool {
+    match &value.data {
+        Data::List(items) => items.iter().any(|item| mentions(item, pattern)),
+        Data::Map(map) => map.iter().any(|entry| match &entry.value.data {
+            Data::Str(text) => entry.key.as_str() == "image" && pattern.is_match(text),
+            Data::List(_) | Data::Map(_) => mentions(&entry.value, pattern),
+            Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => false,
+        }),
+        Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Str(_) => false,
+    }
+}
+
+fn renamed(old: &str, image: &Image) -> String {
+    let (name, tag, digest) = split(old);
+    let text = |text: &Option<crate::kustomization::Text>| text.as_ref().map(|text| text.text.to_string());
+    let name = text(&image.new_name).unwrap_or_else(|| name.to_owned());
+    let (tag, digest) = match (text(&image.new_tag), text(&image.digest), text(&image.tag_suffix)) {
+        (Some(tag), Some(digest), _) => (tag, digest),
+        (Some(tag), None, _) => (tag, String::new()),
+        (None, Some(digest), _) => (String::new(), digest),
+        (None, None, Some(suffix)) => (format!("{tag}{suffix}"), String::new()),
+        (None, None, None) => (tag.to_owned(), digest.to_owned()),
+    };
+    let mut new = name;
+    if !tag.is_empty() {
+        new = format!("{new}:{tag}");
+    }
+    if !digest.is_empty() {
+        new = format!("{new}@{digest}");
+    }
+    new
+}
+
+/// Name, tag and digest; a colon before the first slash belongs to the registry's port.
+fn split(image: &str) -> (&str, &str, &str) {
+    let (rest, digest) =
+        match image.find('/').map_or(image.find('@'), |slash| image[slash..].find('@').map(|found| slash + found)) {
+            Some(at) => (&image[..at], &image[at + 1..]),
+            None => (image, ""),
+        };
+    let slash = rest.find('/').filter(|slash| *slash > 0).unwrap_or(0);
+    match rest[slash..].find(':') {
+        Some(colon) => (&rest[..slash + colon], &rest[slash + colon + 1..], digest),
+        None => (rest, "", digest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_split_into_name_tag_and_digest() {
+        for (image, expected) in [
+            ("nginx", ("nginx", "", "")),
+            ("nginx:1", ("nginx", "1", "")),
+            ("localhost:5000/a/b", ("localhost:5000/a/b", "", "")),
+            ("localhost:5000/a:1@sha256:f", ("localhost:5000/a", "1", "sha256:f")),
+            ("a@sha256:f", ("a", "", "sha256:f")),
+        ] {
+            assert_eq!(split(image), expected, "{image}");
+        }
+    }
+}

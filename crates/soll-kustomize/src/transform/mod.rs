@@ -1,0 +1,99 @@
+//! The transformers of a kustomization, one module each, in the order in which kustomize runs them.
+
+pub(crate) mod images;
+pub(crate) mod metadata;
+pub(crate) mod names;
+pub(crate) mod namespace;
+pub(crate) mod patches;
+pub(crate) mod replacements;
+pub(crate) mod replicas;
+
+use soll_yaml::{At, Value};
+
+use crate::accumulate::{Accumulator, Builder};
+use crate::config::merge_specs;
+use crate::field_spec::{FieldSpec, Leaf};
+use crate::kustomization::{Kustomization, Label, Text};
+use crate::problem::Problem;
+use crate::resource::Resource;
+use crate::resources::Resources;
+
+/// Runs what the kustomization itself asks for.
+pub(crate) fn run(into: &mut Accumulator, ks: &Kustomization, builder: &Builder<'_>) {
+    let Accumulator { resources, config, .. } = into;
+    patches::strategic_files(resources, &ks.patches_strategic_merge, ks, builder);
+    for patch in &ks.patches {
+        patches::run(resources, patch, ks, builder);
+    }
+    if let Some(namespace) = &ks.namespace {
+        namespace::run(resources, namespace, &config.namespace, &namespace::Mode::default(), builder);
+    }
+    if let Some(prefix) = &ks.name_prefix {
+        names::run(resources, prefix, names::Affix::Prefix, &config.name_prefix, builder);
+    }
+    if let Some(suffix) = &ks.name_suffix {
+        names::run(resources, suffix, names::Affix::Suffix, &config.name_suffix, builder);
+    }
+    for label in &ks.labels {
+        let specs = label_specs(label, config);
+        metadata::run(resources, &label.pairs, &specs, "labels", builder);
+    }
+    metadata::run(resources, &ks.common_labels, &config.common_labels, "commonLabels", builder);
+    metadata::run(resources, &ks.common_annotations, &config.common_annotations, "commonAnnotations", builder);
+    for patch in &ks.patches_json {
+        patches::json(resources, patch, ks, builder);
+    }
+    for replica in &ks.replicas {
+        replicas::run(resources, replica, &config.replicas, builder);
+    }
+    for image in &ks.images {
+        images::run(resources, image, &config.images, builder);
+    }
+    replacements::run(resources, &ks.replacements, ks, builder);
+}
+
+/// Adds the label that names the builder, if `buildMetadata` of the root asks for it.
+pub(crate) fn managed_by(resources: &mut Resources, ks: &Kustomization, builder: &Builder<'_>) {
+    let text = Text { text: concat!("kustomize-v", "5.8.1").into(), at: ks.at };
+    let pairs = vec![("app.kubernetes.io/managed-by".into(), text)];
+    let specs = [FieldSpec::new("", "", "", "metadata/labels", true)];
+    metadata::run(resources, &pairs, &specs, "buildMetadata", builder);
+}
+
+fn label_specs(label: &Label, config: &crate::config::Config) -> Vec<FieldSpec> {
+    let mut specs = label.fields.clone();
+    merge_specs(&mut specs, &config.labels);
+    if label.include_selectors {
+        merge_specs(&mut specs, &config.common_labels);
+    } else {
+        if label.include_templates {
+            merge_specs(&mut specs, &config.template_labels);
+        }
+        merge_specs(&mut specs, &[FieldSpec::new("", "", "", "metadata/labels", true)]);
+    }
+    specs
+}
+
+/// Visits a field of one object; complains if the path does not fit the object.
+pub(crate) fn visit(
+    resource: &mut Resource,
+    spec: &FieldSpec,
+    leaf: Leaf,
+    builder: &Builder<'_>,
+    visitor: &mut dyn FnMut(&mut Value),
+) {
+    if let Err((message, at)) = spec.visit(&mut resource.value, leaf, visitor) {
+        builder.problems.push(Problem::new(at, message).of(&resource.id()));
+    }
+}
+
+/// Replaces a value and remembers through what.
+pub(crate) fn replace(value: &mut Value, new: Value, by: &'static str, builder: &Builder<'_>) {
+    let at = mark(new.at, by, value.at, builder);
+    *value = new.at(at);
+}
+
+/// The place of a transformer's text, marked as having replaced what stood elsewhere before.
+pub(crate) fn mark(at: At, by: &'static str, before: At, builder: &Builder<'_>) -> At {
+    if at.is_none() { before } else { builder.sources.through(at, by, before) }
+}

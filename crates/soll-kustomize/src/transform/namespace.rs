@@ -1,0 +1,98 @@
+//! `namespace`.
+
+use std::collections::HashMap;
+
+use soll_yaml::Value;
+
+use super::{replace, visit};
+use crate::accumulate::Builder;
+use crate::field_spec::{FieldSpec, Leaf};
+use crate::kustomization::Text;
+use crate::problem::Problem;
+use crate::resource::{Id, Resource};
+use crate::resources::Resources;
+
+/// How the transformer treats what has a namespace already, and subjects of role bindings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mode {
+    /// Only objects without a namespace get one.
+    pub(crate) unset_only: bool,
+    pub(crate) subjects: Subjects,
+}
+
+/// Which subjects of role bindings get the namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Subjects {
+    /// Those named `default`; others follow their ServiceAccount.
+    #[default]
+    Default,
+    AllServiceAccounts,
+    None,
+}
+
+/// Moves all namespaced objects into a namespace.
+pub(crate) fn run(
+    resources: &mut Resources,
+    namespace: &Text,
+    specs: &[FieldSpec],
+    mode: &Mode,
+    builder: &Builder<'_>,
+) {
+    for resource in resources.iter_mut() {
+        resource.remember_id();
+        let gvk = resource.gvk();
+        if !gvk.is_cluster_scoped() {
+            let metadata = FieldSpec::new("", "", "", "metadata/namespace", true);
+            visit(resource, &metadata, Leaf::Scalar, builder, &mut |field| set(field, namespace, mode, builder));
+        }
+        let is_binding = matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
+        if is_binding {
+            subjects(resource, namespace, mode, builder);
+        }
+        for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
+            let path = spec.path_text();
+            let is_core = resource.value.lookup_str(&["apiVersion"]) == Some("v1");
+            let handled = path == "metadata/namespace"
+                || (path == "metadata/name" && !is_core)
+                || (is_binding && path == "subjects/namespace");
+            if !handled {
+                visit(resource, spec, Leaf::Scalar, builder, &mut |field| set(field, namespace, mode, builder));
+            }
+        }
+    }
+    refuse_twins(resources, namespace, builder);
+}
+
+fn set(field: &mut Value, namespace: &Text, mode: &Mode, builder: &Builder<'_>) {
+    let is_empty = field.is_null() || field.as_str().is_some_and(str::is_empty);
+    if (mode.unset_only && !is_empty) || field.as_str() == Some(namespace.as_str()) {
+        return;
+    }
+    replace(field, namespace.value(), "namespace", builder);
+}
+
+fn subjects(resource: &mut Resource, namespace: &Text, mode: &Mode, builder: &Builder<'_>) {
+    let is_meant = |subject: &Value| match mode.subjects {
+        Subjects::Default => subject.lookup_str(&["name"]) == Some("default"),
+        Subjects::AllServiceAccounts => subject.lookup_str(&["kind"]) == Some("ServiceAccount"),
+        Subjects::None => false,
+    };
+    let Some(subjects) = resource.value.get_mut("subjects").and_then(Value::as_list_mut) else { return };
+    for subject in subjects.iter_mut().filter(|subject| is_meant(subject)) {
+        let field = subject.make_map().get_or_insert_with("namespace", Value::null);
+        set(field, namespace, mode, builder);
+    }
+}
+
+/// Objects that only their namespace told apart are now one too many.
+fn refuse_twins(resources: &Resources, namespace: &Text, builder: &Builder<'_>) {
+    let mut seen: HashMap<Id, usize> = HashMap::with_capacity(resources.len());
+    for resource in resources.iter() {
+        let count = seen.entry(resource.id().key()).or_default();
+        *count += 1;
+        if *count == 2 {
+            let message = "namespace transformation produces ID conflict: two objects have this name now";
+            builder.problems.push(Problem::new(namespace.at, message).of(&resource.id()));
+        }
+    }
+}

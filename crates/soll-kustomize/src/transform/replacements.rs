@@ -1,0 +1,357 @@
+//! `replacements`: values copied from one field to others.
+
+use regex::Regex;
+use soll_yaml::{Data, Map, ParseOptions, SourceId, Str, Value, parse_yaml, to_json};
+
+use super::mark;
+use crate::accumulate::Builder;
+use crate::kustomization::{
+    Kustomization, Part, Replacement, ReplacementRule, ReplacementSource, ReplacementTarget, Text, replacement_rule,
+};
+use crate::problem::Problem;
+use crate::resource::Id;
+use crate::resources::Resources;
+
+const BY: &str = "replacements";
+
+/// Runs all replacements in order.
+pub(crate) fn run(resources: &mut Resources, replacements: &[Replacement], ks: &Kustomization, builder: &Builder<'_>) {
+    for replacement in replacements {
+        match replacement {
+            Replacement::Inline(rule) => apply(resources, rule, builder),
+            Replacement::File(path) => {
+                for value in builder.values(path, ks).unwrap_or_default() {
+                    // A file holds one rule or a list of them.
+                    let rules = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
+                    for rule in rules.iter().filter_map(|rule| replacement_rule(rule, &builder.problems)) {
+                        apply(resources, &rule, builder);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Runs one replacement.
+pub(crate) fn apply(resources: &mut Resources, rule: &ReplacementRule, builder: &Builder<'_>) {
+    let Some(value) = source(resources, rule, builder) else { return };
+    for target in &rule.targets {
+        let positions: Vec<usize> = match target.select.plain_name() {
+            Some(name) => resources.named(name).to_vec(),
+            None => (0..resources.len()).collect(),
+        };
+        for position in positions {
+            if !is_meant(resources, position, target) {
+                continue;
+            }
+            let default = [Text { text: "metadata.name".into(), at: target.at }];
+            let paths = if target.paths.is_empty() { &default[..] } else { &target.paths };
+            for path in paths {
+                write(resources, position, target, path, &value, builder);
+            }
+        }
+    }
+}
+
+fn is_meant(resources: &Resources, position: usize, target: &ReplacementTarget) -> bool {
+    let resource = resources.get(position);
+    let ids: Vec<Id> = resource.ids().collect();
+    let rejected = target.reject.iter().any(|reject| {
+        let by_id = reject.has_id() && ids.iter().any(|id| reject.fits_id(id));
+        by_id || (reject.has_metadata() && reject.fits_metadata(resource))
+    });
+    !rejected && target.select.fits_metadata(resource) && ids.iter().any(|id| target.select.fits_id(id))
+}
+
+/// The value to copy.
+fn source(resources: &Resources, rule: &ReplacementRule, builder: &Builder<'_>) -> Option<Value> {
+    let (gvk, name, namespace, path, part) = match &rule.source {
+        ReplacementSource::Value(text) => return Some(text.value()),
+        ReplacementSource::Field { gvk, name, namespace, path, part } => (gvk, name, namespace, path, part),
+    };
+    let fail = |message: String| {
+        builder.problems.add(rule.at, message);
+        None
+    };
+    let is_it = |id: &Id| {
+        id.gvk.is_selected(gvk)
+            && name.as_ref().is_none_or(|name| name.text == id.name)
+            && namespace.as_ref().is_none_or(|namespace| namespace.text == id.effective_namespace())
+    };
+    let positions: Vec<usize> = match name {
+        Some(name) => resources.named(&name.text).to_vec(),
+        None => (0..resources.len()).collect(),
+    };
+    let mut found = positions.into_iter().filter(|position| resources.get(*position).ids().any(|id| is_it(&id)));
+    let described = || format!("{}/{}", gvk.kind, name.as_ref().map_or("*", Text::as_str));
+    let Some(position) = found.next() else { return fail(format!("nothing selected by the source {}", described())) };
+    if found.next().is_some() {
+        return fail(format!("multiple matches for the source {}; add a namespace or a name", described()));
+    }
+    let path = path.as_ref().map_or("metadata.name", Text::as_str);
+    let steps = steps(path);
+    let mut value = Some(&resources.get(position).value);
+    for step in &steps {
+        value = value.and_then(|value| step.of(value));
+    }
+    let is_empty =
+        |value: &&Value| value.is_null() || value.as_str() == Some("") || value.as_map().is_some_and(Map::is_empty);
+    let Some(value) = value.filter(|value| !is_empty(value)) else {
+        return fail(format!("fieldPath `{path}` is missing for replacement source {}", described()));
+    };
+    let Some(part) = part else { return Some(value.clone()) };
+    let Some(text) = scalar_text(value) else {
+        return fail("delimiter option can only be used with scalar nodes".to_owned());
+    };
+    let pieces: Vec<&str> = text.split(part.delimiter.as_str()).collect();
+    match usize::try_from(part.index).ok().and_then(|index| pieces.get(index)) {
+        Some(piece) => Some(Value::from(*piece).at(value.at)),
+        None => fail(format!("options.index {} is out of bounds for value {text}", part.index)),
+    }
+}
+
+fn write(
+    resources: &mut Resources,
+    position: usize,
+    target: &ReplacementTarget,
+    path: &Text,
+    value: &Value,
+    builder: &Builder<'_>,
+) {
+    let steps = steps(&path.text);
+    // Only these paths can change what an object is called.
+    let renames =
+        matches!(steps.first(), Some(Step::Key(key)) if matches!(key.as_str(), "metadata" | "kind" | "apiVersion"));
+    let resource = if renames { resources.get_mut(position) } else { resources.content_mut(position) };
+    let mut count = 0;
+    let mut visit = |field: &mut Value| {
+        count += 1;
+        fill(field, value, target.part.as_ref(), path, builder)
+    };
+    let create = target.create.then_some(value);
+    let result = walk(&mut resource.value, &steps, create, &mut visit);
+    let message = match result {
+        Err(message) => message,
+        Ok(()) if count == 0 && target.create => {
+            format!("unable to find or create field \"{}\" in replacement target", path.text)
+        }
+        Ok(()) if count == 0 => format!("unable to find field \"{}\" in replacement target", path.text),
+        Ok(()) => return,
+    };
+    builder.problems.push(Problem::new(path.at, message).of(&resource.id()));
+}
+
+/// Puts the value into a field; a scalar keeps its type.
+fn fill(
+    field: &mut Value,
+    value: &Value,
+    part: Option<&Part>,
+    path: &Text,
+    builder: &Builder<'_>,
+) -> Result<(), String> {
+    let at = mark(path.at, BY, field.at, builder);
+    let mut text = scalar_text(value);
+    if let Some(part) = part {
+        let Some(old) = scalar_text(field) else {
+            return Err("delimiter option can only be used with scalar nodes".to_owned());
+        };
+        let new = text.clone().unwrap_or_default();
+        let mut pieces: Vec<String> = old.split(part.delimiter.as_str()).map(str::to_owned).collect();
+        match usize::try_from(part.index) {
+            Err(_) => pieces.insert(0, new),
+            Ok(index) if index >= pieces.len() => pieces.push(new),
+            Ok(index) => pieces[index] = new,
+        }
+        text = Some(pieces.join(&part.delimiter.text));
+    }
+    let data = match (&field.data, text) {
+        (Data::Str(_), Some(text)) => Data::Str(text.into()),
+        // A field that was just made takes the type that its text has when it is read again.
+        (Data::Null, Some(text)) => plain(&text),
+        (Data::Bool(_) | Data::Int(_) | Data::Float(_), Some(text)) => {
+            let data = plain(&text);
+            if std::mem::discriminant(&data) != std::mem::discriminant(&field.data)
+                && !matches!((&field.data, &data), (Data::Float(_), Data::Int(_)))
+            {
+                return Err(format!("`{}` is a {} and cannot become `{text}`", path.text, field.type_name()));
+            }
+            data
+        }
+        (Data::List(_) | Data::Map(_), _) | (_, None) => value.data.clone(),
+    };
+    *field = Value::from(data).at(at);
+    Ok(())
+}
+
+fn plain(text: &str) -> Data {
+    let parsed = parse_yaml(text, SourceId::default(), &ParseOptions::go_v3());
+    match parsed.ok().and_then(|values| values.into_iter().next()).map(|value| value.data) {
+        Some(data @ (Data::Bool(_) | Data::Int(_) | Data::Float(_))) => data,
+        _ => Data::Str(text.into()),
+    }
+}
+
+/// A scalar as it was written.
+fn scalar_text(value: &Value) -> Option<String> {
+    match &value.data {
+        Data::Str(text) => Some(text.to_string()),
+        Data::Bool(_) | Data::Int(_) | Data::Float(_) => Some(to_json(value)),
+        Data::Null => Some(String::new()),
+        Data::List(_) | Data::Map(_) => None,
+    }
+}
+
+/// One step of a field path.
+enum Step {
+    Key(Str),
+    Index(usize),
+    /// `*`: every item of a list.
+    Every,
+    /// `[name=pattern]`: the items whose field, or which themselves, match.
+    Matching(Str, Str),
+}
+
+impl Step {
+    /// The first value that the step leads to.
+    fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+        match self {
+            Self::Key(key) => value.get(key),
+            Self::Index(index) => value.as_list()?.get(*index),
+            Self::Every => value.as_list()?.first(),
+            Self::Matching(key, text) => value.as_list()?.iter().find(|item| is_match(item, key, text)),
+        }
+    }
+}
+
+/// Splits at points; `\.` and brackets keep them.
+fn steps(path: &str) -> Vec<Step> {
+    let mut parts = vec![String::new()];
+    let mut depth = 0_usize;
+    let mut letters = path.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if letters.peek() == Some(&'.') => {
+                letters.next();
+                parts.last_mut().expect("starts with one").push('.');
+            }
+            '.' if depth == 0 => parts.push(String::new()),
+            letter => {
+                let last = parts.last_mut().expect("starts with one");
+                match letter {
+                    '[' if last.is_empty() => depth = 1,
+                    '[' if depth > 0 => depth += 1,
+                    ']' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                last.push(letter);
+            }
+        }
+    }
+    // Empty parts, as before a leading point, mean nothing.
+    parts.iter().filter(|part| !part.trim().is_empty()).map(|part| step(part)).collect()
+}
+
+fn step(part: &str) -> Step {
+    if part == "*" {
+        return Step::Every;
+    }
+    if let Some(inner) = part.strip_prefix('[').and_then(|part| part.strip_suffix(']')) {
+        return match inner.split_once('=') {
+            Some((key, text)) => Step::Matching(key.into(), text.into()),
+            None => Step::Key(inner.into()),
+        };
+    }
+    part.parse().map_or_else(|_| Step::Key(part.into()), Step::Index)
+}
+
+/// Walks to every value at the end of the path; `create` is what missing fields are made for.
+fn walk(
+    value: &mut Value,
+    steps: &[Step],
+    create: Option<&Value>,
+    visit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+) -> Result<(), String> {
+    let Some((step, rest)) = steps.split_first() else { return visit(value) };
+    match step {
+        // A number may be a key of a map too.
+        Step::Index(index) if value.as_map().is_some() => {
+            walk_key(value, &Str::from(index.to_string()), rest, create, visit)
+        }
+        Step::Key(key) => walk_key(value, key, rest, create, visit),
+        Step::Index(index) => {
+            let Some(items) = value.as_list_mut() else { return Err(format!("index {index} into what is no list")) };
+            if *index == items.len() && create.is_some() {
+                items.push(made_for(rest, create));
+            }
+            let count = items.len();
+            match items.get_mut(*index) {
+                Some(item) => walk(item, rest, create, visit),
+                None => Err(format!("index {index} specified but only {count} elements found")),
+            }
+        }
+        Step::Every => match value.as_list_mut() {
+            Some(items) => items.iter_mut().try_for_each(|item| walk(item, rest, create, visit)),
+            None => Err("`*` stands for the items of a list; this is none".to_owned()),
+        },
+        Step::Matching(key, text) => {
+            if value.is_null() && create.is_some() {
+                value.data = Value::list(Vec::new()).data;
+            }
+            let Some(items) = value.as_list_mut() else {
+                return Err(format!("`[{key}={text}]` selects from a list; this is none"));
+            };
+            if create.is_some() && !items.iter().any(|item| is_match(item, key, text)) {
+                let made = match key.is_empty() {
+                    true => Value::from(text.clone()),
+                    false => Map::from_iter([(key.clone(), Value::from(text.clone()))]).into(),
+                };
+                items.push(made);
+            }
+            let matching = items.iter_mut().filter(|item| is_match(item, key, text));
+            matching.into_iter().try_for_each(|item| walk(item, rest, create, visit))
+        }
+    }
+}
+
+fn walk_key(
+    value: &mut Value,
+    key: &Str,
+    rest: &[Step],
+    create: Option<&Value>,
+    visit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+) -> Result<(), String> {
+    if create.is_some() && value.is_null() {
+        value.data = Value::map().data;
+    }
+    if value.as_str().is_some() {
+        return Err(format!("replacing `{key}` inside of text is not supported; generate the text instead"));
+    }
+    let Some(map) = value.as_map_mut() else { return Ok(()) };
+    if create.is_some() && !map.contains(key) {
+        map.insert(key.clone(), made_for(rest, create));
+    }
+    match map.get_mut(key) {
+        Some(next) => walk(next, rest, create, visit),
+        None => Ok(()),
+    }
+}
+
+/// An empty value of the kind that the next step needs.
+fn made_for(rest: &[Step], create: Option<&Value>) -> Value {
+    match rest.first() {
+        Some(Step::Key(_)) => Value::map(),
+        Some(Step::Index(_) | Step::Every | Step::Matching(..)) => Value::list(Vec::new()),
+        None => match create.map(|value| &value.data) {
+            Some(Data::Map(_)) => Value::map(),
+            Some(Data::List(_)) => Value::list(Vec::new()),
+            _ => Value::null(),
+        },
+    }
+}
+
+fn is_match(item: &Value, key: &Str, text: &Str) -> bool {
+    let found = if key.is_empty() { Some(item) } else { item.get(key) };
+    let Some(found) = found.and_then(scalar_text) else { return false };
+    // The text is an expression, and not one for the whole value.
+    found == text.as_str() || Regex::new(text).is_ok_and(|expression| expression.is_match(&found))
+}

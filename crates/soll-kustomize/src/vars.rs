@@ -1,0 +1,135 @@
+//! `vars`: `$(NAME)` in the fields that may have it becomes the value of a field of some object.
+
+use std::collections::HashMap;
+
+use soll_yaml::{Data, Entry, FieldPath, Map, Str, Value};
+
+use crate::accumulate::Builder;
+use crate::field_spec::{FieldSpec, Leaf};
+use crate::kustomization::Var;
+use crate::problem::Problem;
+use crate::resource::Id;
+use crate::resources::Resources;
+
+/// Replaces all variables of the build.
+pub(crate) fn resolve(resources: &mut Resources, vars: &[Var], specs: &[FieldSpec], builder: &Builder<'_>) {
+    if vars.is_empty() {
+        return;
+    }
+    let mut values: HashMap<Str, Value> = HashMap::new();
+    for var in vars {
+        let Some(value) = value_of(var, resources, builder) else { continue };
+        match values.get(&var.name.text) {
+            Some(known) if *known != value => {
+                let message = format!("var `{}` already encountered with another value", var.name.text);
+                builder.problems.add(var.at, message);
+            }
+            _ => {
+                values.insert(var.name.text.clone(), value);
+            }
+        }
+    }
+    for resource in resources.contents_mut() {
+        let gvk = resource.gvk();
+        for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
+            let result = spec.visit(&mut resource.value, Leaf::Existing, &mut |field| expand(field, &values, builder));
+            if let Err((message, at)) = result {
+                builder.problems.push(Problem::new(at, message).of(&resource.id()));
+            }
+        }
+    }
+}
+
+fn value_of(var: &Var, resources: &Resources, builder: &Builder<'_>) -> Option<Value> {
+    let is_it = |id: &Id| {
+        id.name == var.object.text
+            && id.gvk.is_selected(&var.gvk)
+            && var.namespace.as_ref().is_none_or(|namespace| namespace.text == id.effective_namespace())
+    };
+    let named = resources.named(&var.object.text).iter();
+    let found: Vec<_> = named.filter(|position| resources.get(**position).ids().any(|id| is_it(&id))).collect();
+    let fail = |message: String| {
+        builder.problems.add(var.at, message);
+        None
+    };
+    let [position] = found.as_slice() else {
+        let count = found.len();
+        return fail(format!(
+            "var `{}` refers to one object; found {count} named `{}`",
+            var.name.text, var.object.text
+        ));
+    };
+    let object = &resources.get(**position).value;
+    match FieldPath::parse(&var.path.text).find(object) {
+        Some(value) => Some(value.clone()),
+        None => fail(format!("field `{}` of var `{}` does not exist in the object", var.path.text, var.name.text)),
+    }
+}
+
+fn expand(field: &mut Value, values: &HashMap<Str, Value>, builder: &Builder<'_>) {
+    match &field.data {
+        Data::Str(text) if text.contains("$(") => {
+            let Some(new) = expanded(text, values) else { return };
+            let at = builder.sources.through(field.at, "vars", field.at);
+            *field = new.at(at);
+        }
+        Data::List(items) if items.iter().any(has_variable) => {
+            field.as_list_mut().into_iter().flatten().for_each(|item| expand(item, values, builder));
+        }
+        Data::Map(map) if map.iter().any(|entry| has_variable(&entry.value)) => {
+            let entries = map.iter().cloned().map(|mut entry: Entry| {
+                expand(&mut entry.value, values, builder);
+                entry
+            });
+            let mut new = Map::with_capacity(map.len());
+            entries.for_each(|entry| {
+                new.insert_entry(entry);
+            });
+            *field = Value::from(new).at(field.at);
+        }
+        _ => {}
+    }
+}
+
+fn has_variable(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains("$("))
+}
+
+/// The text with its variables replaced; none if there are none of ours. `$$(A)` stands for `$(A)`.
+///
+/// A text that is nothing but one variable takes the variable's type.
+fn expanded(text: &str, values: &HashMap<Str, Value>) -> Option<Value> {
+    if let Some(name) = text.strip_prefix("$(").and_then(|rest| rest.strip_suffix(')'))
+        && let Some(value) = values.get(name)
+    {
+        return Some(value.clone());
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        out.push_str(&rest[..dollar]);
+        rest = &rest[dollar + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+            match values.get(name).map(|value| &value.data) {
+                Some(Data::Str(value)) => out.push_str(value),
+                Some(data @ (Data::Bool(_) | Data::Int(_) | Data::Float(_))) => {
+                    out.push_str(&soll_yaml::to_json(&data.clone().into()));
+                }
+                // Others may mean it: the kubelet expands `$(NAME)` too.
+                _ => {
+                    out.push_str("$(");
+                    out.push_str(name);
+                    out.push(')');
+                }
+            }
+            rest = after;
+        } else {
+            out.push('$');
+        }
+    }
+    out.push_str(rest);
+    (out != text).then(|| Value::from(out))
+}
