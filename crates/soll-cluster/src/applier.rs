@@ -11,6 +11,7 @@ mod write;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use soll_api::{Failure, Object, ObjectRef};
 use soll_plan::{Action, ApplySettings, Attempt, ChangeSet, Refusal, RefusalCause, Stage};
@@ -117,6 +118,8 @@ struct Run<'r> {
     sources: &'r Sources,
     /// Group and kind of the CRDs in this run: the server may take a moment to serve them.
     expected: HashSet<(String, String)>,
+    /// The server stopped answering: what was not begun is not worth a try.
+    gone: AtomicBool,
 }
 
 impl Applier {
@@ -158,7 +161,7 @@ impl Applier {
         sources: &Sources,
     ) -> Result<Applied, ApplyFailure> {
         let expected = stages.iter().flat_map(Stage::objects).filter_map(defined_kind).collect();
-        let run = Run { applier: self, settings, sources, expected };
+        let run = Run { applier: self, settings, sources, expected, gone: AtomicBool::new(false) };
         let mut applied = Applied::default();
         for stage in stages {
             let completed = applied.changes.event();
@@ -202,6 +205,9 @@ impl Run<'_> {
 
     /// The failure for an object that the server refused.
     fn refuse(&self, error: &ApiError, attempt: Attempt, object: &Object) -> Failure {
+        if error.is_unreachable() && error.status().is_none() {
+            self.gone.store(true, Ordering::Relaxed);
+        }
         refuse(error, attempt, object, self.sources)
     }
 }

@@ -1,5 +1,6 @@
 //! Looking at the objects of a stage: what is live, what a dry run says, what follows from both.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -7,7 +8,7 @@ use soll_api::{Failure, Gvk, Object};
 use soll_plan::{Apply, Attempt, Look, Skip, Verdict};
 use tokio::time::Instant;
 
-use super::{Creation, Run, Trust, refuse};
+use super::{Creation, Run, Trust};
 use crate::{ApiError, ApplyOptions, Mode};
 
 /// What is to be done with one object.
@@ -36,19 +37,28 @@ impl Run<'_> {
     /// Looks at all objects of a stage, some at a time. Nothing is written.
     pub(super) async fn look_at_all(&self, objects: &[Object]) -> Result<Vec<Step>, Failure> {
         let looks: Vec<_> = objects.iter().map(|desired| self.look_at(desired)).collect();
-        let steps: Vec<_> = futures::stream::iter(looks).buffered(self.applier.options.concurrency).collect().await;
-        let steps = all_or_failures(objects, steps)?;
+        let steps = all_or_failures(objects, self.in_turn(looks).await)?;
         let changes = steps.iter().any(|step| matches!(step, Step::Change { .. } | Step::Recreate { .. }));
         if changes || self.applier.options.creation == Creation::DryRunFirst {
             // Nothing may be written if any of it would fail: new objects are tried too.
-            let tries = objects.iter().zip(&steps).filter(|(_, step)| matches!(step, Step::Create));
-            let tries: Vec<_> = tries.map(|(desired, _)| self.try_create(desired)).collect();
-            let tried: Vec<_> = futures::stream::iter(tries).buffered(self.applier.options.concurrency).collect().await;
-            let created = objects.iter().zip(&steps).filter(|(_, step)| matches!(step, Step::Create));
-            let created: Vec<_> = created.map(|(desired, _)| desired.clone()).collect();
-            all_or_failures(&created, tried)?;
+            let new = objects.iter().zip(&steps).filter(|(_, step)| matches!(step, Step::Create));
+            let new: Vec<_> = new.map(|(desired, _)| desired).collect();
+            let tries = new.iter().map(|desired| self.try_create(desired)).collect();
+            all_or_failures(new, self.in_turn(tries).await)?;
         }
         Ok(steps)
+    }
+
+    /// Does some at a time, in order. Once the server is gone the rest is left undone: `None`.
+    async fn in_turn<T>(&self, works: Vec<impl Future<Output = T>>) -> Vec<Option<T>> {
+        let works: Vec<_> = works
+            .into_iter()
+            .map(|work| async {
+                let gone = self.gone.load(Ordering::Relaxed);
+                if gone { None } else { Some(work.await) }
+            })
+            .collect();
+        futures::stream::iter(works).buffered(self.applier.options.concurrency).collect().await
     }
 
     async fn look_at(&self, desired: &Object) -> Result<Step, Failure> {
@@ -135,27 +145,33 @@ impl Run<'_> {
     }
 }
 
-/// The results, or the first failure with all others as its company.
-fn all_or_failures<T>(objects: &[Object], results: Vec<Result<T, Failure>>) -> Result<Vec<T>, Failure> {
+/// How many failures are told besides the first.
+const MOST_COMPANY: usize = 9;
+
+/// The results, or the first failure with the others as its company.
+fn all_or_failures<'o, T>(
+    objects: impl IntoIterator<Item = &'o Object>,
+    results: Vec<Option<Result<T, Failure>>>,
+) -> Result<Vec<T>, Failure> {
     let mut fine = Vec::with_capacity(results.len());
-    let mut first: Option<Failure> = None;
-    for (object, result) in objects.iter().zip(results) {
-        match (result, first.take()) {
-            (Ok(value), failed) => {
-                fine.push(value);
-                first = failed;
-            }
-            (Err(failure), None) => first = Some(failure),
-            (Err(failure), Some(earlier)) => {
-                let place = failure.origins.first().map(|origin| format!("{}: ", origin.place())).unwrap_or_default();
-                first = Some(earlier.of(&object.object_ref(), format!("{place}{}", failure.message)));
-            }
+    let mut failures = Vec::new();
+    for (object, result) in objects.into_iter().zip(results) {
+        match result {
+            Some(Ok(value)) => fine.push(value),
+            Some(Err(failure)) => failures.push((object.object_ref(), failure)),
+            // Not done, because of the failures before it.
+            None => {}
         }
     }
-    first.map_or(Ok(fine), Err)
-}
-
-/// Used where there is no run: prune.
-pub(super) fn refused_delete(error: &ApiError, object: &Object) -> Failure {
-    refuse(error, Attempt::Delete, object, &soll_yaml::Sources::new())
+    let mut failures = failures.into_iter();
+    let Some((_, mut first)) = failures.next() else { return Ok(fine) };
+    let untold = failures.len().saturating_sub(MOST_COMPANY);
+    for (object, failure) in failures.take(MOST_COMPANY) {
+        let place = failure.origins.first().map(|origin| format!("{}: ", origin.place())).unwrap_or_default();
+        first = first.of(&object, format!("{place}{}", failure.message));
+    }
+    if untold > 0 {
+        first.message = format!("{} (and {untold} objects more)", first.message);
+    }
+    Err(first)
 }

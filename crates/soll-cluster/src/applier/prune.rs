@@ -4,7 +4,6 @@ use soll_api::{Class, Failure, Inventory, InventoryEntry, Object, ObjectRef, Ret
 use soll_plan::{Action, ChangeSet, Owner, Prune};
 
 use super::Applier;
-use super::look::refused_delete;
 use crate::objects::gvk_of;
 use crate::transport::{Request, segment};
 use crate::{ApiError, DeleteOptions, Verb};
@@ -39,43 +38,52 @@ impl Applier {
             }
         }
         targets.sort_by(|(a, _), (b, _)| soll_plan::apply_order(b, a));
+        let mut gone = false;
         for (reference, entry) in targets {
-            let action = match self.prune_one(&reference, entry, owner).await {
-                Ok(action) => action,
-                Err(failure) => {
-                    pruned.unconfirmed.entries.push(entry.clone());
-                    problems.push(failure);
+            // A server that does not answer will not answer the next question either.
+            let tried = if gone { None } else { Some(self.prune_one(&reference, entry, owner).await) };
+            let action = match tried {
+                Some(Ok(action)) => action,
+                Some(Err(error)) => {
+                    gone = error.is_unreachable() && error.status().is_none();
+                    problems.push(refused(&error, &reference));
                     Action::Unknown
                 }
+                None => Action::Unknown,
             };
+            if action == Action::Unknown {
+                pruned.unconfirmed.entries.push(entry.clone());
+            }
             pruned.changes.push(reference, &entry.v, action);
         }
         pruned.failure = joined(problems);
         pruned
     }
 
-    async fn prune_one(&self, reference: &ObjectRef, entry: &InventoryEntry, owner: &Owner) -> Result<Action, Failure> {
+    async fn prune_one(
+        &self,
+        reference: &ObjectRef,
+        entry: &InventoryEntry,
+        owner: &Owner,
+    ) -> Result<Action, ApiError> {
         let live = match self.cluster.find_ref(reference, &entry.v).await {
-            Ok(live) => live,
             // Nobody serves the kind any more, so there is no such object.
             Err(ApiError::NotServed(_)) if self.is_really_gone(reference, &entry.v).await => None,
-            Err(error) => return Err(refused(&error, reference)),
+            found => found?,
         };
-        let uid = match soll_plan::prune(live.as_ref(), owner) {
-            Prune::Gone | Prune::Terminating => {
+        let (live, uid) = match (soll_plan::prune(live.as_ref(), owner), live) {
+            (Prune::Delete { uid }, Some(live)) => (live, uid),
+            (Prune::Skip(_), _) => return Ok(Action::Skipped),
+            (Prune::Gone | Prune::Terminating | Prune::Delete { .. }, _) => {
                 self.memory.forget(reference);
                 return Ok(Action::Deleted);
             }
-            Prune::Skip(_) => return Ok(Action::Skipped),
-            Prune::Delete { uid } => uid,
         };
-        let live = live.expect("what is to be deleted was seen");
         let options = DeleteOptions { uid: Some(uid), ..DeleteOptions::default() };
         self.memory.forget(reference);
         match self.cluster.delete(&live.gvk(), live.namespace(), live.name(), &options).await {
-            Ok(()) => Ok(Action::Deleted),
-            Err(error) if error.is_not_found() => Ok(Action::Deleted),
-            Err(error) => Err(refused_delete(&error, &live)),
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(Action::Deleted),
         }
     }
 

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use soll_api::{Class, Gvk, Object};
+use soll_api::{Class, Gvk, Inventory, Object};
 use soll_cluster::{
-    Applier, ApplierOptions, ApplyOptions, Creation, Depth, Identity, Mode, Observed, Outcome, Patch, Selection, Verb,
-    WatchEvent,
+    Applier, ApplierOptions, ApplyOptions, Cluster, ConnectOptions, Creation, Depth, Identity, Mode, Observed, Outcome,
+    Patch, Selection, Verb, WatchEvent,
 };
-use soll_plan::Managers;
+use soll_plan::{ApplySettings, IgnoreRules, Managers, Owner};
 use soll_yaml::{At, Entry, Map, Sources, Value, parse_json};
 
-use crate::support::{Bed, config_map, deployment, on_both};
+use crate::support::{Bed, config_map, deployment, object, on_both};
 
 fn crd(plural: &str, kind: &str) -> String {
     format!(
@@ -317,4 +317,29 @@ async fn a_preview_tells_what_an_apply_would_do_and_does_nothing(kind) {
     ];
     assert_eq!(told, expected);
 }
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_asked_a_few_times_and_not_once_for_each_object() {
+    // Nothing listens on the discard port of loopback.
+    let kubeconfig = r#"{"apiVersion":"v1","kind":"Config","current-context":"c",
+        "clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:9"}}],
+        "users":[{"name":"c","user":{}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}]}"#;
+    let cluster = Cluster::from_kubeconfig(kubeconfig, &ConnectOptions::default()).await.unwrap();
+    let applier = Applier::new(cluster.clone(), Arc::default(), ApplierOptions::default());
+    let sources = Sources::new();
+    let maps: Vec<_> = (0..200).map(|n| object(&config_map(&format!("c{n}"), "{}"))).collect();
+    let stale = Inventory::of(&maps);
+    let settings =
+        ApplySettings { managers: Managers::new("kustomize-controller"), force: false, ignore: IgnoreRules::default() };
+    let stages = soll_plan::stages(maps, &[], &sources).unwrap();
+    let failure = applier.apply(stages, &settings, &sources).await.unwrap_err().failure;
+    assert_eq!(failure.class, Class::Internal);
+    assert!(failure.message.contains("cannot reach the API server at http://127.0.0.1:9: "), "{failure}");
+    let owner = Owner { name: "a".to_owned(), namespace: "a".to_owned() };
+    let pruned = applier.prune(&stale, &owner).await;
+    assert_eq!(pruned.unconfirmed.len(), 200);
+    assert!(pruned.failure.is_some());
+    let asked = cluster.requests().total();
+    assert!(asked < 60, "{asked} requests");
 }
