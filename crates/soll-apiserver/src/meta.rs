@@ -64,6 +64,13 @@ pub(crate) fn set_finalizers(object: &mut Value, finalizers: &[String]) {
     }
 }
 
+/// Takes one finalizer off.
+pub(crate) fn drop_finalizer(object: &mut Value, finalizer: &str) {
+    let kept: Vec<String> =
+        finalizers(object).into_iter().filter(|name| *name != finalizer).map(str::to_owned).collect();
+    set_finalizers(object, &kept);
+}
+
 /// Says whether the object is being deleted.
 pub(crate) fn is_terminating(object: &Value) -> bool {
     object.lookup(&["metadata", "deletionTimestamp"]).is_some_and(|stamp| !stamp.is_null())

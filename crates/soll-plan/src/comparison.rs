@@ -9,7 +9,7 @@ use soll_schema::{ListType, Scalar, Shape, TypeRef};
 use soll_yaml::{Data, Value};
 
 use crate::controls::{self, Ssa};
-use crate::managers::{Entry, entries, selects};
+use crate::managers::{Entry, entries, is_leaf, selects};
 use crate::quantity::Quantity;
 use crate::{Look, Managers, look};
 
@@ -122,9 +122,11 @@ fn is_live(desired: &Value, live: &Value, r#type: Option<TypeRef<'_>>, ours: Own
                     let key = entry.key.as_str();
                     let r#type = r#type.and_then(|r#type| r#type.field(key));
                     place.is_identity(key)
-                        || live
-                            .get(key)
-                            .is_some_and(|live| is_live(&entry.value, live, r#type, ours.field(key), place.child(key)))
+                        || match live.get(key) {
+                            Some(live) => is_live(&entry.value, live, r#type, ours.field(key), place.child(key)),
+                            // Go types leave zeros out. That nobody removed it shows in that it is ours still.
+                            None => ours.field(key).is_something() && is_zero(&entry.value),
+                        }
                 })
         }
         (Data::List(desired), Data::List(live)) => lists_are_live(desired, live, r#type, ours),
@@ -196,10 +198,6 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-fn is_leaf(fields: &Value) -> bool {
-    fields.as_map().is_none_or(soll_yaml::Map::is_empty)
-}
-
 /// Says whether each leaf that we own is desired, or owned by another manager too, or an empty struct, which Go clients
 /// write without meaning it.
 fn is_wanted(ours: &Value, desired: Option<&Value>, live: Option<&Value>, others: &[&Value]) -> bool {
@@ -219,6 +217,16 @@ fn is_wanted(ours: &Value, desired: Option<&Value>, live: Option<&Value>, others
             &others,
         )
     })
+}
+
+fn is_zero(value: &Value) -> bool {
+    match &value.data {
+        Data::Bool(value) => !value,
+        Data::Int(value) => *value == 0,
+        Data::Float(value) => *value == 0.0,
+        Data::Str(text) => text.is_empty(),
+        Data::Null | Data::List(_) | Data::Map(_) => is_empty(value),
+    }
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -281,6 +289,11 @@ mod tests {
         check("{'replicas': 1}", "{'replicas': 2}", ours, "", false);
         check("{'replicas': 1}", "{}", ours, "", false);
         check("{'replicas': 1.0}", "{'replicas': 1}", ours, "", true);
+        let paused = "{'f:paused': {}}";
+        check("{'paused': false}", "{}", paused, "", true);
+        check("{'paused': true}", "{}", paused, "", false);
+        check("{'paused': false}", "{}", ours, "", false);
+        check("{'paused': false}", "{'paused': true}", paused, "", false);
     }
 
     /// The spec of a Deployment with one container that has these fields.

@@ -98,48 +98,46 @@ impl Managers {
 
     /// Replaces managed fields by a list where absorbed entries are merged into ours.
     fn merged(&self, live: &Object) -> Option<Value> {
-        if !entries(live).any(|entry| self.absorb(entry)) {
-            return None;
+        let (absorbed, kept): (Vec<_>, Vec<_>) = entries(live).partition(|entry| self.absorb(*entry));
+        let first = absorbed.first()?;
+        let is_ours = |entry: &Entry<'_>| entry.manager() == self.ours && entry.is_apply() && !entry.has_subresource();
+        let place = kept.iter().position(is_ours);
+        let mut kept: Vec<Value> = kept.into_iter().map(|entry| entry.0.clone()).collect();
+        let place = place.unwrap_or_else(|| {
+            let mut renamed = first.0.clone();
+            renamed.make_map().insert("manager", Value::str(&self.ours));
+            renamed.make_map().insert("operation", Value::str("Apply"));
+            kept.push(renamed);
+            kept.len() - 1
+        });
+        let ours = kept[place].make_map().get_or_insert_with("fieldsV1", Value::map);
+        for fields in absorbed.iter().filter_map(|entry| entry.fields()) {
+            union(ours, fields);
         }
-        let is_ours = |entry: Entry<'_>| entry.manager() == self.ours && entry.is_apply() && !entry.has_subresource();
-        let mut ours: Option<Value> = entries(live).find(|entry| is_ours(*entry)).map(|entry| entry.0.clone());
-        let mut place = None;
-        let mut kept = Vec::new();
-        for entry in entries(live) {
-            if !is_ours(entry) && !self.absorb(entry) {
-                kept.push(entry.0.clone());
-                continue;
-            }
-            place.get_or_insert(kept.len());
-            if is_ours(entry) {
-                continue;
-            }
-            match &mut ours {
-                Some(ours) => {
-                    if let Some(fields) = entry.fields() {
-                        union(ours.make_map().get_or_insert_with("fieldsV1", Value::map), fields);
-                    }
-                }
-                None => {
-                    let mut renamed = entry.0.clone();
-                    renamed.make_map().insert("manager", Value::str(&self.ours));
-                    renamed.make_map().insert("operation", Value::str("Apply"));
-                    ours = Some(renamed);
-                }
-            }
-        }
-        kept.insert(place?, ours?);
         Some(operation("replace", "/metadata/managedFields", Some(Value::list(kept))))
     }
 }
 
-/// Adds the fields of one trie to another.
+/// Adds the fields of one trie to another. A leaf that gets children stays a member, by a `.` among them.
 fn union(into: &mut Value, from: &Value) {
-    let Some(from) = from.as_map() else { return };
     let into = into.make_map();
-    for entry in from {
-        union(into.get_or_insert_with(&entry.key, Value::map), &entry.value);
+    for entry in from.as_map().into_iter().flatten() {
+        match into.get_mut(&entry.key) {
+            None => drop(into.insert(entry.key.clone(), entry.value.clone())),
+            Some(old) => {
+                let is_member = is_leaf(old) || is_leaf(&entry.value);
+                union(old, &entry.value);
+                if is_member && !is_leaf(old) {
+                    old.make_map().insert(".", Value::map());
+                }
+            }
+        }
     }
+}
+
+/// Says whether a node of a trie has no children: it is a member itself.
+pub(crate) fn is_leaf(fields: &Value) -> bool {
+    fields.as_map().is_none_or(Map::is_empty)
 }
 
 /// One operation of a JSON patch.
@@ -234,6 +232,31 @@ mod tests {
                {'manager': 'rancher', 'operation': 'Apply', 'fieldsV1': {'f:type': {}}}]",
             &expect![[r#"
                 {"op":"replace","path":"/metadata/managedFields","value":[{"manager":"other","operation":"Update","fieldsV1":{"f:x":{}}},{"manager":"kustomize-controller","operation":"Apply","fieldsV1":{"f:data":{"f:b":{},"f:a":{}},"f:type":{}}}]}
+                {"op":"replace","path":"/metadata/resourceVersion","value":"7"}"#]],
+        );
+    }
+
+    #[test]
+    fn an_entry_of_ours_at_an_older_version_stays() {
+        check(
+            "'managedFields': [
+               {'manager': 'kubectl', 'operation': 'Update', 'fieldsV1': {'f:a': {}}},
+               {'manager': 'kustomize-controller', 'operation': 'Apply', 'apiVersion': 'v1', 'fieldsV1': {'f:b': {}}},
+               {'manager': 'kustomize-controller', 'operation': 'Apply', 'apiVersion': 'v0', 'fieldsV1': {'f:c': {}}}]",
+            &expect![[r#"
+                {"op":"replace","path":"/metadata/managedFields","value":[{"manager":"kustomize-controller","operation":"Apply","apiVersion":"v1","fieldsV1":{"f:b":{},"f:a":{}}},{"manager":"kustomize-controller","operation":"Apply","apiVersion":"v0","fieldsV1":{"f:c":{}}}]}
+                {"op":"replace","path":"/metadata/resourceVersion","value":"7"}"#]],
+        );
+    }
+
+    #[test]
+    fn a_leaf_that_gets_children_stays_a_member() {
+        check(
+            "'managedFields': [
+               {'manager': 'kubectl', 'operation': 'Update', 'fieldsV1': {'f:a': {}, 'f:b': {'f:x': {}}}},
+               {'manager': 'kustomize-controller', 'operation': 'Apply', 'fieldsV1': {'f:a': {'f:x': {}}, 'f:b': {}}}]",
+            &expect![[r#"
+                {"op":"replace","path":"/metadata/managedFields","value":[{"manager":"kustomize-controller","operation":"Apply","fieldsV1":{"f:a":{"f:x":{},".":{}},"f:b":{"f:x":{},".":{}}}}]}
                 {"op":"replace","path":"/metadata/resourceVersion","value":"7"}"#]],
         );
     }

@@ -28,11 +28,7 @@ pub(super) fn finish(api: &Arc<Api>) {
             }
         }
         if api.store.snapshot(&drawer).0.is_empty() {
-            finalize(api, DRAWER, &definition.key, |object| {
-                let kept: Vec<String> =
-                    meta::finalizers(object).into_iter().filter(|name| *name != CLEANUP).map(str::to_owned).collect();
-                meta::set_finalizers(object, &kept);
-            });
+            finalize(api, DRAWER, &definition.key, |object| meta::drop_finalizer(object, CLEANUP));
         }
     }
 }

@@ -177,9 +177,5 @@ fn disown(object: &mut Value, owner: &str) {
 }
 
 fn drop_finalizer(api: &Arc<Api>, place: &Place, finalizer: &str) {
-    finalize(api, &place.drawer, &place.key, |object| {
-        let kept: Vec<String> =
-            meta::finalizers(object).into_iter().filter(|name| *name != finalizer).map(str::to_owned).collect();
-        meta::set_finalizers(object, &kept);
-    });
+    finalize(api, &place.drawer, &place.key, |object| meta::drop_finalizer(object, finalizer));
 }

@@ -1,13 +1,14 @@
 //! What a cluster does by itself so that the API keeps its promises: one task, driven by changes.
 //!
-//! After each change it brings three things to rest: dependents whose owners are gone, namespaces (what
-//! they need to have, and those on their way out), and custom resources whose definition is deleted.
+//! After each change it brings to rest: dependents whose owners are gone, namespaces (what they need to
+//! have, and those on their way out), custom resources whose definition is deleted, and volumes.
 //! Events that are old go by the clock.
 
 mod definitions;
 mod events;
 mod garbage;
 mod namespaces;
+mod volumes;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(crate) async fn run(api: Arc<Api>) {
             garbage.collect(&api);
             namespaces::finish(&api);
             definitions::finish(&api);
+            volumes::finish(&api);
             // Requests are answered between rounds.
             tokio::task::yield_now().await;
         }

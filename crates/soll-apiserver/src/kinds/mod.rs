@@ -6,11 +6,14 @@ pub(crate) mod namespace;
 pub(crate) mod pod;
 pub(crate) mod secret;
 pub(crate) mod service;
+mod various;
+pub(crate) mod workload;
 
 use std::sync::Arc;
 
-use soll_yaml::Value;
+use soll_yaml::{Map, Value};
 
+use crate::meta;
 use crate::refusal::{Cause, Refusal};
 use crate::resources::Resource;
 use crate::rest::{Api, Context};
@@ -26,6 +29,23 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("", "namespaces") => namespace::settle(object),
         ("", "secrets") => secret::settle(object),
         ("", "services") => service::settle(object),
+        ("", "pods") => pod::settle(object),
+        ("", "replicationcontrollers") => workload::settle("replicationcontrollers", object),
+        ("", "endpoints") => various::endpoints(object),
+        ("", "persistentvolumes") => various::volume(object),
+        ("", "persistentvolumeclaims") => various::volume_claim(object),
+        ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::settle(plural, object),
+        ("autoscaling", _) => various::autoscaler(object),
+        ("networking.k8s.io", "networkpolicies") => various::network_policy(object),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => various::role_binding(object),
+        ("storage.k8s.io", "storageclasses") => various::storage_class(object),
+        ("scheduling.k8s.io", "priorityclasses") => various::priority_class(object),
+        (
+            "admissionregistration.k8s.io",
+            plural @ ("mutatingwebhookconfigurations" | "validatingwebhookconfigurations"),
+        ) => {
+            various::webhooks(plural, object);
+        }
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::settle(object),
         _ => {}
     }
@@ -38,7 +58,15 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
         ("", "namespaces") => namespace::prepare_create(object),
         ("", "pods") => pod::prepare_create(object),
         ("", "services") => return service::allocate(ctx, None, object),
-        ("", "persistentvolumes" | "persistentvolumeclaims") => set_phase(object, "Pending"),
+        ("", "persistentvolumes") => {
+            set_phase(object, "Pending");
+            protect(object, "kubernetes.io/pv-protection");
+        }
+        ("", "persistentvolumeclaims") => {
+            set_phase(object, "Pending");
+            protect(object, "kubernetes.io/pvc-protection");
+            choose_storage_class(ctx.api, object);
+        }
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(None, object, ctx.now),
         _ => {}
     }
@@ -64,6 +92,9 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
     }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::validate(object),
+        ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
+        ("", "services") => service::validate(object),
+        ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::validate(plural, object),
         _ => Vec::new(),
     }
 }
@@ -78,7 +109,15 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
             causes
         }
         ("", "services") => service::validate_update(old, object),
-        ("apps", "deployments" | "daemonsets" | "replicasets") => immutable(old, object, &["spec", "selector"]),
+        ("", "pods") => pod::validate_update(old, object),
+        ("", "persistentvolumeclaims") => claim_changes(old, object),
+        ("apps" | "batch", plural) => workload::validate_update(plural, old, object),
+        ("scheduling.k8s.io", "priorityclasses") => immutable(old, object, &["value"]),
+        ("networking.k8s.io", "ingressclasses") => immutable(old, object, &["spec", "controller"]),
+        ("storage.k8s.io", "storageclasses") => {
+            let fields = ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"];
+            fields.iter().flat_map(|field| immutable(old, object, &[field])).collect()
+        }
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             if old.get("roleRef") == object.get("roleRef") {
                 return Vec::new();
@@ -102,6 +141,74 @@ pub(crate) fn after_removal(api: &Arc<Api>, resource: &Resource, entry: &Arc<Ent
     if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
         crate::crd::withdraw(&api.registry, &entry.value);
     }
+}
+
+/// What follows from the uid of a new object.
+pub(crate) fn name_by_uid(resource: &Resource, object: &mut Value) {
+    if resource.is("batch", "jobs") {
+        workload::label_job(object);
+    }
+}
+
+/// Puts a finalizer on that holds the deletion while the object is in use.
+fn protect(object: &mut Value, finalizer: &str) {
+    let mut finalizers: Vec<String> = meta::finalizers(object).into_iter().map(str::to_owned).collect();
+    if !finalizers.iter().any(|name| name == finalizer) {
+        finalizers.push(finalizer.to_owned());
+    }
+    meta::set_finalizers(object, &finalizers);
+}
+
+/// Gives a claim that names no class the default one.
+fn choose_storage_class(api: &Api, claim: &mut Value) {
+    const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
+    if claim.lookup(&["spec", "storageClassName"]).is_some() {
+        return;
+    }
+    let (classes, _) = api.store.snapshot("storage.k8s.io/storageclasses");
+    let is_default = |class: &Value| class.lookup_str(&["metadata", "annotations", IS_DEFAULT]) == Some("true");
+    let chosen = classes.iter().find(|class| is_default(&class.value)).map(|class| class.key.name.clone());
+    if let Some(name) = chosen {
+        let spec = claim.make_map().get_or_insert_with("spec", Value::map).make_map();
+        spec.insert("storageClassName", Value::from(name));
+    }
+}
+
+/// A claim may grow, and be bound; nothing else changes.
+fn claim_changes(old: &Value, object: &Value) -> Vec<Cause> {
+    let fixed = |object: &Value| {
+        let mut spec = object.get("spec").cloned().unwrap_or_default();
+        spec.make_map()
+            .retain(|entry| !matches!(entry.key.as_str(), "resources" | "volumeName" | "volumeAttributesClassName"));
+        spec
+    };
+    let rebound = match (old.lookup_str(&["spec", "volumeName"]), object.lookup_str(&["spec", "volumeName"])) {
+        (Some(before), after) => after != Some(before),
+        (None, _) => false,
+    };
+    if fixed(old) == fixed(object) && !rebound {
+        return Vec::new();
+    }
+    let why =
+        "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+    vec![Cause::forbidden("spec", why)]
+}
+
+/// Sets a field that is missing.
+fn default(map: &mut Map, key: &str, value: impl Into<Value>) {
+    if !map.contains(key) {
+        map.insert(key, value.into());
+    }
+}
+
+/// The map in a field, if there is one.
+fn child<'m>(map: &'m mut Map, key: &str) -> Option<&'m mut Map> {
+    map.get_mut(key)?.as_map_mut()
+}
+
+/// The maps in a list.
+fn items<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Map> {
+    map.get_mut(key).and_then(Value::as_list_mut).into_iter().flatten().filter_map(Value::as_map_mut)
 }
 
 fn set_phase(object: &mut Value, phase: &str) {

@@ -178,6 +178,41 @@ fn allocate_node_ports(api: &Api, old: Option<&Value>, spec: &mut Map) {
     }
 }
 
+/// What is wrong with a service.
+pub(crate) fn validate(object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let kind = text(object, "type");
+    if !matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName") {
+        let allowed = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+        causes.push(Cause::unsupported("spec.type", &format!("{kind:?}"), &allowed));
+    }
+    if kind == "ExternalName" && text(object, "externalName").is_empty() {
+        causes.push(Cause::required("spec.externalName", ""));
+    }
+    let ports = object.lookup(&["spec", "ports"]).and_then(Value::as_list).unwrap_or_default();
+    if ports.is_empty() && kind != "ExternalName" && text(object, "clusterIP") != "None" {
+        causes.push(Cause::required("spec.ports", ""));
+    }
+    let (mut names, mut numbers) = (HashSet::new(), HashSet::new());
+    for (index, port) in ports.iter().enumerate() {
+        let name = port.lookup_str(&["name"]).unwrap_or_default();
+        if name.is_empty() && ports.len() > 1 {
+            causes.push(Cause::required(format!("spec.ports[{index}].name"), ""));
+        } else if !name.is_empty() && !names.insert(name) {
+            causes.push(Cause::duplicate(format!("spec.ports[{index}].name"), &format!("{name:?}")));
+        }
+        let number = port.get("port").and_then(Value::as_i64).unwrap_or(0);
+        if !(1..=65_535).contains(&number) {
+            let why = "must be between 1 and 65535, inclusive";
+            causes.push(Cause::invalid(format!("spec.ports[{index}].port"), &number.to_string(), why));
+        }
+        if !numbers.insert((number, port.lookup_str(&["protocol"]).unwrap_or("TCP"))) {
+            causes.push(Cause::duplicate(format!("spec.ports[{index}]"), &crate::refusal::shown(port)));
+        }
+    }
+    causes
+}
+
 /// Refuses to move a service to another cluster IP.
 pub(crate) fn validate_update(old: &Value, object: &Value) -> Vec<Cause> {
     let (before, after) = (text(old, "clusterIP"), text(object, "clusterIP"));

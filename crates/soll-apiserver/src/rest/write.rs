@@ -110,10 +110,11 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     }
     kinds::settle(resource, &mut object);
     kinds::prepare_create(ctx, &mut object)?;
+    meta::set_text(&mut object, "uid", &uuid::Uuid::new_v4().to_string());
+    kinds::name_by_uid(resource, &mut object);
     let mut causes = names::check(resource, &object);
     causes.extend(kinds::validate(resource, None, &object));
     refuse_if(resource, &name, causes)?;
-    meta::set_text(&mut object, "uid", &uuid::Uuid::new_v4().to_string());
     meta::set_text(&mut object, "creationTimestamp", &meta::time(ctx.now));
     if resource.generation != Generation::None {
         meta::metadata_mut(&mut object).insert("generation", Value::from(1));

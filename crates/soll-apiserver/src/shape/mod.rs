@@ -156,11 +156,15 @@ impl Fitter {
     }
 }
 
-/// Optional lists and maps that Go leaves out; an empty struct may be a choice and stays.
+/// Optional lists and maps of leaves that Go leaves out; an empty struct may be a choice and stays, and the
+/// schema does not tell a struct without fields from a map of anything.
 fn is_empty_collection(of: TypeRef<'_>, value: &Value) -> bool {
     match of.shape() {
         Shape::List => value.as_list().is_some_and(<[Value]>::is_empty),
-        Shape::Map => value.as_map().is_some_and(soll_yaml::Map::is_empty),
+        Shape::Map => {
+            let of_leaves = of.values().is_some_and(|values| values.scalar().is_some());
+            of_leaves && value.as_map().is_some_and(soll_yaml::Map::is_empty)
+        }
         Shape::Struct | Shape::Scalar(_) | Shape::Any => false,
     }
 }

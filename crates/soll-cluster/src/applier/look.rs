@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use soll_api::{Failure, Gvk, Object};
 use soll_plan::{Apply, Attempt, Look, Skip, Verdict};
+use soll_schema::Schemas;
 use tokio::time::Instant;
 
 use super::{Creation, Run, Trust};
@@ -83,6 +84,11 @@ impl Run<'_> {
             Look::DryRun => {}
         }
         let Some(live) = live else { return Ok(Step::Create) };
+        // After a restart, and once an hour: most objects need no more than this look.
+        let known = Schemas::builtin().type_of(desired.group(), desired.version(), desired.kind());
+        if soll_plan::as_applied(desired, &live, &self.settings.managers, known) {
+            return Ok(Step::Unchanged(live));
+        }
         let options = self.options().dry();
         match self.once_served(&gvk, || self.applier.cluster.apply(desired, &options)).await {
             Ok(dry_run) => match soll_plan::judge(desired, Some(&live), &dry_run, self.settings) {

@@ -42,7 +42,7 @@ async fn a_first_apply_creates_in_order_and_a_second_changes_nothing(kind) {
     let (second, counts) = bed.counting(bed.apply(&objects)).await;
     let unchanged: Vec<_> = created.iter().map(|line| line.replace("created", "unchanged")).collect();
     assert_eq!(bed.lines(&second.unwrap()), unchanged);
-    assert_eq!((counts.writes(), counts.of(Verb::DryRun)), (0, 4), "nothing vouches yet: {counts:?}");
+    assert_eq!((counts.writes(), counts.of(Verb::Get), counts.of(Verb::DryRun)), (0, 4, 0), "{counts:?}");
 }
 }
 
@@ -80,6 +80,33 @@ async fn an_unchanged_object_of_a_watched_kind_costs_no_call(kind) {
     assert_eq!((counts.of(Verb::Get), counts.of(Verb::DryRun), counts.writes()), (1, 1, 2), "{counts:?}");
     let live = bed.get("v1", "ConfigMap", "a").await.unwrap();
     assert_eq!(live.value().lookup_str(&["data", "k"]), Some("v"));
+}
+}
+
+on_both! {
+async fn after_a_restart_one_look_tells_what_others_did(kind) {
+    let bed = Bed::new(kind, "restart").await;
+    let (map, web) = (config_map("a", r#"{"k":"v","l":"w"}"#), deployment("web", "one", "nginx"));
+    let gvk = Gvk::new("v1", "ConfigMap");
+    // A key that another manager adds is its own; kubectl's edits are not respected.
+    for (manager, edit, expected) in [
+        ("lens", r#"{"data":{"k":"x"}}"#, "configured"),
+        ("lens", r#"{"data":{"k":null}}"#, "configured"),
+        ("lens", r#"{"data":{"m":"x"}}"#, "unchanged"),
+        ("lens", r#"{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":"x"}}}"#, "configured"),
+        ("kubectl-edit", r#"{"data":{"n":"x"}}"#, "configured"),
+    ] {
+        bed.apply(&[&map, &web]).await.unwrap();
+        let patch = Patch::Merge(parse_json(edit.as_bytes()).unwrap());
+        bed.cluster.patch(&gvk, &bed.namespace, "a", &patch, manager).await.unwrap();
+        let restarted = Applier::new(bed.cluster.clone(), Arc::default(), ApplierOptions::default());
+        let (applied, counts) = bed.counting(bed.apply_with(&restarted, &[&map, &web], &Sources::new())).await;
+        let lines = [format!("ConfigMap/NS/a {expected}"), "Deployment/NS/web unchanged".to_owned()];
+        assert_eq!(bed.lines(&applied.unwrap()), lines, "{manager} {edit}");
+        assert_eq!(counts.of(Verb::DryRun), u64::from(expected == "configured"), "{manager} {edit}: {counts:?}");
+    }
+    let live = bed.get("v1", "ConfigMap", "a").await.unwrap();
+    assert_eq!(soll_yaml::to_json_sorted(live.value().get("data").unwrap()), r#"{"k":"v","l":"w","m":"x"}"#);
 }
 }
 

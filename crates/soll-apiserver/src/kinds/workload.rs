@@ -1,0 +1,260 @@
+//! Deployments, stateful sets, daemon sets, jobs: defaults, validation, what may not change.
+
+use soll_yaml::{Map, Value};
+
+use super::pod::{template, validate};
+use super::{child, default, immutable};
+use crate::meta;
+use crate::refusal::{Cause, shown};
+use crate::selector::LabelSelector;
+
+/// Fills in the defaults of `apps` and `batch` kinds; `kind` is the plural.
+pub(crate) fn settle(kind: &str, object: &mut Value) {
+    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    match kind {
+        "deployments" => {
+            default(spec, "replicas", 1);
+            default(spec, "revisionHistoryLimit", 10);
+            default(spec, "progressDeadlineSeconds", 600);
+            rolling(spec, "strategy", &[("maxUnavailable", Value::str("25%")), ("maxSurge", Value::str("25%"))]);
+        }
+        "statefulsets" => {
+            default(spec, "replicas", 1);
+            default(spec, "revisionHistoryLimit", 10);
+            default(spec, "podManagementPolicy", "OrderedReady");
+            rolling(spec, "updateStrategy", &[("partition", Value::from(0))]);
+            let retention = spec.get_or_insert_with("persistentVolumeClaimRetentionPolicy", Value::map).make_map();
+            default(retention, "whenDeleted", "Retain");
+            default(retention, "whenScaled", "Retain");
+            for claim in super::items(spec, "volumeClaimTemplates") {
+                default(claim, "apiVersion", "v1");
+                default(claim, "kind", "PersistentVolumeClaim");
+                if let Some(spec) = child(claim, "spec") {
+                    default(spec, "volumeMode", "Filesystem");
+                }
+                let status = claim.get_or_insert_with("status", Value::map).make_map();
+                default(status, "phase", "Pending");
+            }
+        }
+        "daemonsets" => {
+            default(spec, "revisionHistoryLimit", 10);
+            rolling(spec, "updateStrategy", &[("maxUnavailable", Value::from(1)), ("maxSurge", Value::from(0))]);
+        }
+        "replicasets" | "replicationcontrollers" => default(spec, "replicas", 1),
+        "jobs" => settle_job(spec),
+        "cronjobs" => {
+            default(spec, "concurrencyPolicy", "Allow");
+            default(spec, "suspend", false);
+            default(spec, "successfulJobsHistoryLimit", 3);
+            default(spec, "failedJobsHistoryLimit", 1);
+            if let Some(job) = child(spec, "jobTemplate").and_then(|job| child(job, "spec")) {
+                settle_template(job);
+            }
+            return;
+        }
+        _ => {}
+    }
+    settle_template(spec);
+}
+
+fn settle_template(spec: &mut Map) {
+    if let Some(pod) = child(spec, "template").and_then(|pod| child(pod, "spec")) {
+        template::settle(pod);
+    }
+}
+
+/// `RollingUpdate` unless another type is chosen, with its numbers.
+fn rolling(spec: &mut Map, field: &str, numbers: &[(&str, Value)]) {
+    let strategy = spec.get_or_insert_with(field, Value::map).make_map();
+    default(strategy, "type", "RollingUpdate");
+    if strategy.get("type").and_then(Value::as_str) == Some("RollingUpdate") {
+        let rolling = strategy.get_or_insert_with("rollingUpdate", Value::map).make_map();
+        for (name, number) in numbers {
+            default(rolling, name, number.clone());
+        }
+    }
+}
+
+fn settle_job(spec: &mut Map) {
+    if spec.get("completions").is_none() && spec.get("parallelism").is_none() {
+        default(spec, "completions", 1);
+    }
+    default(spec, "parallelism", 1);
+    default(spec, "backoffLimit", 6);
+    default(spec, "completionMode", "NonIndexed");
+    default(spec, "suspend", false);
+    let replacement = if spec.contains("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
+    default(spec, "podReplacementPolicy", replacement);
+}
+
+/// Gives a new job the selector and the labels by which it knows its pods. Needs its uid.
+pub(crate) fn label_job(job: &mut Value) {
+    let (uid, name) = (meta::text(job, "uid").to_owned(), meta::text(job, "name").to_owned());
+    if job.lookup(&["spec", "manualSelector"]).and_then(Value::as_bool) == Some(true) {
+        return;
+    }
+    let labels = [
+        ("controller-uid", &uid),
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("job-name", &name),
+        ("batch.kubernetes.io/job-name", &name),
+    ];
+    let spec = job.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let template = spec.get_or_insert_with("template", Value::map).make_map();
+    let metadata = template.get_or_insert_with("metadata", Value::map).make_map();
+    let held = metadata.get_or_insert_with("labels", Value::map).make_map();
+    for (key, value) in labels {
+        held.insert(key, Value::str(value));
+    }
+    let own_labels = held.clone();
+    let matched = Map::from_iter([("batch.kubernetes.io/controller-uid", Value::str(&uid))]);
+    spec.insert("selector", Map::from_iter([("matchLabels", Value::from(matched))]).into());
+    let metadata = meta::metadata_mut(job);
+    metadata.get_or_insert_with("labels", || own_labels.into());
+}
+
+/// What is wrong with a workload.
+pub(crate) fn validate(kind: &str, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if kind == "cronjobs" {
+        if object.lookup_str(&["spec", "schedule"]).is_none_or(str::is_empty) {
+            causes.push(Cause::required("spec.schedule", ""));
+        }
+        let job = object.lookup(&["spec", "jobTemplate", "spec"]).cloned().unwrap_or_default();
+        causes.extend(validate_template("cronjobs", &job, "spec.jobTemplate.spec"));
+        return causes;
+    }
+    let spec = object.get("spec").cloned().unwrap_or_default();
+    if let Some(replicas) = spec.get("replicas").and_then(Value::as_i64).filter(|replicas| *replicas < 0) {
+        causes.push(Cause::invalid("spec.replicas", &replicas.to_string(), "must be greater than or equal to 0"));
+    }
+    if matches!(kind, "deployments" | "daemonsets" | "replicasets" | "statefulsets") {
+        let labels = spec.lookup(&["template", "metadata", "labels"]);
+        match spec.get("selector") {
+            None => causes.push(Cause::required("spec.selector", "")),
+            Some(selector) => match LabelSelector::from_value(selector) {
+                Err(why) => causes.push(Cause::invalid("spec.selector", &shown(selector), why)),
+                Ok(empty) if empty.is_empty() => {
+                    let why = "empty selector is invalid for deployment";
+                    causes.push(Cause::invalid(
+                        "spec.selector",
+                        &shown(selector),
+                        why.replace("deployment", singular(kind)),
+                    ));
+                }
+                Ok(selector) if !selector.matches_labels(labels) => {
+                    let given = labels.map_or_else(|| "null".into(), shown);
+                    let why = "`selector` does not match template `labels`";
+                    causes.push(Cause::invalid("spec.template.metadata.labels", &given, why));
+                }
+                Ok(_) => {}
+            },
+        }
+    }
+    causes.extend(validate_template(kind, &spec, "spec"));
+    causes
+}
+
+fn singular(kind: &str) -> &str {
+    kind.trim_end_matches('s')
+}
+
+fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause> {
+    let pod = spec.lookup(&["template", "spec"]).cloned().unwrap_or_default();
+    let at = format!("{at}.template.spec");
+    let mut causes = validate::check(&pod, &at);
+    let policy = pod.lookup_str(&["restartPolicy"]).unwrap_or_default();
+    let (fits, allowed): (bool, &[&str]) = match kind {
+        "jobs" | "cronjobs" => (matches!(policy, "OnFailure" | "Never"), &["OnFailure", "Never"]),
+        _ => (policy == "Always", &["Always"]),
+    };
+    if !fits && matches!(policy, "Always" | "OnFailure" | "Never") {
+        causes.push(Cause::unsupported(format!("{at}.restartPolicy"), &format!("{policy:?}"), allowed));
+    }
+    causes
+}
+
+/// What is wrong with a change of a workload.
+pub(crate) fn validate_update(kind: &str, old: &Value, object: &Value) -> Vec<Cause> {
+    match kind {
+        "deployments" | "daemonsets" | "replicasets" => immutable(old, object, &["spec", "selector"]),
+        "statefulsets" => {
+            const MAY_CHANGE: [&str; 7] = [
+                "replicas",
+                "ordinals",
+                "template",
+                "updateStrategy",
+                "revisionHistoryLimit",
+                "persistentVolumeClaimRetentionPolicy",
+                "minReadySeconds",
+            ];
+            let fixed = |object: &Value| {
+                let mut spec = object.get("spec").cloned().unwrap_or_default();
+                spec.make_map().retain(|entry| !MAY_CHANGE.contains(&entry.key.as_str()));
+                spec
+            };
+            if fixed(old) == fixed(object) {
+                return Vec::new();
+            }
+            let why = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', \
+                       'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+            vec![Cause::forbidden("spec", why)]
+        }
+        "jobs" => {
+            let mut causes = immutable(old, object, &["spec", "completions"]);
+            for field in ["selector", "template", "completionMode"] {
+                causes.extend(immutable(old, object, &["spec", field]));
+            }
+            // A suspended job that has not started may get another template.
+            let suspended = |object: &Value| object.lookup(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true);
+            if suspended(old) && old.lookup(&["status", "startTime"]).is_none() {
+                causes.retain(|cause| cause.field != "spec.template");
+            }
+            causes
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use soll_yaml::{parse_json, to_json_sorted};
+
+    fn deployment(spec: &str) -> Value {
+        let mut object = parse_json(format!(r#"{{"spec":{spec}}}"#).as_bytes()).expect("JSON");
+        settle("deployments", &mut object);
+        object
+    }
+
+    const TEMPLATE: &str =
+        r#""template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1"}]}}"#;
+
+    #[test]
+    fn settling_twice_changes_nothing_more() {
+        let once = deployment(&format!(r#"{{"selector":{{"matchLabels":{{"a":"b"}}}},{TEMPLATE}}}"#));
+        let mut twice = once.clone();
+        settle("deployments", &mut twice);
+        assert_eq!(to_json_sorted(&once), to_json_sorted(&twice));
+        assert_eq!(once.lookup(&["spec", "progressDeadlineSeconds"]).and_then(Value::as_i64), Some(600));
+        let policy = once.lookup_str(&["spec", "template", "spec", "restartPolicy"]);
+        assert_eq!(policy, Some("Always"));
+        assert!(validate("deployments", &once).is_empty());
+    }
+
+    #[test]
+    fn the_selector_must_match_and_stays() {
+        let wrong = deployment(&format!(r#"{{"selector":{{"matchLabels":{{"a":"x"}}}},{TEMPLATE}}}"#));
+        assert_eq!(validate("deployments", &wrong)[0].field, "spec.template.metadata.labels");
+        let good = deployment(&format!(r#"{{"selector":{{"matchLabels":{{"a":"b"}}}},{TEMPLATE}}}"#));
+        let causes = validate_update("deployments", &wrong, &good);
+        assert_eq!(causes[0].field, "spec.selector");
+        assert!(causes[0].message.ends_with("field is immutable"));
+    }
+
+    #[test]
+    fn a_recreate_strategy_gets_no_numbers() {
+        let object = deployment(&format!(r#"{{"strategy":{{"type":"Recreate"}},{TEMPLATE}}}"#));
+        assert_eq!(object.lookup(&["spec", "strategy"]).map(to_json_sorted).as_deref(), Some(r#"{"type":"Recreate"}"#));
+    }
+}

@@ -1,0 +1,7 @@
+//! The server as its clients see it, through the in-process service.
+
+mod apply;
+mod custom;
+mod lifecycle;
+mod reading;
+mod support;
