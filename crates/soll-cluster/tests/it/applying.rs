@@ -8,17 +8,7 @@ use soll_cluster::{
 use soll_plan::{ApplySettings, IgnoreRules, Managers, Owner};
 use soll_yaml::{At, Entry, Map, Sources, Value, parse_json};
 
-use crate::support::{Bed, config_map, deployment, object, on_both};
-
-fn crd(plural: &str, kind: &str) -> String {
-    format!(
-        r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"{plural}.tests.soll.dev"}},
-            "spec":{{"group":"tests.soll.dev","scope":"Namespaced","names":{{"plural":"{plural}","kind":"{kind}"}},
-            "versions":[{{"name":"v1","served":true,"storage":true,
-              "schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{{"type":"object",
-                "properties":{{"size":{{"type":"integer","maximum":9}}}}}}}}}}}}}}]}}}}"#
-    )
-}
+use crate::support::{Bed, config_map, crd, custom, deployment, object, on_both};
 
 on_both! {
 async fn a_first_apply_creates_in_order_and_a_second_changes_nothing(kind) {
@@ -189,13 +179,6 @@ async fn a_new_stage_is_tried_first_if_flux_does(kind) {
         assert!(message.starts_with("Tyre/NS/c dry-run failed (Invalid): "), "{message}");
         assert_eq!(counts.writes(), 0, "{counts:?}");
 }
-}
-
-/// An object of a kind that [`crd`] defines; its size must be below ten.
-fn custom(kind: &str, size: u32) -> String {
-    format!(
-        r#"{{"apiVersion":"tests.soll.dev/v1","kind":"{kind}","metadata":{{"name":"c","namespace":"NS"}},"spec":{{"size":{size}}}}}"#
-    )
 }
 
 /// The value with the field at a path of keys written at a place.

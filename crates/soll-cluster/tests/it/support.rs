@@ -64,6 +64,11 @@ impl Bed {
     /// `name` becomes the namespace; no two tests share one.
     pub(crate) async fn new(kind: Kind, name: &str) -> Self {
         let (cluster, server) = connect(kind).await;
+        Self { _server: server, ..Self::on(cluster, name).await }
+    }
+
+    /// The same on any cluster.
+    pub(crate) async fn on(cluster: Cluster, name: &str) -> Self {
         let namespace = format!("soll-{name}");
         let object =
             object(&format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{namespace}"}}}}"#));
@@ -78,7 +83,7 @@ impl Bed {
                 force: false,
                 ignore: IgnoreRules::default(),
             },
-            _server: server,
+            _server: None,
         }
     }
 
@@ -152,5 +157,23 @@ pub(crate) fn deployment(name: &str, label: &str, image: &str) -> String {
             "spec":{{"replicas":1,"selector":{{"matchLabels":{{"app":"{label}"}}}},
             "template":{{"metadata":{{"labels":{{"app":"{label}"}}}},
             "spec":{{"containers":[{{"name":"web","image":"{image}","ports":[{{"containerPort":80}}]}}]}}}}}}}}"#
+    )
+}
+
+/// A definition in the group `tests.soll.dev`, version `v1`.
+pub(crate) fn crd(plural: &str, kind: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"{plural}.tests.soll.dev"}},
+            "spec":{{"group":"tests.soll.dev","scope":"Namespaced","names":{{"plural":"{plural}","kind":"{kind}"}},
+            "versions":[{{"name":"v1","served":true,"storage":true,
+              "schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{{"type":"object",
+                "properties":{{"size":{{"type":"integer","maximum":9}}}}}}}}}}}}}}]}}}}"#
+    )
+}
+
+/// An object of a kind that [`crd`] defines; its size must be below ten.
+pub(crate) fn custom(kind: &str, size: u32) -> String {
+    format!(
+        r#"{{"apiVersion":"tests.soll.dev/v1","kind":"{kind}","metadata":{{"name":"c","namespace":"NS"}},"spec":{{"size":{size}}}}}"#
     )
 }
