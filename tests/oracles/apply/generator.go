@@ -3,7 +3,15 @@ package main
 import "math/rand"
 
 // Makes objects from few names and values, so that writes meet.
-type generator struct{ *rand.Rand }
+type generator struct {
+	*rand.Rand
+	// No item of a list by key twice, and no nulls.
+	unique bool
+}
+
+func newGenerator(seed int64) *generator {
+	return &generator{Rand: rand.New(rand.NewSource(seed))}
+}
 
 func (g *generator) pick(options ...string) string { return options[g.Intn(len(options))] }
 
@@ -13,7 +21,7 @@ func (g *generator) maybe(object map[string]any, name string, value func() any) 
 	case 0, 1, 2, 3, 4, 5:
 		object[name] = value()
 	case 6:
-		if g.Intn(3) == 0 {
+		if g.Intn(3) == 0 && !g.unique {
 			object[name] = nil
 		}
 	}
@@ -40,7 +48,11 @@ func (g *generator) keyed(key string, item func(map[string]any), values ...any) 
 	return func() any {
 		items := []any{}
 		for _, index := range g.Perm(len(values)) {
-			for range g.Intn(2) + g.Intn(20)/19 {
+			count := g.Intn(2) + g.Intn(20)/19
+			if g.unique {
+				count = min(count, 1)
+			}
+			for range count {
 				object := map[string]any{key: values[index]}
 				item(object)
 				items = append(items, object)
@@ -125,7 +137,7 @@ func (g *generator) deployment() map[string]any {
 		}, "v", "w"))
 		return map[string]any{"metadata": g.metadata(), "spec": pod}
 	})
-	if g.Intn(30) == 0 {
+	if g.Intn(30) == 0 && !g.unique {
 		spec["replicaz"] = g.number()
 	}
 	return map[string]any{"metadata": g.metadata(), "spec": spec}

@@ -1,12 +1,13 @@
 // Records what Kubernetes' own field manager makes of random writes, for the tests of soll-patch to replay.
 //
-// Usage: go run . OPENAPI_V3_OF_APPS_V1 CRD_SCHEMA SEQUENCES SEED > sequences.json
+// Usage: go run . apply OPENAPI_V3_OF_APPS_V1 CRD_SCHEMA SEQUENCES SEED > apply.json
+//
+//	go run . strategic OPENAPI_V3_OF_APPS_V1 PATCHES SEED > strategic.json
 package main
 
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand"
 	"os"
 	"strconv"
 
@@ -63,14 +64,27 @@ type kind struct {
 }
 
 func main() {
-	count, err := strconv.Atoi(os.Args[3])
+	arguments := os.Args[2:]
+	last := len(arguments) - 2
+	count, err := strconv.Atoi(arguments[last])
 	check(err)
-	seed, err := strconv.ParseInt(os.Args[4], 10, 64)
+	seed, err := strconv.ParseInt(arguments[last+1], 10, 64)
 	check(err)
-	kinds := kindsToTry(os.Args[1], os.Args[2])
+	switch os.Args[1] {
+	case "apply":
+		recordApplies(arguments[0], arguments[1], count, seed)
+	case "strategic":
+		recordPatches(arguments[0], count, seed)
+	default:
+		check(fmt.Errorf("unknown recording %q", os.Args[1]))
+	}
+}
+
+func recordApplies(openapi, crd string, count int, seed int64) {
+	kinds := kindsToTry(openapi, crd)
 	var sequences []sequence
 	for number := range count {
-		random := &generator{rand.New(rand.NewSource(seed + int64(number)))}
+		random := newGenerator(seed + int64(number))
 		sequences = append(sequences, record(kinds[number%len(kinds)], random))
 	}
 	encoder := json.NewEncoder(os.Stdout)
@@ -84,20 +98,24 @@ func main() {
 	fmt.Println("]")
 }
 
-func kindsToTry(openapi, crd string) []kind {
+func readDefinitions(openapi string) map[string]*spec.Schema {
 	var document struct {
 		Components struct {
 			Schemas map[string]*spec.Schema `json:"schemas"`
 		} `json:"components"`
 	}
 	read(openapi, &document)
-	builtin, err := managedfields.NewTypeConverter(document.Components.Schemas, false)
+	return document.Components.Schemas
+}
+
+func kindsToTry(openapi, crd string) []kind {
+	definitions := readDefinitions(openapi)
+	builtin, err := managedfields.NewTypeConverter(definitions, false)
 	check(err)
 	var custom spec.Schema
 	read(crd, &custom)
 	widget := schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"}
 	custom.AddExtension("x-kubernetes-group-version-kind", []any{map[string]any{"group": widget.Group, "version": widget.Version, "kind": widget.Kind}})
-	definitions := document.Components.Schemas
 	custom.Properties["metadata"] = *spec.RefSchema("#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
 	custom.Properties["apiVersion"] = *spec.StringProperty()
 	custom.Properties["kind"] = *spec.StringProperty()

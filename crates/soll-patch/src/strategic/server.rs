@@ -136,7 +136,8 @@ impl Merge<'_> {
             return Ok(());
         }
         let before = old.as_ref().and_then(Value::as_list).unwrap_or_default();
-        let items = sorted(items, &order, before, merge_key);
+        let before = reused(before, &items, merge_key);
+        let items = sorted(items, &order, &before, merge_key);
         let at = old.as_ref().map_or(At::NONE, |old| old.at);
         merged.make_map().insert(key, Value::list(items).at(at));
         Ok(())
@@ -291,6 +292,20 @@ fn same_item(a: &Value, b: &Value, merge_key: Option<&str>) -> bool {
         Some(key) => a.get(key).is_some() && a.get(key) == b.get(key),
         None => a == b,
     }
+}
+
+/// The old order as the API server sees it once items were deleted: it deletes in place, and new items take
+/// the room at the end of the old list. So a container that replaces another comes last, not first.
+fn reused(before: &[Value], items: &[Value], merge_key: Option<&str>) -> Vec<Value> {
+    let is_in = |list: &[Value], item: &Value| list.iter().any(|other| same_item(item, other, merge_key));
+    let mut seen: Vec<Value> = before.iter().filter(|item| is_in(items, item)).cloned().collect();
+    if seen.len() == before.len() {
+        return seen;
+    }
+    seen.extend(items.iter().filter(|item| !is_in(before, item)).cloned());
+    seen.truncate(before.len());
+    seen.extend_from_slice(&before[seen.len()..]);
+    seen
 }
 
 /// Orders items: those that `order` names as it says, the rest where `before` has them.

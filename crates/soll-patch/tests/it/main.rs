@@ -2,4 +2,5 @@
 
 mod kustomize;
 mod recorded;
+mod server;
 mod structured;
