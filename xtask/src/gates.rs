@@ -1,5 +1,6 @@
 //! The checks around the tests: format, lints, what we depend on.
 
+use crate::crds;
 use crate::repository::{Repository, output, run, spoken};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -19,6 +20,7 @@ pub(crate) struct Gate {
 pub(crate) const GATES: &[Gate] = &[
     Gate { name: "format", check: format },
     Gate { name: "one TLS provider", check: one_tls_provider },
+    Gate { name: "definitions", check: |repository| crds::check(repository.root()) },
     Gate { name: "lints", check: lints },
 ];
 

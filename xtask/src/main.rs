@@ -2,9 +2,10 @@
 //!
 //! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
 //! tests use, [`suite`] runs the whole test suite, [`gates`] the checks around it, [`image`] makes the
-//! container image, [`schema_table`] the table of builtin kinds. Nothing here ends up in the product.
+//! container image, [`schema_table`] the table of builtin kinds, [`crds`] our own definitions. Nothing here ends up in the product.
 #![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
 
+mod crds;
 mod gates;
 mod image;
 mod repository;
@@ -49,6 +50,8 @@ enum Task {
         #[arg(long, default_value = "dist")]
         profile: String,
     },
+    /// Write the custom resource definitions to config/crd
+    Crds,
     /// Write the table of builtin Kubernetes kinds that soll-schema compiles in
     SchemaTable(schema_table::SchemaTable),
 }
@@ -62,6 +65,7 @@ fn main() -> Result<()> {
         }
         Task::Check => gates::check(&repository),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
+        Task::Crds => crds::write(repository.root()),
         Task::SchemaTable(task) => task.run(repository.root()),
     }
 }

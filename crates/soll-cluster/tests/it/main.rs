@@ -3,6 +3,7 @@
 
 mod applying;
 mod faults;
+mod definitions;
 mod leasing;
 mod pruning;
 mod support;
