@@ -118,6 +118,10 @@ struct Run<'r> {
     sources: &'r Sources,
     /// Group and kind of the CRDs in this run: the server may take a moment to serve them.
     expected: HashSet<(String, String)>,
+    /// Namespaces that this run created: nothing can be in them that would have to be read first.
+    fresh_namespaces: HashSet<String>,
+    /// Group and kind of the CRDs that this run created.
+    fresh_kinds: HashSet<(String, String)>,
     /// The server stopped answering: what was not begun is not worth a try.
     gone: AtomicBool,
 }
@@ -161,7 +165,7 @@ impl Applier {
         sources: &Sources,
     ) -> Result<Applied, ApplyFailure> {
         let expected = stages.iter().flat_map(Stage::objects).filter_map(defined_kind).collect();
-        let run = Run { applier: self, settings, sources, expected, gone: AtomicBool::new(false) };
+        let mut run = Run::new(self, settings, sources, expected);
         let mut applied = Applied::default();
         for stage in stages {
             let completed = applied.changes.event();
@@ -176,8 +180,25 @@ impl Applier {
     }
 }
 
-impl Run<'_> {
-    async fn apply_stage(&self, stage: &Stage, applied: &mut Applied) -> Result<(), Failure> {
+impl<'r> Run<'r> {
+    fn new(
+        applier: &'r Applier,
+        settings: &'r ApplySettings,
+        sources: &'r Sources,
+        expected: HashSet<(String, String)>,
+    ) -> Self {
+        Self {
+            applier,
+            settings,
+            sources,
+            expected,
+            fresh_namespaces: HashSet::new(),
+            fresh_kinds: HashSet::new(),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    async fn apply_stage(&mut self, stage: &Stage, applied: &mut Applied) -> Result<(), Failure> {
         let steps = self.look_at_all(stage.objects()).await?;
         let mut written = Vec::with_capacity(steps.len());
         let mut work = stage.objects().iter().zip(steps).peekable();
@@ -198,9 +219,27 @@ impl Run<'_> {
         if stage.waits() {
             self.wait_for(stage.objects(), &written).await?;
         }
+        self.note_created(stage.objects(), &written);
         let left = written.into_iter().map(|object| object.left);
         applied.checked.extend(left.filter(|object| object.action != Action::Skipped));
         Ok(())
+    }
+
+    /// Notes what was created that later objects live in, or are of.
+    fn note_created(&mut self, objects: &[Object], written: &[Written]) {
+        let created = objects.iter().zip(written).filter(|(_, written)| written.left.action == Action::Created);
+        for (object, _) in created {
+            if object.api_version() == "v1" && object.kind() == "Namespace" {
+                self.fresh_namespaces.insert(object.name().to_owned());
+            }
+            self.fresh_kinds.extend(defined_kind(object));
+        }
+    }
+
+    /// Says whether an object cannot exist yet, so that reading it would be in vain.
+    fn is_fresh(&self, desired: &Object) -> bool {
+        let kind = (desired.group().to_owned(), desired.kind().to_owned());
+        self.fresh_namespaces.contains(desired.namespace()) || self.fresh_kinds.contains(&kind)
     }
 
     /// The failure for an object that the server refused.

@@ -74,10 +74,11 @@ impl Run<'_> {
     pub(super) async fn look_at_live(&self, desired: &Object) -> Result<Step, Failure> {
         let gvk = desired.gvk();
         let refused = |error: &ApiError| self.refuse(error, Attempt::DryRun, desired);
-        let live = self
-            .once_served(&gvk, || self.applier.cluster.find(&gvk, desired.namespace(), desired.name()))
-            .await
-            .map_err(|error| refused(&error))?;
+        let find = || self.applier.cluster.find(&gvk, desired.namespace(), desired.name());
+        let live = match self.is_fresh(desired) {
+            true => None,
+            false => self.once_served(&gvk, find).await.map_err(|error| refused(&error))?,
+        };
         match soll_plan::look(desired, live.as_ref()) {
             Look::Skip(skip) => return Ok(Step::Skip(skip)),
             Look::Create => return Ok(Step::Create),

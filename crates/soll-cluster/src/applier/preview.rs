@@ -1,7 +1,6 @@
 //! What an apply would do, without doing it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicBool;
 
 use futures::StreamExt;
 use soll_api::{Failure, Object, ObjectRef};
@@ -60,7 +59,7 @@ impl Applier {
     /// Every object is read and tried; nothing is written, and memory is not asked.
     pub async fn preview(&self, stages: &[Stage], settings: &ApplySettings, sources: &Sources) -> Vec<Preview> {
         // Kinds that only this apply would define are not waited for.
-        let run = Run { applier: self, settings, sources, expected: HashSet::new(), gone: AtomicBool::new(false) };
+        let run = Run::new(self, settings, sources, HashSet::new());
         let mut previews = Vec::new();
         let mut coming = Coming::default();
         for stage in stages {

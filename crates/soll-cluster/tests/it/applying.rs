@@ -5,7 +5,7 @@ use soll_cluster::{
     Applier, ApplierOptions, ApplyOptions, Cluster, ConnectOptions, Creation, Depth, Identity, Mode, Observed, Outcome,
     Patch, Selection, Verb, WatchEvent,
 };
-use soll_plan::{ApplySettings, IgnoreRules, Managers, Owner};
+use soll_plan::{Action, ApplySettings, IgnoreRules, Managers, Owner};
 use soll_yaml::{At, Entry, Map, Sources, Value, parse_json};
 
 use crate::support::{Bed, config_map, crd, custom, deployment, object, on_both};
@@ -97,6 +97,19 @@ async fn after_a_restart_one_look_tells_what_others_did(kind) {
     }
     let live = bed.get("v1", "ConfigMap", "a").await.unwrap();
     assert_eq!(soll_yaml::to_json_sorted(live.value().get("data").unwrap()), r#"{"k":"v","l":"w","m":"x"}"#);
+}
+}
+
+on_both! {
+async fn what_cannot_exist_yet_is_not_read(kind) {
+    let bed = Bed::new(kind, "fresh").await;
+    let namespace = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NS-b"}}"#;
+    let there = |text: String| text.replace("NS", "NS-b");
+    let objects = [namespace, &there(config_map("a", "{}")), &there(deployment("web", "web", "nginx")), &crd("valves", "Valve"), &custom("Valve", 1)];
+    let (applied, counts) = bed.counting(bed.apply(&objects)).await;
+    assert!(applied.unwrap().changes.iter().all(|change| change.action == Action::Created));
+    // The namespace and the definition are looked for; what they make possible is not.
+    assert_eq!((counts.of(Verb::Apply), counts.by_code.get(&(Verb::Get, 404))), (5, Some(&2)), "{counts:?}");
 }
 }
 
