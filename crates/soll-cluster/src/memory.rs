@@ -171,6 +171,12 @@ impl Memory {
         if is_ours { Observed::AsLeft } else { Observed::Disturbed }
     }
 
+    /// Says whether an object is known not to be as we left it.
+    #[must_use]
+    pub fn is_disturbed(&self, reference: &ObjectRef) -> bool {
+        self.state().objects.get(reference).is_some_and(|kept| kept.disturbed)
+    }
+
     /// Who changed an object that is not as we left it: the manager, not ours, that wrote last.
     #[must_use]
     pub fn other_manager(&self, live: &Object) -> Option<String> {

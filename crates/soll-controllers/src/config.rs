@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use soll_plan::GroupKind;
+
 use crate::Kind;
 use crate::behaviours::Behaviours;
 
@@ -115,6 +117,17 @@ impl EngineConfig {
             grace: Duration::from_secs(10),
             behaviours: Behaviours::default(),
         }
+    }
+}
+
+impl EngineConfig {
+    /// The kinds of the custom stage: `group/Kind`, or `Kind` for the core group.
+    pub(crate) fn custom_stages(&self) -> Vec<GroupKind> {
+        let split = |text: &String| {
+            let (group, kind) = text.rsplit_once('/').unwrap_or(("", text));
+            GroupKind { group: group.to_owned(), kind: kind.to_owned() }
+        };
+        self.custom_apply_stage_kinds.iter().map(split).collect()
     }
 }
 

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 use soll_api::{Object, Time, names};
-use soll_cluster::{ApiError, Cluster, Patch};
+use soll_cluster::{ApiError, Cluster, Memory, Patch};
 use soll_tree::Tree;
 use soll_yaml::{Value, to_value};
 
+use crate::artifacts::Artifacts;
 use crate::config::EngineConfig;
 use crate::events::{Event, EventBus, Involved};
+use crate::gitrepository::Remotes;
 use crate::handle::LocalRepositories;
+use crate::kustomization::{LiveWatches, Runs};
+use crate::leadership::Leadership;
 use crate::memory::Objects;
 use crate::metrics::Metrics;
 use crate::runner::{Next, Waker};
@@ -24,8 +28,15 @@ use crate::{Key, Kind};
 pub(crate) struct Context {
     pub(crate) config: EngineConfig,
     pub(crate) cluster: Cluster,
+    pub(crate) leadership: Leadership,
     pub(crate) objects: Objects,
     pub(crate) trees: Trees,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) remotes: Remotes,
+    /// What is known of applied objects, so that unchanged ones cost no call.
+    pub(crate) live: Arc<Memory>,
+    pub(crate) live_watches: LiveWatches,
+    pub(crate) runs: Runs,
     pub(crate) local: LocalRepositories,
     pub(crate) waker: Waker,
     pub(crate) events: EventBus,
@@ -37,8 +48,18 @@ pub(crate) struct Context {
 pub(crate) enum WriteError {
     #[error("cannot write the {what} of {key}")]
     Api { what: &'static str, key: Key, source: ApiError },
-    #[error("the inventory of {key} would take {size} bytes of status, {limit} are allowed: split the Kustomization")]
-    TooLarge { key: Key, size: usize, limit: usize },
+    #[error("{0} is not ours to write any more: the lease is gone")]
+    NotOurs(Key),
+}
+
+impl WriteError {
+    /// Somebody else wrote first.
+    pub(crate) fn is_conflict(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => source.is_conflict(),
+            Self::NotOurs(_) => false,
+        }
+    }
 }
 
 impl Context {
@@ -87,6 +108,7 @@ impl Context {
     ) -> Result<Object, WriteError> {
         let value = |status: &S| to_value(status).expect("a status is a plain structure");
         let Some(difference) = merge_patch(&value(old), &value(new)) else { return Ok(object) };
+        self.check_ownership(key)?;
         let mut patch = Value::map();
         patch.make_map().insert("status", difference);
         let (gvk, manager) = (object.gvk(), manager(key.kind));
@@ -112,6 +134,7 @@ impl Context {
     }
 
     async fn write_finalizers(&self, key: &Key, object: &Object, finalizers: Vec<Value>) -> Result<Object, WriteError> {
+        self.check_ownership(key)?;
         let mut metadata = Value::map();
         // The list is replaced as a whole, so it must be the list that we saw.
         metadata.make_map().insert("resourceVersion", Value::str(object.resource_version()));
@@ -121,6 +144,11 @@ impl Context {
         let (gvk, manager) = (object.gvk(), manager(key.kind));
         let written = self.cluster.patch(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
         self.note("finalizers", key, written)
+    }
+
+    /// Whether an object is ours to write at this moment; asked before each write.
+    pub(crate) fn check_ownership(&self, key: &Key) -> Result<(), WriteError> {
+        if self.leadership.holds(key.kind) { Ok(()) } else { Err(WriteError::NotOurs(key.clone())) }
     }
 
     /// Remembers what a write returned; the watch will show it later.

@@ -5,17 +5,23 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
-use soll_cluster::{Cluster, Selection};
+use soll_api::{Gvk, Object};
+use soll_cluster::{Cluster, Depth, Memory, Selection, WatchEvent};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{debug, info, warn};
 
+use crate::artifacts::Artifacts;
 use crate::config::EngineConfig;
-use crate::context::{Context, Trees};
+use crate::context::{Context, Trees, WriteError};
 use crate::events::{EventBus, publish_to_cluster};
+use crate::gitrepository::Remotes;
 use crate::handle::{EngineHandle, LocalRepositories};
+use crate::kustomization::{LiveWatcher, Runs};
+use crate::leadership::{self, Contenders};
 use crate::memory::Objects;
 use crate::metrics::Metrics;
 use crate::runner::{Backoff, Lanes, Next, Reconcile, Runner};
@@ -26,6 +32,8 @@ use crate::{Key, Kind, gitrepository, kustomization, probes};
 pub struct Engine {
     ctx: Arc<Context>,
     runner: Runner,
+    live: LiveWatcher,
+    contenders: Contenders,
 }
 
 /// Why the engine cannot run, or had to stop.
@@ -44,6 +52,9 @@ pub enum EngineError {
     /// The cluster allows too few watches.
     #[error("the budget of watches is too small to follow the toolkit objects")]
     Watches,
+    /// Somebody else reconciles our kinds now.
+    #[error("the lease of the {} was lost", .0.controller())]
+    LeaseLost(Kind),
     /// A part that must run for ever ended.
     #[error("the {0} ended unexpectedly")]
     Ended(&'static str),
@@ -53,11 +64,19 @@ impl Engine {
     /// Prepares the engine; nothing is sent yet.
     #[must_use]
     pub fn new(config: EngineConfig, cluster: Cluster) -> Self {
+        let (live_watches, live) = kustomization::live_watches();
+        let (leadership, contenders) = leadership::contend(&config, &cluster);
         let backoff = Backoff::new(config.min_retry_delay, config.max_retry_delay);
         let runner = Runner::new(Lanes::of(config.concurrent), backoff);
         let ctx = Context {
+            leadership,
             objects: Objects::new(),
             trees: Trees::default(),
+            artifacts: Artifacts::new(&config),
+            remotes: Remotes::default(),
+            live: Arc::new(Memory::new()),
+            live_watches,
+            runs: Runs::default(),
             local: LocalRepositories::default(),
             waker: runner.waker(),
             events: EventBus::new(),
@@ -65,7 +84,7 @@ impl Engine {
             config,
             cluster,
         };
-        Self { ctx: Arc::new(ctx), runner }
+        Self { ctx: Arc::new(ctx), runner, live, contenders }
     }
 
     /// The engine from outside.
@@ -84,7 +103,7 @@ impl Engine {
     /// # Errors
     /// If an address is taken, the watches are too few, or a part of it ends by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), EngineError> {
-        let Self { ctx, runner } = self;
+        let Self { ctx, runner, live, contenders } = self;
         let mut parts: JoinSet<Result<&'static str, EngineError>> = JoinSet::new();
         let stop = shutdown.child_token();
         let ready = Arc::new(AtomicUsize::new(0));
@@ -94,6 +113,19 @@ impl Engine {
         parts.spawn(async move {
             events.await;
             Ok("event writer")
+        });
+        let contending = contenders.run(stop.clone());
+        parts.spawn(async move {
+            let lost = contending.await;
+            lost.map_or(Ok("leases"), |kind| Err(EngineError::LeaseLost(kind)))
+        });
+        parts.spawn(start_won_kinds(Arc::clone(&ctx), stop.clone()));
+        parts.spawn(follow_variables(Arc::clone(&ctx), "ConfigMap", stop.clone()));
+        parts.spawn(follow_variables(Arc::clone(&ctx), "Secret", stop.clone()));
+        let watching = live.run(Arc::clone(&ctx), stop.clone());
+        parts.spawn(async move {
+            watching.await;
+            Ok("watches of applied objects")
         });
         for kind in Kind::ALL {
             parts.spawn(follow(Arc::clone(&ctx), kind, Arc::clone(&ready), stop.clone()));
@@ -135,12 +167,19 @@ async fn listen(
         let ctx = Arc::clone(ctx);
         probes::metrics(move || ctx.metrics.print())
     };
-    for (address, what, router) in
-        [(ctx.config.health_listen, "health", health), (ctx.config.metrics_listen, "metrics", metrics)]
-    {
+    for (address, what, router) in [
+        (ctx.config.artifact_listen, "artifacts", ctx.artifacts.router()),
+        (ctx.config.health_listen, "health", health),
+        (ctx.config.metrics_listen, "metrics", metrics),
+    ] {
         let Some(address) = address else { continue };
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| EngineError::Listen { address, what, source })?;
+        if what == "artifacts"
+            && let Ok(bound) = listener.local_addr()
+        {
+            ctx.artifacts.serve_at(bound);
+        }
         let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
         parts.spawn(async move { serving.await.map(|()| what).map_err(|_| EngineError::Ended(what)) });
     }
@@ -174,6 +213,41 @@ async fn follow(
     }
 }
 
+/// Starts a kind when its lease is won: nothing of it was reconciled before.
+async fn start_won_kinds(ctx: Arc<Context>, stop: CancellationToken) -> Result<&'static str, EngineError> {
+    let won = |kind| ctx.objects.of_kind(kind).into_iter().for_each(|(key, _)| ctx.waker.wake(key));
+    ctx.leadership.follow(won, stop).await;
+    Ok("leases")
+}
+
+/// Follows the ConfigMaps or Secrets that are marked to wake the Kustomizations that use them.
+async fn follow_variables(
+    ctx: Arc<Context>,
+    kind: &'static str,
+    stop: CancellationToken,
+) -> Result<&'static str, EngineError> {
+    let mut selection = Selection::labelled(&ctx.config.watch_configs_label_selector);
+    selection.namespace.clone_from(&ctx.config.watch_namespace);
+    let watch = ctx.cluster.watch(&Gvk::new("v1", kind), selection, Depth::Metadata);
+    let mut watch = watch.ok_or(EngineError::Watches)?;
+    let changed = |object: &Object| {
+        let (namespace, name) = (object.namespace(), object.name());
+        kustomization::watches::variables_changed(kind, namespace, name, &ctx.objects, &ctx.waker);
+    };
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return Ok("watch of variables"),
+            event = watch.next() => event,
+        };
+        match event {
+            // Whoever uses them has read them, or is about to.
+            WatchEvent::Restarted(_) => {}
+            WatchEvent::Applied(object) | WatchEvent::Deleted(object) => changed(&object),
+            WatchEvent::Interrupted(error) => debug!(kind, %error, "a watch was interrupted"),
+        }
+    }
+}
+
 /// Wakes what a change concerns, of the kinds that we reconcile.
 fn wake(ctx: &Context, kind: Kind, seen: &Seen) {
     let ours = |kind| ctx.config.controllers.contains(&kind);
@@ -201,11 +275,49 @@ struct Controllers {
 
 impl Reconcile for Controllers {
     fn reconcile(&self, key: Key) -> Pin<Box<dyn Future<Output = Next> + Send + '_>> {
-        let _ = (&self.ctx, key);
-        Box::pin(async { Next::Await })
+        Box::pin(async move {
+            if !self.ctx.leadership.holds(key.kind) {
+                // Winning the lease wakes all of them.
+                return Next::Await;
+            }
+            let began = Instant::now();
+            let result = match key.kind {
+                Kind::GitRepository => gitrepository::reconcile(&key, &self.ctx).await,
+                Kind::Kustomization => kustomization::reconcile(&key, &self.ctx).await,
+            };
+            let (next, word) = match result {
+                Ok(next @ Next::Backoff) => (next, "error"),
+                Ok(next @ Next::Await) => (next, "success"),
+                Ok(next @ Next::After(_)) => (next, "requeue_after"),
+                Err(error) => {
+                    log(&key, &error);
+                    (Next::Backoff, "error")
+                }
+            };
+            self.ctx.metrics.reconciled(&key, began.elapsed(), word);
+            next
+        })
     }
 
-    fn panicked(&self, _: Key, _: String) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async {})
+    fn panicked(&self, key: Key, message: String) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            let reported = match key.kind {
+                Kind::GitRepository => gitrepository::panicked(&key, &message, &self.ctx).await,
+                Kind::Kustomization => kustomization::panicked(&key, &message, &self.ctx).await,
+            };
+            if let Err(error) = reported {
+                log(&key, &error);
+            }
+        })
+    }
+}
+
+/// Logs a write that did not come about. A conflict is nothing odd: somebody wrote first, and the next pass sees it.
+fn log(key: &Key, error: &WriteError) {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    if error.is_conflict() {
+        debug!(%key, %error, cause, "will be tried again");
+    } else {
+        warn!(%key, %error, cause, "will be tried again");
     }
 }

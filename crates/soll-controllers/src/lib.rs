@@ -7,6 +7,7 @@
 mod gitrepository;
 mod kustomization;
 
+mod artifacts;
 mod context;
 mod memory;
 mod schedule;
@@ -18,6 +19,7 @@ mod config;
 mod engine;
 mod events;
 mod handle;
+mod leadership;
 mod metrics;
 mod probes;
 mod runner;

@@ -68,10 +68,9 @@ impl Objects {
     }
 
     /// Drops an object that is gone.
-    pub(crate) fn remove(&self, key: &Key) -> Option<Object> {
-        let removed = self.by_key.write().expect("no line that holds this lock panics").remove(key);
+    pub(crate) fn remove(&self, key: &Key) {
+        self.by_key.write().expect("no line that holds this lock panics").remove(key);
         self.changes.send_modify(|count| *count += 1);
-        removed
     }
 
     /// The states of all objects of a kind, by namespace and name.

@@ -20,7 +20,7 @@ pub(crate) enum Seen {
     /// The object is there as `now`; it was `before`, if it was known.
     Present { key: Key, before: Option<Object>, now: Object },
     /// The object is gone.
-    Gone { key: Key, last: Option<Object> },
+    Gone { key: Key },
     /// Everything that there is was told.
     Complete,
 }
@@ -85,8 +85,8 @@ impl Follow {
     }
 
     fn remove(&self, key: Key) -> Seen {
-        let last = self.objects.remove(&key);
-        Seen::Gone { key, last }
+        self.objects.remove(&key);
+        Seen::Gone { key }
     }
 
     fn key(&self, object: &Object) -> Key {
@@ -148,6 +148,6 @@ mod tests {
         let first = object(r#""uid":"1","resourceVersion":"1""#, "{}");
         assert!(matches!(&follow.replace(vec![first])[..], [Seen::Present { before: None, .. }]));
         let seen = follow.replace(Vec::new());
-        assert!(matches!(&seen[..], [Seen::Gone { key, last: Some(_) }] if key.to_string() == "Kustomization/b/a"));
+        assert!(matches!(&seen[..], [Seen::Gone { key }] if key.to_string() == "Kustomization/b/a"));
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Stored {
 /// Where and why a pass failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Failed {
-    pub(crate) failed: Part,
+    pub(crate) part: Part,
     pub(crate) failure: Failure,
     /// A revision that is newer than what is stored, if one was seen.
     pub(crate) newer: Option<String>,
@@ -133,7 +133,7 @@ fn failed(repository: &GitRepository, failed: &Failed, now: Time) -> Report<GitR
         let message = format!("new upstream revision '{newer}'");
         set(conditions, types::ARTIFACT_OUTDATED, Status::True, "NewRevision", &message);
     }
-    match failed.failed {
+    match failed.part {
         Part::Fetch => set(conditions, types::FETCH_FAILED, Status::True, &failure.reason, &text),
         Part::Storage => {
             conditions.remove(types::FETCH_FAILED);
@@ -224,7 +224,7 @@ mod tests {
 
     fn unreachable(newer: Option<&str>) -> Outcome {
         let failure = Failure::new(Class::SourceUnreachable, "GitOperationFailed", "no route", Retry::Backoff);
-        Outcome::Failed(Failed { failed: Part::Fetch, failure, newer: newer.map(str::to_owned) })
+        Outcome::Failed(Failed { part: Part::Fetch, failure, newer: newer.map(str::to_owned) })
     }
 
     /// Lets the outcomes happen one after another and shows each report.
@@ -303,7 +303,7 @@ mod tests {
     fn a_failure_that_only_a_change_can_end_stalls() {
         let failure = Failure::new(Class::Configuration, "URLInvalid", "no URL", Retry::OnChange);
         check(
-            &[Outcome::Failed(Failed { failed: Part::Fetch, failure, newer: None })],
+            &[Outcome::Failed(Failed { part: Part::Fetch, failure, newer: None })],
             &expect![[r#"
                 Stalled True URLInvalid since 10: no URL
                 Ready False URLInvalid since 10: no URL

@@ -7,7 +7,7 @@ use crate::watches::{Seen, asks};
 pub(crate) fn seen(seen: &Seen, waker: &Waker) {
     match seen {
         Seen::Present { key, before, now } if asks(before.as_ref(), now) => waker.wake(key.clone()),
-        Seen::Gone { key, .. } => waker.forget(key),
+        Seen::Gone { key } => waker.wake(key.clone()),
         Seen::Present { .. } | Seen::Complete => {}
     }
 }

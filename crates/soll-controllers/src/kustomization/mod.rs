@@ -1,4 +1,21 @@
-//! Kustomization: from a source's tree to healthy objects in a cluster.
+//! Kustomization: from a source's tree to healthy objects in a cluster. Start with `reconcile.rs`.
 
+mod build;
+mod dependencies;
+mod drift;
+mod explain;
+mod finalize;
+mod health;
+mod inputs;
+mod live;
+mod reconcile;
+mod run;
+mod source;
 mod status;
 pub(crate) mod watches;
+
+pub(crate) use live::{LiveWatcher, LiveWatches, live_watches};
+pub(crate) use reconcile::{panicked, reconcile};
+pub(crate) use run::Runs;
+
+const GROUP: &str = "kustomize.toolkit.fluxcd.io";

@@ -1,9 +1,12 @@
 //! What a pass over a Kustomization means for its status and events: pure, from the pass's outcome.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use soll_api::{Conditions, Duration, Failure, Inventory, Kustomization, KustomizationStatus, Retry, Status, Time};
-use soll_api::{names, types};
+use soll_api::{
+    Conditions, Duration, Failure, Inventory, Kustomization, KustomizationStatus, ObjectRef, Retry, Status, Time,
+    names, types,
+};
 
 use crate::events::Severity;
 use crate::status::{Report, Said};
@@ -28,8 +31,8 @@ pub(crate) enum Outcome {
     Refused(Failure),
     /// The inputs are those of the last success: only the revision may be new.
     Unchanged(Revision),
-    /// Applied, and waiting for health.
-    Waiting(Applied),
+    /// Applied, and waiting for health: until something moves, or this moment.
+    Waiting(Applied, Instant),
     /// Applied, and healthy or not asked to be.
     Succeeded(Applied, Health),
     /// It did not get there.
@@ -45,8 +48,10 @@ pub(crate) struct Applied {
     pub(crate) digest: String,
     /// One line per object that was created or changed; empty if none was.
     pub(crate) changes: String,
-    /// One line per object that was pruned or kept from it; empty if none was.
+    /// One line per object that was pruned; empty if none was.
     pub(crate) pruned: String,
+    /// Whether the lines were said already.
+    pub(crate) told: bool,
     /// How long the pass has taken until now.
     pub(crate) took: std::time::Duration,
 }
@@ -84,6 +89,29 @@ pub(crate) enum Step {
     CheckingHealth,
 }
 
+impl Applied {
+    /// What changed, if that was not said yet.
+    fn say(&self) -> Vec<Said> {
+        if self.told { Vec::new() } else { changed(&self.revision, &self.changes, &self.pruned) }
+    }
+}
+
+impl Failed {
+    /// A failure at a step, before anything was applied.
+    pub(crate) fn at(step: Step, revision: &Revision, failure: Failure) -> Self {
+        Self {
+            revision: revision.clone(),
+            step,
+            failure,
+            inventory: None,
+            digest: None,
+            changes: String::new(),
+            pruned: String::new(),
+            took: std::time::Duration::ZERO,
+        }
+    }
+}
+
 impl Step {
     fn text(self, revision: &str, timeout: Duration) -> String {
         let doing = match self {
@@ -110,7 +138,7 @@ pub(crate) fn begin(
     steady_ready: bool,
     now: Time,
 ) -> KustomizationStatus {
-    let mut status = answered(ks);
+    let mut status = ks.status.clone();
     let mut set = Setter::new(&mut status.conditions, ks, now);
     if !steady_ready || !set.conditions.is_true(types::READY) {
         set.condition(types::READY, Status::Unknown, PROGRESSING, "Reconciliation in progress");
@@ -136,7 +164,7 @@ pub(crate) fn summarize(ks: &Kustomization, outcome: &Outcome, now: Time) -> Rep
             Report { status: not_started(ks, failure, now), said }
         }
         Outcome::Unchanged(revision) => unchanged(ks, revision, now),
-        Outcome::Waiting(applied) => waiting(ks, applied, now),
+        Outcome::Waiting(applied, _) => waiting(ks, applied, now),
         Outcome::Succeeded(applied, health) => succeeded(ks, applied, *health, now),
         Outcome::Failed(failed) => self::failed(ks, failed, now),
     }
@@ -193,7 +221,8 @@ fn unchanged(ks: &Kustomization, revision: &Revision, now: Time) -> Report<Kusto
 }
 
 fn waiting(ks: &Kustomization, applied: &Applied, now: Time) -> Report<KustomizationStatus> {
-    let mut status = answered(ks);
+    // A request is answered at the end.
+    let mut status = ks.status.clone();
     status.last_attempted_revision = Some(applied.revision.name.clone());
     status.inventory = Some(applied.inventory.clone());
     let text = Step::CheckingHealth.text(&applied.revision.name, ks.timeout());
@@ -204,7 +233,7 @@ fn waiting(ks: &Kustomization, applied: &Applied, now: Time) -> Report<Kustomiza
     }
     set.condition(types::RECONCILING, Status::True, PROGRESSING, &text);
     set.condition(types::HEALTHY, Status::Unknown, PROGRESSING, &text);
-    Report { status, said: changed(&applied.revision, &applied.changes, &applied.pruned) }
+    Report { status, said: applied.say() }
 }
 
 fn succeeded(ks: &Kustomization, applied: &Applied, health: Health, now: Time) -> Report<KustomizationStatus> {
@@ -216,7 +245,7 @@ fn succeeded(ks: &Kustomization, applied: &Applied, health: Health, now: Time) -
     let something_changed = !applied.changes.is_empty() || !applied.pruned.is_empty();
     let answers = status.last_handled_reconcile_at != ks.status.last_handled_reconcile_at;
 
-    let mut said = changed(revision, &applied.changes, &applied.pruned);
+    let mut said = applied.say();
     match health {
         Health::NotChecked => {
             status.conditions.remove(types::HEALTHY);
@@ -289,6 +318,12 @@ fn ready(status: &mut KustomizationStatus, ks: &Kustomization, revision: &Revisi
     status.last_attempted_revision = Some(revision.name.clone());
     status.last_applied_revision = Some(revision.name.clone());
     status.last_applied_origin_revision.clone_from(&revision.origin);
+}
+
+/// A wait for health was ended by something newer.
+pub(crate) fn canceled(source: &ObjectRef, revision: &Revision) -> Said {
+    let message = format!("Health checks canceled due to new reconciliation triggered by {source}");
+    Said::info("HealthCheckCanceled", message, revision)
 }
 
 fn finished(ks: &Kustomization, revision: &Revision, took: std::time::Duration) -> Said {

@@ -19,7 +19,7 @@ pub(crate) fn seen(seen: &Seen, objects: &Objects, push_dependents: bool, waker:
                 dependents(key, objects).into_iter().for_each(|key| waker.wake(key));
             }
         }
-        Seen::Gone { key, .. } => waker.forget(key),
+        Seen::Gone { key } => waker.wake(key.clone()),
         Seen::Complete => {}
     }
 }

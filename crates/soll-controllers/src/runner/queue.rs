@@ -29,8 +29,6 @@ pub(crate) struct Lanes(BTreeMap<Kind, usize>);
 pub(crate) enum Next {
     /// When something wakes it.
     Await,
-    /// At once, after the others that wait.
-    Again,
     /// After this time.
     After(Duration),
     /// After a failure, in a time that doubles with each failure in a row.
@@ -138,7 +136,6 @@ impl Queue {
         let at = match next {
             _ if woken => Some(now),
             Next::Await => None,
-            Next::Again => Some(now),
             Next::After(delay) => Some(now + delay),
             Next::Backoff => Some(now + self.backoff.after(failures)),
         };
@@ -352,7 +349,7 @@ mod tests {
             now += delay;
         }
         assert_eq!(bench.started(now), "a/1");
-        bench.done("a/1", Next::Again, now);
+        bench.done("a/1", Next::After(Duration::ZERO), now);
         assert_eq!(bench.started(now), "a/1");
         bench.done("a/1", Next::Backoff, now);
         assert_eq!(bench.queue.next_due(), Some(bench.at(now + 1)));
@@ -367,7 +364,7 @@ mod tests {
         assert_eq!(bench.started(0), "a/runs");
         bench.queue.forget(&key("a/waits"));
         bench.queue.forget(&key("a/runs"));
-        bench.done("a/runs", Next::Again, 1);
+        bench.done("a/runs", Next::After(Duration::ZERO), 1);
         assert_eq!(bench.started(1), "b/waits");
         bench.done("b/waits", Next::After(Duration::from_secs(5)), 1);
         bench.queue.forget(&key("b/waits"));

@@ -1,0 +1,221 @@
+//! One pass over a GitRepository: ask the remote, fetch what is new, store it, hand its tree over.
+
+use soll_api::{Class, Failure, GitRepository, Object, Resource, Retry, types};
+use soll_source::git::{self, Fetched, Reference};
+use soll_tree::{IgnoreRules, Limits, Tree, TreePath};
+use tracing::{info, warn};
+
+use super::remote::{self, Origin};
+use super::status::{self, Failed, Outcome, Part, Stored};
+use crate::Key;
+use crate::context::{Context, WriteError};
+use crate::runner::Next;
+use crate::schedule;
+
+/// Brings the artifact of one GitRepository up to date; safe to call at any time, any number of times.
+pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteError> {
+    let Some(object) = ctx.object(key) else {
+        forget(key, ctx).await;
+        ctx.waker.forget(key);
+        return Ok(Next::Await);
+    };
+    let repository = match GitRepository::from_object(&object) {
+        Ok(repository) => repository,
+        Err(error) => {
+            // The CRD's schema lets nothing through that does not fit; without it nothing can be written either.
+            warn!(%key, %error, "the object does not fit its type");
+            return Ok(Next::Await);
+        }
+    };
+    if repository.metadata.is_deleting() {
+        forget(key, ctx).await;
+        if repository.metadata.has_finalizer() {
+            ctx.remove_finalizer(key, &object).await?;
+        }
+        return Ok(Next::Await);
+    }
+    let object = if repository.metadata.has_finalizer() { object } else { ctx.add_finalizer(key, &object).await? };
+    if repository.spec.suspend {
+        ctx.write_status(key, object, &repository.status, &status::answered(&repository)).await?;
+        return Ok(Next::Await);
+    }
+
+    let mut pass = Pass { key, ctx, object, repository };
+    let outcome = match pass.sync().await {
+        Ok(outcome) => outcome,
+        Err(Stop::Failed(failed)) => Outcome::Failed(*failed),
+        Err(Stop::Write(error)) => return Err(error),
+    };
+    pass.report(&outcome).await
+}
+
+/// Makes a panic that object's failure.
+pub(crate) async fn panicked(key: &Key, message: &str, ctx: &Context) -> Result<(), WriteError> {
+    let Some(object) = ctx.object(key) else { return Ok(()) };
+    let Ok(repository) = GitRepository::from_object(&object) else { return Ok(()) };
+    let text = format!("this is a defect of soll, please report it: {message}");
+    let failure = Failure::new(Class::Internal, "Failed", text, Retry::Backoff);
+    let outcome = Outcome::Failed(Failed { part: Part::Spec, failure, newer: None });
+    let report = status::summarize(&repository, &outcome, ctx.now());
+    let object = ctx.write_status(key, object, &repository.status, &report.status).await?;
+    ctx.say(key, &object, report.said);
+    Ok(())
+}
+
+/// Lets go of everything that is kept of an object.
+async fn forget(key: &Key, ctx: &Context) {
+    ctx.trees.forget(key);
+    ctx.metrics.forget(key);
+    ctx.artifacts.remove(key).await;
+    ctx.remotes.forget(key, &ctx.config.data_dir);
+}
+
+/// Why a pass ends before its end.
+enum Stop {
+    Failed(Box<Failed>),
+    Write(WriteError),
+}
+
+impl Stop {
+    fn at(part: Part) -> impl FnOnce(Failure) -> Self {
+        move |failure| Self::Failed(Box::new(Failed { part, failure, newer: None }))
+    }
+}
+
+/// One pass over one GitRepository.
+struct Pass<'c> {
+    key: &'c Key,
+    ctx: &'c Context,
+    object: Object,
+    repository: GitRepository,
+}
+
+impl Pass<'_> {
+    async fn sync(&mut self) -> Result<Outcome, Stop> {
+        self.refuse_what_is_not_built()?;
+        let origin = remote::origin(self.key, &self.repository, self.ctx).await.map_err(Stop::at(Part::Fetch))?;
+        let reference = remote::reference(&self.repository.spec.r#ref).map_err(Stop::at(Part::Fetch))?;
+
+        // The fast path: an unchanged remote costs one round trip.
+        let current = self.current_revision().await;
+        if let Some(current) = &current
+            && self.found(&origin, &reference).await.map_err(Stop::at(Part::Fetch))?.as_ref() == Some(current)
+        {
+            return Ok(Outcome::Unchanged);
+        }
+
+        if let Some(began) = status::begin(&self.repository, self.ctx.now()) {
+            self.write(began).await.map_err(Stop::Write)?;
+        }
+        let fetched = self.fetch(&origin, &reference).await.map_err(Stop::at(Part::Fetch))?;
+        let revision = fetched.revision.to_string();
+        if current.as_ref() == Some(&revision) {
+            return Ok(Outcome::Unchanged);
+        }
+        let newer = |part: Part| {
+            let newer = Some(revision.clone());
+            move |failure: Failure| Stop::Failed(Box::new(Failed { part, failure, newer }))
+        };
+        let tree = self.select(&fetched).map_err(newer(Part::Fetch))?;
+        let artifact = self
+            .ctx
+            .artifacts
+            .store(self.key, &fetched.revision, &tree, self.ctx.now())
+            .await
+            .map_err(newer(Part::Storage))?;
+        self.ctx.trees.put(self.key.clone(), &artifact.digest, tree);
+        info!(key = %self.key, revision, digest = artifact.digest, "stored an artifact");
+        Ok(Outcome::Stored(Stored { artifact, included: Vec::new(), subject: fetched.commit.subject }))
+    }
+
+    /// A field that is not built is refused by name; the last good artifact stays.
+    fn refuse_what_is_not_built(&self) -> Result<(), Stop> {
+        let fields = soll_api::unsupported_fields(self.key.kind.name(), self.object.value());
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let message = format!("not supported yet, so nothing was fetched: {}", fields.join(", "));
+        let failure = Failure::new(Class::Configuration, "UnsupportedField", message, Retry::OnChange);
+        Err(Stop::at(Part::Spec)(failure))
+    }
+
+    /// The revision of the stored artifact, if it is still what the spec asks to make of that revision.
+    async fn current_revision(&self) -> Option<String> {
+        let GitRepository { spec, status, .. } = &self.repository;
+        let artifact = status.artifact.as_ref()?;
+        let same = status.conditions.is_true(types::ARTIFACT_IN_STORAGE)
+            && status.observed_ignore == spec.ignore
+            && status.observed_sparse_checkout == spec.sparse_checkout;
+        (same && self.ctx.artifacts.is_intact(artifact).await).then(|| artifact.revision.clone())
+    }
+
+    /// The revision that the reference names now.
+    async fn found(&self, origin: &Origin, reference: &Reference) -> Result<Option<String>, Failure> {
+        match origin {
+            Origin::Remote(remote) => {
+                let timeout = self.repository.spec.timeout.std();
+                let revision = git::ls_remote(remote, reference, timeout).await?;
+                Ok(Some(revision.to_string()))
+            }
+            // Reading it is as cheap as asking.
+            Origin::Local(_) => Ok(None),
+        }
+    }
+
+    async fn fetch(&self, origin: &Origin, reference: &Reference) -> Result<Fetched, Failure> {
+        let limits = Limits::default();
+        match origin {
+            Origin::Remote(remote) => {
+                let cache = self.ctx.remotes.cache(self.key, &self.ctx.config.data_dir)?;
+                let timeout = self.repository.spec.timeout.std();
+                Ok(git::fetch(remote, reference, &cache, &limits, timeout).await?)
+            }
+            Origin::Local(path) => {
+                let (path, reference) = (path.clone(), reference.clone());
+                let read = tokio::task::spawn_blocking(move || git::local(&path, &reference, &limits)).await;
+                Ok(read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?)
+            }
+        }
+    }
+
+    /// The part of the commit's files that the spec selects.
+    fn select(&self, fetched: &Fetched) -> Result<Tree, Failure> {
+        let spec = &self.repository.spec;
+        let failed =
+            |reason: &str, message: String| Failure::new(Class::Configuration, reason, message, Retry::Backoff);
+        let mut tree = fetched.tree.clone();
+        if !spec.sparse_checkout.is_empty() {
+            let wrong =
+                |why: String| failed("GitOperationFailed", format!("failed to sparse checkout directories: {why}"));
+            let directories = spec.sparse_checkout.iter().map(|directory| {
+                let directory = directory.strip_prefix("./").unwrap_or(directory).trim_end_matches('/');
+                directory.parse::<TreePath>().map_err(|error| wrong(error.to_string()))
+            });
+            let directories: Vec<_> = directories.collect::<Result<_, _>>()?;
+            tree = tree.sparse(&directories).map_err(|error| wrong(error.to_string()))?;
+        }
+        let rules = IgnoreRules::of(&tree, spec.ignore.as_deref());
+        let rules = rules.map_err(|error| failed("SourceIgnoreError", error.to_string()))?;
+        Ok(rules.apply(&tree))
+    }
+
+    /// Writes and says what the pass came to, and decides when the next one is.
+    async fn report(&mut self, outcome: &Outcome) -> Result<Next, WriteError> {
+        let report = status::summarize(&self.repository, outcome, self.ctx.now());
+        self.write(report.status).await?;
+        self.ctx.say(self.key, &self.object, report.said);
+        Ok(match outcome {
+            Outcome::Unchanged | Outcome::Stored(_) => self.ctx.at_interval(self.repository.spec.interval.std()),
+            Outcome::Failed(failed) => {
+                warn!(key = %self.key, reason = failed.failure.reason, error = %failed.failure, "failed");
+                schedule::after_failure(&failed.failure, self.repository.spec.interval.std())
+            }
+        })
+    }
+
+    async fn write(&mut self, new: soll_api::GitRepositoryStatus) -> Result<(), WriteError> {
+        self.object = self.ctx.write_status(self.key, self.object.clone(), &self.repository.status, &new).await?;
+        self.repository.status = new;
+        Ok(())
+    }
+}

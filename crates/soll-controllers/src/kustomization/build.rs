@@ -1,0 +1,90 @@
+//! The build: from a tree and a spec to objects with origins, on a blocking thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use soll_api::{Class, Failure, Kustomization, Object, Retry, SubstituteStrategy};
+use soll_kustomize::flux::Overrides;
+use soll_kustomize::{Options, substitute};
+use soll_tree::{EntryKind, FileTree, Reads, Recorder, Tree, TreePath};
+use soll_yaml::Sources;
+
+use crate::config::EngineConfig;
+
+/// What a build gave, and what it read.
+pub(super) struct Built {
+    pub(super) objects: Vec<Object>,
+    pub(super) sources: Arc<Sources>,
+    pub(super) reads: Reads,
+    /// Of all objects, in their order: what history shows.
+    pub(super) digest: String,
+}
+
+/// Builds what the spec asks for from the tree.
+pub(super) async fn build(
+    ks: &Kustomization,
+    tree: Tree,
+    variables: BTreeMap<String, String>,
+    config: &EngineConfig,
+) -> Result<Built, Failure> {
+    let (ks, strict) = (ks.clone(), config.strict_substitution);
+    let built = tokio::task::spawn_blocking(move || build_blocking(&ks, &tree, &variables, strict)).await;
+    built.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+fn build_blocking(
+    ks: &Kustomization,
+    tree: &Tree,
+    variables: &BTreeMap<String, String>,
+    strict: bool,
+) -> Result<Built, Failure> {
+    let recorder = Recorder::new(tree);
+    let root = root(ks, &recorder)?;
+    let built = soll_kustomize::flux::build(&recorder, &root, &Overrides::of(&ks.spec), &Options::default());
+    let mut built = built.map_err(|errors| errors.failure())?;
+    let always = ks
+        .spec
+        .post_build
+        .as_ref()
+        .is_some_and(|post_build| post_build.substitute_strategy == SubstituteStrategy::Always);
+    if !variables.is_empty() || always {
+        substitute::substitute_objects(&mut built, variables, strict).map_err(|errors| errors.failure())?;
+    }
+    if let Some(common) = &ks.spec.common_metadata {
+        soll_kustomize::flux::common_metadata(&mut built.objects, common);
+    }
+    let mut hash = Sha256::new();
+    for object in &built.objects {
+        hash.update("---\n");
+        hash.update(soll_yaml::emit_yaml(object.value()));
+    }
+    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Built {
+        objects: built.objects,
+        sources: built.sources,
+        reads: recorder.into_reads(),
+        digest: format!("sha256:{digest}"),
+    })
+}
+
+/// The directory that the spec names.
+fn root(ks: &Kustomization, tree: &dyn FileTree) -> Result<TreePath, Failure> {
+    let path = ks.spec.path.as_deref().unwrap_or_default();
+    let missing = |why: String| {
+        let message = format!("kustomization path not found: {why}");
+        Failure::new(Class::Configuration, "ArtifactFailed", message, Retry::AtRetryInterval)
+    };
+    // Flux joins the path to the root of the artifact, whatever it starts with.
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.is_empty() {
+        return Ok(TreePath::root());
+    }
+    let root = parts.join("/").parse::<TreePath>().map_err(|error| missing(error.to_string()))?;
+    match tree.kind(&root) {
+        Ok(Some(EntryKind::Directory)) => Ok(root),
+        Ok(Some(EntryKind::File)) => Err(missing(format!("`{root}` is a file, a directory is needed"))),
+        Ok(None) => Err(missing(format!("the source has no directory `{root}`"))),
+        Err(error) => Err(missing(error.to_string())),
+    }
+}

@@ -1,0 +1,108 @@
+//! The end of a Kustomization: its objects go first, if its policy says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use soll_api::{Class, DeletionPolicy, Failure, Gvk, Kustomization, Object, Retry};
+use soll_cluster::{Applier, ApplierOptions};
+use soll_plan::Owner;
+use tracing::{info, warn};
+
+use super::reconcile::applying;
+use super::status::{self, Outcome};
+use crate::Key;
+use crate::context::{Context, WriteError};
+use crate::events::Severity;
+use crate::runner::Next;
+use crate::status::Said;
+
+/// How often to look whether the objects are gone.
+const TERMINATION_POLL: Duration = Duration::from_secs(2);
+
+/// Deletes what the Kustomization applied, if its policy says so, and lets it go. Returns without waiting.
+pub(super) async fn finalize(
+    key: &Key,
+    object: &Object,
+    ks: &Kustomization,
+    ctx: &Context,
+) -> Result<Next, WriteError> {
+    if !ks.metadata.has_finalizer() {
+        return Ok(Next::Await);
+    }
+    let inventory = ks.status.inventory.clone().unwrap_or_default();
+    if ks.spec.suspend || inventory.entries.is_empty() || !ks.deletes_objects() {
+        return release(key, object, ctx).await;
+    }
+    // Until the objects are gone nothing may bring them back.
+    ctx.runs.forget(key);
+    let applier = Applier::new(applying(ks, ctx), Arc::clone(&ctx.live), ApplierOptions::default());
+    if let Some(problem) = missing_identity(ks, ctx).await {
+        let failure = Failure::new(
+            Class::Forbidden,
+            "PruneFailed",
+            format!("unable to prune objects: {problem}"),
+            Retry::OnChange,
+        );
+        ctx.say(key, object, status::summarize(ks, &Outcome::Refused(failure), ctx.now()).said);
+        return release(key, object, ctx).await;
+    }
+    ctx.check_ownership(key)?;
+    let pruned = applier.prune(&inventory, &Owner::of(ks)).await;
+    let deleted = pruned.changes.event();
+    if let Some(failure) = pruned.failure {
+        warn!(%key, error = %failure, "pruning for deleted resource failed");
+        let message = format!("pruning for deleted resource failed: {}", failure.message);
+        let failure = Failure { message, retry: Retry::Backoff, ..failure };
+        let report = status::summarize(ks, &Outcome::Refused(failure), ctx.now());
+        let object = ctx.write_status(key, object.clone(), &ks.status, &report.status).await?;
+        ctx.say(key, &object, report.said);
+        return Ok(Next::Backoff);
+    }
+    if !deleted.is_empty() && !waited_before(ks, ctx) {
+        ctx.say(key, object, vec![info_said(deleted)]);
+    }
+    if ks.spec.deletion_policy == DeletionPolicy::WaitForTermination {
+        match applier.remaining(&inventory).await {
+            Ok(left) if left.is_empty() => {}
+            _ if !is_over(ks) => return Ok(Next::After(TERMINATION_POLL)),
+            _ => {
+                warn!(%key, "failed to wait for resources termination");
+                ctx.say(key, object, vec![info_said("failed to wait for resources termination".to_owned())]);
+            }
+        }
+    }
+    release(key, object, ctx).await
+}
+
+async fn release(key: &Key, object: &Object, ctx: &Context) -> Result<Next, WriteError> {
+    ctx.runs.forget(key);
+    ctx.remove_finalizer(key, object).await?;
+    info!(%key, "released");
+    Ok(Next::Await)
+}
+
+/// Why the identity that would delete the objects cannot, if its service account is gone.
+async fn missing_identity(ks: &Kustomization, ctx: &Context) -> Option<String> {
+    let name = ks.spec.service_account_name.as_ref().or(ctx.config.default_service_account.as_ref())?;
+    let found = ctx.cluster.find(&Gvk::new("v1", "ServiceAccount"), &ks.metadata.namespace, name).await;
+    matches!(found, Ok(None)).then(|| format!("serviceaccount {}/{name} not found", ks.metadata.namespace))
+}
+
+/// Whether the wait for the objects' end has taken as long as it may.
+fn is_over(ks: &Kustomization) -> bool {
+    let Some(deleted) = ks.metadata.deletion_timestamp else { return true };
+    let waited = jiff::Timestamp::now().duration_since(deleted.timestamp());
+    Duration::try_from(waited).unwrap_or(Duration::ZERO) >= ks.timeout().std()
+}
+
+/// Whether an earlier pass told of the deletions already: only waiting for termination comes here twice.
+fn waited_before(ks: &Kustomization, ctx: &Context) -> bool {
+    let Some(deleted) = ks.metadata.deletion_timestamp else { return false };
+    let waited = ctx.now().timestamp().duration_since(deleted.timestamp());
+    ks.spec.deletion_policy == DeletionPolicy::WaitForTermination
+        && Duration::try_from(waited).unwrap_or(Duration::ZERO) >= TERMINATION_POLL
+}
+
+fn info_said(message: String) -> Said {
+    Said { severity: Severity::Info, reason: "ReconciliationSucceeded".to_owned(), message, metadata: Vec::new() }
+}

@@ -1,0 +1,215 @@
+//! Waiting for health without holding a worker: what is waited for, and one look at it.
+//!
+//! A look reads the objects that changed, as the identity that applies, at most once a second each, and returns. The
+//! watches of applied objects, or the clock, lead to the next look.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use soll_api::{Failure, Gvk, Kustomization, Object, ObjectRef};
+use soll_cluster::{ApiError, Applied, Cluster};
+use soll_plan::{Assessment, Health, HealthExpressions, HealthStatus};
+
+use super::run::Success;
+use super::status;
+
+/// A wait for the health of what was applied.
+pub(crate) struct Wait {
+    /// What was applied, for the status at the end.
+    pub(super) applied: status::Applied,
+    /// What the pass will be remembered by, if it succeeds.
+    pub(super) success: Success,
+    /// What the pass was about: a change of any of these ends the wait.
+    pub(super) subject: Subject,
+    pub(super) started: Timestamp,
+    timeout: soll_api::Duration,
+    expressions: HealthExpressions,
+    checks: Vec<Check>,
+}
+
+/// What a wait is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(super) generation: i64,
+    pub(super) requested_at: Option<String>,
+    /// Of the artifact.
+    pub(super) digest: String,
+}
+
+/// What a look found.
+pub(crate) enum Look {
+    /// All is as wanted, after this time.
+    Healthy(Duration),
+    /// Not yet: look again when something moves, or at this time.
+    Waiting(Instant),
+    /// It will not get there any more.
+    Failed(Box<Failure>),
+}
+
+struct Check {
+    object: ObjectRef,
+    gvk: Gvk,
+    /// What was applied, if it was us: tells a Job that deletes itself from a missing one.
+    desired: Option<Object>,
+    /// Whether a watch tells when it changes; else it is asked every few seconds.
+    watched: bool,
+    health: Option<Health>,
+    read_at: Option<Instant>,
+}
+
+/// An object is read no more often than this.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+/// Objects that nobody watches for us are asked this often; as Flux polls.
+const POLL: Duration = Duration::from_secs(5);
+/// Watched objects are asked again after this long without news, in case the watch was too late or is over the budget.
+const DOUBT: Duration = Duration::from_secs(10);
+const CONCURRENCY: usize = 8;
+
+impl Wait {
+    /// Says what to wait for; nothing if there is nothing. `objects` are what was applied, before applying.
+    pub(super) fn checks(ks: &Kustomization, applied: &Applied, objects: &[Object]) -> Vec<WaitFor> {
+        let own = |object: &ObjectRef| {
+            (object.kind.as_str(), object.namespace.as_str(), object.name.as_str())
+                == ("Kustomization", ks.metadata.namespace.as_str(), ks.metadata.name.as_str())
+                && object.group == super::GROUP
+        };
+        let desired = |reference: &ObjectRef| objects.iter().find(|object| object.object_ref() == *reference).cloned();
+        if ks.spec.wait {
+            let checked = applied.checked.iter().filter(|left| !own(&left.object));
+            return checked
+                .map(|left| WaitFor {
+                    gvk: Gvk {
+                        group: left.object.group.clone(),
+                        version: left.version.clone(),
+                        kind: left.object.kind.clone(),
+                    },
+                    desired: (left.object.kind == "Job").then(|| desired(&left.object)).flatten(),
+                    object: left.object.clone(),
+                    watched: true,
+                })
+                .collect();
+        }
+        let listed = ks.spec.health_checks.iter().map(|check| {
+            let gvk = Gvk::new(check.api_version.as_deref().unwrap_or("apps/v1"), &check.kind);
+            let object = ObjectRef {
+                group: gvk.group.clone(),
+                kind: check.kind.clone(),
+                namespace: check.namespace.clone().unwrap_or_default(),
+                name: check.name.clone(),
+            };
+            let watched = applied.checked.iter().any(|left| left.object == object);
+            WaitFor { gvk, desired: desired(&object), object, watched }
+        });
+        listed.filter(|check| !own(&check.object)).collect()
+    }
+
+    pub(super) fn new(
+        wait_for: Vec<WaitFor>,
+        expressions: HealthExpressions,
+        timeout: soll_api::Duration,
+        started: Timestamp,
+        (applied, success, subject): (status::Applied, Success, Subject),
+    ) -> Self {
+        let check = |WaitFor { object, gvk, desired, watched }| Check {
+            object,
+            gvk,
+            desired,
+            watched,
+            health: None,
+            read_at: None,
+        };
+        let checks = wait_for.into_iter().map(check).collect();
+        Self { applied, success, subject, started, timeout, expressions, checks }
+    }
+
+    /// Reads what moved and is not too fresh, and sums up.
+    pub(super) async fn look(&mut self, cluster: &Cluster, moved: &BTreeSet<ObjectRef>, now: Timestamp) -> Look {
+        let due: Vec<usize> = (0..self.checks.len()).filter(|index| self.checks[*index].is_due(moved, now)).collect();
+        let reads = due.into_iter().map(|index| {
+            let Check { gvk, object, .. } = &self.checks[index];
+            async move { (index, cluster.find(gvk, &object.namespace, &object.name).await) }
+        });
+        let answers: Vec<_> = futures::stream::iter(reads).buffer_unordered(CONCURRENCY).collect().await;
+        for (index, answer) in answers {
+            let check = &mut self.checks[index];
+            check.health = Some(judge(answer, check.desired.as_ref(), &self.expressions, now));
+            check.read_at = Some(Instant::now());
+        }
+        self.sum_up(now)
+    }
+
+    fn sum_up(&self, now: Timestamp) -> Look {
+        let waited = now.duration_since(self.started).try_into().unwrap_or(Duration::ZERO);
+        let unread = || Health { status: HealthStatus::Unknown, message: String::new(), recheck_at: None };
+        let healths: Vec<_> = self
+            .checks
+            .iter()
+            .map(|check| (check.object.clone(), check.health.clone().unwrap_or_else(unread)))
+            .collect();
+        let fail_fast = true;
+        match soll_plan::assess(&healths, waited.into(), self.timeout, fail_fast) {
+            Assessment::Healthy => Look::Healthy(waited),
+            Assessment::Failed(failure) => Look::Failed(failure),
+            Assessment::Waiting(recheck_at) => {
+                let clock = recheck_at.map(|at| at.duration_since(now).try_into().unwrap_or(Duration::ZERO));
+                let left = self.timeout.std().saturating_sub(waited);
+                let pending = self.checks.iter().filter(|check| !check.is_current());
+                let poll = pending.map(|check| if check.watched { DOUBT } else { POLL }).min();
+                let pause = [clock, Some(left), poll].into_iter().flatten().min().unwrap_or(POLL);
+                Look::Waiting(Instant::now() + pause.max(Duration::from_millis(10)))
+            }
+        }
+    }
+
+    /// The objects that keep the wait from ending well, with their kinds.
+    pub(super) fn not_current(&self) -> impl Iterator<Item = (&Gvk, &ObjectRef)> {
+        self.checks.iter().filter(|check| !check.is_current()).map(|check| (&check.gvk, &check.object))
+    }
+
+    /// When objects that moved, but were read a moment ago, may be read again.
+    pub(super) fn next_read(&self, moved: &BTreeSet<ObjectRef>) -> Option<Instant> {
+        let fresh = self.checks.iter().filter(|check| moved.contains(&check.object));
+        fresh.filter_map(|check| check.read_at.map(|at| at + READ_PAUSE)).filter(|at| *at > Instant::now()).min()
+    }
+}
+
+/// One object to wait for.
+pub(crate) struct WaitFor {
+    object: ObjectRef,
+    gvk: Gvk,
+    desired: Option<Object>,
+    watched: bool,
+}
+
+impl Check {
+    fn is_current(&self) -> bool {
+        self.health.as_ref().is_some_and(|health| health.status == HealthStatus::Current)
+    }
+
+    fn is_due(&self, moved: &BTreeSet<ObjectRef>, now: Timestamp) -> bool {
+        let (Some(health), Some(read_at)) = (&self.health, self.read_at) else { return true };
+        let age = read_at.elapsed();
+        if age < READ_PAUSE {
+            return false;
+        }
+        let clock = health.recheck_at.is_some_and(|at| at <= now);
+        let pause = if self.watched { DOUBT } else { POLL };
+        moved.contains(&self.object) || clock || (!self.is_current() && age >= pause)
+    }
+}
+
+/// The health of what a read answered.
+fn judge(
+    answer: Result<Option<Object>, ApiError>,
+    desired: Option<&Object>,
+    expressions: &HealthExpressions,
+    now: Timestamp,
+) -> Health {
+    match answer {
+        Ok(Some(live)) => expressions.health(&live).unwrap_or_else(|| soll_plan::health(&live, now)),
+        Ok(None) => soll_plan::missing(desired),
+        Err(error) => Health { status: HealthStatus::Unknown, message: error.to_string(), recheck_at: None },
+    }
+}

@@ -1,0 +1,152 @@
+//! Watches of what was applied: the metadata of all objects with owner labels, one watch per kind.
+//!
+//! They tell of drift and of progress, and decide one thing only: that nothing needs doing. Verdicts come from objects
+//! that are read as the identity that applies.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use soll_api::{Gvk, Object, ObjectRef, names};
+use soll_cluster::{ApiError, Depth, Observed, Selection, Watch, WatchEvent};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::context::Context;
+use crate::events::Severity;
+use crate::status::Said;
+use crate::{Key, Kind};
+
+/// Asks for watches. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LiveWatches {
+    wanted: mpsc::Sender<Gvk>,
+}
+
+/// What opens the watches that are asked for.
+pub(crate) struct LiveWatcher {
+    wanted: mpsc::Receiver<Gvk>,
+}
+
+/// How many requests may wait. A request that finds no room is made again by the next pass.
+const REQUESTS: usize = 1024;
+
+/// The two ends.
+pub(crate) fn live_watches() -> (LiveWatches, LiveWatcher) {
+    let (sender, wanted) = mpsc::channel(REQUESTS);
+    (LiveWatches { wanted: sender }, LiveWatcher { wanted })
+}
+
+impl LiveWatches {
+    /// Has the kinds watched from now on, if the budget allows.
+    pub(super) fn ensure(&self, kinds: impl IntoIterator<Item = Gvk>) {
+        let kinds: HashSet<Gvk> = kinds.into_iter().collect();
+        for kind in kinds {
+            if self.wanted.try_send(kind).is_err() {
+                debug!("no room for another request for a watch; the next pass asks again");
+            }
+        }
+    }
+}
+
+impl LiveWatcher {
+    /// Opens watches as they are asked for, until `shutdown`.
+    pub(crate) async fn run(mut self, ctx: Arc<Context>, shutdown: CancellationToken) {
+        let mut open: HashSet<(String, String)> = HashSet::new();
+        let mut watches = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return watches.shutdown().await,
+                Some(gvk) = self.wanted.recv() => {
+                    let group_kind = (gvk.group.clone(), gvk.kind.clone());
+                    if open.contains(&group_kind) {
+                        continue;
+                    }
+                    let selection = Selection::labelled(names::kustomize::OWNER_NAME);
+                    match ctx.cluster.watch(&gvk, selection, Depth::Metadata) {
+                        Some(watch) => {
+                            open.insert(group_kind);
+                            watches.spawn(follow(Arc::clone(&ctx), gvk, watch));
+                        }
+                        None => warn!(%gvk, "the budget of watches is used up: drift of this kind is corrected at intervals"),
+                    }
+                }
+                Some(ended) = watches.join_next() => {
+                    if let Ok(gvk) = ended {
+                        ctx.live.unwatch(&gvk.group, &gvk.kind);
+                        open.remove(&(gvk.group, gvk.kind));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Follows one kind until it is served no more.
+async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch) -> Gvk {
+    loop {
+        match watch.next().await {
+            WatchEvent::Restarted(objects) => {
+                for lost in ctx.live.restart(&gvk.group, &gvk.kind, &objects) {
+                    drifted(&ctx, &lost, None);
+                }
+                for object in &objects {
+                    moved(&ctx, &object.object_ref());
+                }
+            }
+            WatchEvent::Applied(object) => {
+                if ctx.live.observe(&object) == Observed::Disturbed {
+                    drifted(&ctx, &object.object_ref(), Some(&object));
+                }
+                moved(&ctx, &object.object_ref());
+            }
+            WatchEvent::Deleted(object) => {
+                if ctx.live.lose(&object) == Observed::Disturbed {
+                    drifted(&ctx, &object.object_ref(), Some(&object));
+                }
+                moved(&ctx, &object.object_ref());
+            }
+            WatchEvent::Interrupted(ApiError::NotServed(_)) => {
+                info!(%gvk, "the kind is served no more");
+                return gvk;
+            }
+            WatchEvent::Interrupted(error) => debug!(%gvk, %error, "a watch was interrupted"),
+        }
+    }
+}
+
+/// Wakes the owner if it waits for the object to become healthy.
+fn moved(ctx: &Context, object: &ObjectRef) {
+    if let Some(owner) = ctx.runs.owner(object)
+        && ctx.runs.moved(&owner, object)
+    {
+        ctx.waker.wake(owner);
+    }
+}
+
+/// Has drift corrected, if events may do that, and tells of a fight.
+fn drifted(ctx: &Context, object: &ObjectRef, seen: Option<&Object>) {
+    let Some(owner) = ctx.runs.owner(object) else { return };
+    let Some(owning) = ctx.object(&owner) else { return };
+    let suspended = owning.value().lookup(&["spec", "suspend"]).and_then(soll_yaml::Value::as_bool) == Some(true);
+    if suspended || !ctx.config.behaviours.of_object(&owning).drift_by_events {
+        return;
+    }
+    let (at, undone) = ctx.runs.drifted(&owner, object, Instant::now());
+    if undone {
+        let manager = seen.and_then(|seen| ctx.live.other_manager(seen));
+        tell_of_fight(ctx, &owner, &owning, object, manager.as_deref());
+    }
+    ctx.waker.wake_at(owner, at);
+}
+
+fn tell_of_fight(ctx: &Context, owner: &Key, owning: &Object, object: &ObjectRef, manager: Option<&str>) {
+    debug_assert_eq!(owner.kind, Kind::Kustomization);
+    let who = manager.map_or_else(|| "somebody".to_owned(), |manager| format!("field manager {manager}"));
+    let message = format!("{object} was corrected and changed again by {who}: corrections slow down until it stops");
+    let said =
+        Said { severity: Severity::Error, reason: "DriftCorrectionUndone".to_owned(), message, metadata: Vec::new() };
+    ctx.say(owner, owning, vec![said]);
+}

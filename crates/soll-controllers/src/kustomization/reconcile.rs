@@ -1,0 +1,378 @@
+//! One pass over a Kustomization: observe, decide, act, report.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use soll_api::{Class, Failure, Kustomization, Object, ObjectRef, Resource, Retry};
+use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Identity, Trust};
+use soll_plan::{ApplySettings, HealthExpressions, IgnoreRules, Managers, Owner};
+use tracing::{debug, info, warn};
+
+use super::build::{self, Built};
+use super::health::{Look, Subject, Wait};
+use super::inputs;
+use super::run::{Run, Signals, Success};
+use super::source::{self, Offer};
+use super::status::{self, Applied, Failed, Health, Outcome, Step};
+use super::{dependencies, finalize};
+use crate::Key;
+use crate::behaviours::Behaviours;
+use crate::context::{Context, WriteError};
+use crate::runner::Next;
+use crate::schedule;
+
+/// Brings the cluster in line with one Kustomization; safe to call at any time, any number of times.
+/// Returns without waiting: health arrives as an event that calls it again.
+pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteError> {
+    let Some(object) = ctx.object(key) else {
+        ctx.runs.forget(key);
+        ctx.metrics.forget(key);
+        ctx.waker.forget(key);
+        return Ok(Next::Await);
+    };
+    let ks = match Kustomization::from_object(&object) {
+        Ok(ks) => ks,
+        Err(error) => {
+            // The CRD's schema lets nothing through that does not fit; without it nothing can be written either.
+            warn!(%key, %error, "the object does not fit its type");
+            return Ok(Next::Await);
+        }
+    };
+    if ks.metadata.is_deleting() {
+        return finalize::finalize(key, &object, &ks, ctx).await;
+    }
+    let object = if ks.metadata.has_finalizer() { object } else { ctx.add_finalizer(key, &object).await? };
+    if ks.spec.suspend {
+        ctx.write_status(key, object, &ks.status, &status::answered(&ks)).await?;
+        return Ok(Next::Await);
+    }
+
+    let (mut run, signals) = ctx.runs.take(key);
+    let mut pass = Pass::new(key, ctx, object, ks);
+    let synced = pass.sync(&mut run, &signals).await;
+    let next = match synced {
+        Ok(outcome) | Err(Stop::Outcome(outcome)) => pass.report(&mut run, &outcome).await,
+        Err(Stop::Write(error)) => Err(error),
+    };
+    ctx.runs.put(key, run);
+    next
+}
+
+/// Makes a panic that object's failure.
+pub(crate) async fn panicked(key: &Key, message: &str, ctx: &Context) -> Result<(), WriteError> {
+    let Some(object) = ctx.object(key) else { return Ok(()) };
+    let Ok(ks) = Kustomization::from_object(&object) else { return Ok(()) };
+    let text = format!("this is a defect of soll, please report it: {message}");
+    let failure = Failure::new(Class::Internal, "ReconciliationFailed", text, Retry::Backoff);
+    let report = status::summarize(&ks, &Outcome::Refused(failure), ctx.now());
+    let object = ctx.write_status(key, object, &ks.status, &report.status).await?;
+    ctx.say(key, &object, report.said);
+    Ok(())
+}
+
+/// Why a pass ends before its end.
+pub(super) enum Stop {
+    /// It is decided how it ended.
+    Outcome(Outcome),
+    /// A status that must be written before going on could not be.
+    Write(WriteError),
+}
+
+impl From<Outcome> for Stop {
+    fn from(outcome: Outcome) -> Self {
+        Self::Outcome(outcome)
+    }
+}
+
+impl From<WriteError> for Stop {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// One pass over one Kustomization.
+struct Pass<'c> {
+    key: &'c Key,
+    ctx: &'c Context,
+    object: Object,
+    ks: Kustomization,
+    behaviours: Behaviours,
+    /// Whether somebody asked for this pass, which then takes nothing for granted.
+    asked: bool,
+    began: Instant,
+}
+
+/// After this long everything is built and compared again: webhooks change objects after fields were tracked.
+const TRUSTED_FOR: Duration = Duration::from_secs(3600);
+
+impl<'c> Pass<'c> {
+    fn new(key: &'c Key, ctx: &'c Context, object: Object, mut ks: Kustomization) -> Self {
+        // The finalizer was added since the object was read.
+        ks.metadata.resource_version = object.resource_version().to_owned();
+        let behaviours = ctx.config.behaviours.of_object(&object);
+        let asked =
+            ks.metadata.requested_at().is_some_and(|at| ks.status.last_handled_reconcile_at.as_deref() != Some(at));
+        Self { key, ctx, object, ks, behaviours, asked, began: Instant::now() }
+    }
+
+    async fn sync(&mut self, run: &mut Run, signals: &Signals) -> Result<Outcome, Stop> {
+        let ctx = self.ctx;
+
+        // Observe.
+        self.refuse_what_is_not_built()?;
+        let expressions = HealthExpressions::new(&self.ks.spec.health_check_exprs).map_err(Outcome::Refused)?;
+        let offer = source::offer(&self.ks, ctx)?;
+        let subject = self.subject(&offer);
+        if let Some(wait) = self.wait_goes_on(run, &subject, signals) {
+            return self.look(wait, run, &signals.moved).await;
+        }
+        self.check_dependencies(&offer)?;
+        let revision = offer.revision();
+        let failed = |step: Step| {
+            let revision = revision.clone();
+            move |failure: Failure| Stop::from(Failed::at(step, &revision, failure))
+        };
+        let inputs = inputs::resolve(&self.ks, &self.object, ctx).await.map_err(failed(Step::Building))?;
+        let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?;
+        if self.is_unchanged(run, &inputs.digest, &tree, signals) {
+            return Ok(Outcome::Unchanged(revision));
+        }
+
+        // Decide.
+        let Built { objects, sources, reads, digest } =
+            build::build(&self.ks, tree, inputs.variables, &ctx.config).await.map_err(failed(Step::Building))?;
+        let owner = Owner::of(&self.ks);
+        let objects = soll_plan::prepare(objects, &owner, &sources).map_err(failed(Step::Building))?;
+        let kinds = ctx.config.custom_stages();
+        let desired = objects.clone();
+        let stages = soll_plan::stages(objects, &kinds, &sources).map_err(failed(Step::Applying))?;
+        let settings = self.settings().map_err(failed(Step::Applying))?;
+        let old = self.ks.status.inventory.clone().unwrap_or_default();
+
+        // Act. The inventory widens first: a crash after this line leaves work undone, never an orphan.
+        let planned = soll_api::Inventory::of(stages.iter().flat_map(soll_plan::Stage::objects));
+        self.widen_inventory(&offer, old.union(&planned)).await?;
+        ctx.check_ownership(self.key)?;
+        let applier = self.applier(run);
+        ctx.runs.own(self.key, desired.iter().map(Object::object_ref));
+        let applied = applier.apply(stages, &settings, &sources).await.map_err(|stopped| {
+            let mut failed = Failed::at(Step::Applying, &revision, stopped.failure);
+            failed.digest = Some(digest.clone());
+            failed.changes = stopped.changes.event();
+            failed.inventory = Some(old.union(&planned));
+            failed.took = self.began.elapsed();
+            Stop::from(failed)
+        })?;
+        ctx.live_watches.ensure(desired.iter().map(Object::gvk));
+        let mut inventory = applied.changes.inventory();
+        let mut pruned = String::new();
+        if self.ks.spec.prune {
+            let stale = old.difference(&inventory);
+            let result = applier.prune(&stale, &owner).await;
+            pruned = result.changes.event();
+            inventory = inventory.union(&result.unconfirmed);
+            if let Some(failure) = result.failure {
+                let mut failed = Failed::at(Step::Applying, &revision, failure);
+                failed.digest = Some(digest);
+                failed.changes = applied.changes.event();
+                failed.pruned = pruned;
+                failed.inventory = Some(inventory);
+                failed.took = self.began.elapsed();
+                return Err(failed.into());
+            }
+        }
+        let changes = applied.changes.event();
+        if applied.changes.has_changes() || !pruned.is_empty() {
+            info!(key = %self.key, revision = revision.name, objects = inventory.entries.len(), "applied");
+        }
+
+        // What follows is the verdict: at once if nobody asked for health, else by events.
+        let success = Success { inputs: inputs.digest, reads, at: Instant::now() };
+        let wait_for = Wait::checks(&self.ks, &applied, &desired);
+        let started = self.wait_began(&revision.name);
+        let took = self.began.elapsed();
+        let summary = Applied { revision, inventory, digest, changes, pruned, told: false, took };
+        if wait_for.is_empty() {
+            run.success = Some(success);
+            return Ok(Outcome::Succeeded(summary, Health::NotChecked));
+        }
+        let wait = Wait::new(wait_for, expressions, self.ks.timeout(), started, (summary, success, subject));
+        self.look(wait, run, &BTreeSet::new()).await
+    }
+
+    /// A field that is not built is refused by name: nothing is reconciled, the inventory stays, nothing is pruned.
+    fn refuse_what_is_not_built(&self) -> Result<(), Stop> {
+        let fields = soll_api::unsupported_fields(self.key.kind.name(), self.object.value());
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let message = format!("not supported yet, so nothing was done: {}", fields.join(", "));
+        Err(Outcome::Refused(Failure::new(Class::Configuration, "UnsupportedField", message, Retry::OnChange)).into())
+    }
+
+    fn check_dependencies(&self, offer: &Offer) -> Result<(), Stop> {
+        let retry = self.ctx.config.requeue_dependency;
+        let find = |key: &Key| self.ctx.object(key);
+        let checked = dependencies::check(&self.ks, &self.object, &offer.artifact.revision, retry, &find);
+        checked.map_err(|failure| match failure.class {
+            Class::Dependency => Outcome::DependencyNotReady(failure).into(),
+            _ => Outcome::Refused(failure).into(),
+        })
+    }
+
+    fn subject(&self, offer: &Offer) -> Subject {
+        Subject {
+            generation: self.ks.metadata.generation,
+            requested_at: self.ks.metadata.requested_at().map(str::to_owned),
+            digest: offer.artifact.digest.clone(),
+        }
+    }
+
+    /// The wait of an earlier pass, if it is still about the right thing; else it is over.
+    fn wait_goes_on(&self, run: &mut Run, subject: &Subject, signals: &Signals) -> Option<Wait> {
+        let wait = run.wait.take()?;
+        let newer = wait.subject.digest != subject.digest;
+        let asked = Subject { digest: wait.subject.digest.clone(), ..subject.clone() } != wait.subject;
+        if asked || (newer && self.behaviours.newer_revision_ends_wait) {
+            debug!(key = %self.key, "a newer request ends the wait for health");
+            let said = status::canceled(&self.ks.source(), &wait.applied.revision);
+            self.ctx.say(self.key, &self.object, vec![said]);
+            return None;
+        }
+        // Drift is corrected while waiting, too; the wait begins anew with its old deadline.
+        if self.has_drift(signals) {
+            return None;
+        }
+        Some(wait)
+    }
+
+    /// Whether objects are, as far as is known now, not as we left them.
+    fn has_drift(&self, signals: &Signals) -> bool {
+        signals.drifted.iter().any(|object| self.ctx.live.is_disturbed(object))
+    }
+
+    fn is_unchanged(&self, run: &Run, inputs: &[u8; 32], tree: &soll_tree::Tree, signals: &Signals) -> bool {
+        let Some(success) = run.success.as_ref().filter(|_| self.behaviours.skip_unchanged) else { return false };
+        let ready = self.ks.status.conditions.is_true(soll_api::types::READY);
+        let trusted = success.at.elapsed() < TRUSTED_FOR;
+        ready
+            && trusted
+            && !self.asked
+            && !self.has_drift(signals)
+            && success.inputs == *inputs
+            && success.reads.unchanged_in(tree)
+    }
+
+    fn settings(&self) -> Result<ApplySettings, Failure> {
+        let mut managers = Managers::new(soll_api::names::managers::KUSTOMIZE);
+        managers.overridden.clone_from(&self.ctx.config.override_managers);
+        Ok(ApplySettings { managers, force: self.ks.spec.force, ignore: IgnoreRules::new(&self.ks.spec.ignore)? })
+    }
+
+    fn applier(&self, run: &Run) -> Applier {
+        let trusted = run.success.as_ref().is_none_or(|success| success.at.elapsed() < TRUSTED_FOR);
+        let options = ApplierOptions {
+            concurrency: self.ctx.config.concurrent_ssa,
+            trust: if trusted && !self.asked { Trust::Memory } else { Trust::Nothing },
+            creation: if self.behaviours.create_without_dry_run { Creation::Direct } else { Creation::DryRunFirst },
+        };
+        Applier::new(applying(&self.ks, self.ctx), Arc::clone(&self.ctx.live), options)
+    }
+
+    /// Writes the union of what is and what may come into the status, unless it is there already.
+    async fn widen_inventory(&mut self, offer: &Offer, union: soll_api::Inventory) -> Result<(), Stop> {
+        let known = self.ks.status.inventory.as_ref();
+        let attempted = self.ks.status.last_attempted_revision.as_deref() == Some(&offer.artifact.revision);
+        let observed = self.ks.status.observed_generation == self.ks.metadata.generation;
+        if attempted && observed && known == Some(&union) {
+            return Ok(());
+        }
+        let began = status::begin(&self.ks, &offer.revision(), union, self.behaviours.steady_ready, self.ctx.now());
+        self.write(began).await?;
+        Ok(())
+    }
+
+    /// When the wait for a revision began: kept in a condition, so that a restart does not begin it anew.
+    fn wait_began(&self, revision: &str) -> jiff::Timestamp {
+        let healthy = self.ks.status.conditions.get(soll_api::types::HEALTHY);
+        let waiting = healthy.filter(|healthy| {
+            healthy.status == soll_api::Status::Unknown
+                && healthy.observed_generation == Some(self.ks.metadata.generation)
+                && healthy.message.contains(&format!(" {revision} "))
+                && !self.asked
+        });
+        waiting.map_or_else(jiff::Timestamp::now, |waiting| waiting.last_transition_time.timestamp())
+    }
+
+    /// One look at the health of what was applied.
+    async fn look(&self, mut wait: Wait, run: &mut Run, moved: &BTreeSet<ObjectRef>) -> Result<Outcome, Stop> {
+        let cluster = applying(&self.ks, self.ctx);
+        match wait.look(&cluster, moved, jiff::Timestamp::now()).await {
+            Look::Healthy(waited) => {
+                run.success = Some(wait.success);
+                Ok(Outcome::Succeeded(wait.applied, Health::Passed(waited)))
+            }
+            Look::Waiting(at) => {
+                let again = wait.next_read(moved).map_or(at, |read| read.min(at));
+                let applied = wait.applied.clone();
+                wait.applied.told = true;
+                run.wait = Some(wait);
+                Ok(Outcome::Waiting(applied, again))
+            }
+            Look::Failed(failure) => {
+                let failure = super::explain::explain(*failure, &wait, &cluster).await;
+                let mut failed = Failed::at(Step::CheckingHealth, &wait.applied.revision, failure);
+                failed.inventory = Some(wait.applied.inventory);
+                failed.digest = Some(wait.applied.digest);
+                failed.took = self.began.elapsed();
+                Err(failed.into())
+            }
+        }
+    }
+
+    /// Writes and says what the pass came to, and decides when the next one is.
+    async fn report(&mut self, run: &mut Run, outcome: &Outcome) -> Result<Next, WriteError> {
+        if !matches!(outcome, Outcome::Succeeded(..) | Outcome::Unchanged(_)) {
+            run.success = None;
+        }
+        let report = status::summarize(&self.ks, outcome, self.ctx.now());
+        self.write(report.status).await?;
+        self.ctx.say(self.key, &self.object, report.said);
+        Ok(match outcome {
+            Outcome::Unchanged(_) | Outcome::Succeeded(..) => self.ctx.at_interval(self.ks.spec.interval.std()),
+            Outcome::Waiting(_, at) => Next::After(at.saturating_duration_since(Instant::now())),
+            Outcome::SourceNotReady(failure) | Outcome::DependencyNotReady(failure) | Outcome::Refused(failure) => {
+                self.after(failure)
+            }
+            Outcome::Failed(failed) => {
+                warn!(key = %self.key, reason = failed.failure.reason, error = %failed.failure, "failed");
+                self.after(&failed.failure)
+            }
+        })
+    }
+
+    fn after(&self, failure: &Failure) -> Next {
+        schedule::after_failure(failure, self.ks.retry_interval().std())
+    }
+
+    async fn write(&mut self, new: soll_api::KustomizationStatus) -> Result<(), WriteError> {
+        self.object = self.ctx.write_status(self.key, self.object.clone(), &self.ks.status, &new).await?;
+        self.ks.status = new;
+        Ok(())
+    }
+}
+
+/// The cluster as the identity that applies, prunes and checks for a Kustomization.
+pub(super) fn applying(ks: &Kustomization, ctx: &Context) -> Cluster {
+    match ks.spec.service_account_name.as_ref().or(ctx.config.default_service_account.as_ref()) {
+        Some(name) => ctx.cluster.impersonating(Identity::service_account(&ks.metadata.namespace, name)),
+        None => ctx.cluster.clone(),
+    }
+}
+
+impl From<Failed> for Stop {
+    fn from(failed: Failed) -> Self {
+        Outcome::Failed(failed).into()
+    }
+}

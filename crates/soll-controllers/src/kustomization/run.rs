@@ -1,0 +1,149 @@
+//! What is remembered of one Kustomization between two passes, in memory only: after a restart a pass finds out anew.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use soll_api::ObjectRef;
+use soll_tree::Reads;
+
+use super::drift::Corrections;
+use super::health::Wait;
+use crate::Key;
+
+/// What is remembered of one Kustomization.
+#[derive(Default)]
+pub(crate) struct Run {
+    /// The last pass that reached its end with success.
+    pub(super) success: Option<Success>,
+    /// A wait for health that is not over.
+    pub(super) wait: Option<Wait>,
+}
+
+/// A pass that reached its end with success, and all that went into it.
+pub(crate) struct Success {
+    /// Of everything that goes into a build but the files.
+    pub(super) inputs: [u8; 32],
+    /// The files that were read, listed and looked for in vain.
+    pub(super) reads: Reads,
+    pub(super) at: Instant,
+}
+
+/// What is remembered of all Kustomizations, and what the watches of applied objects have to tell them.
+#[derive(Clone, Default)]
+pub(crate) struct Runs {
+    /// Guards the tables for the few lines of each operation. The runs themselves are taken out while a pass works with
+    /// them: the runner sees to it that there is one pass at a time.
+    tables: Arc<Mutex<Tables>>,
+}
+
+#[derive(Default)]
+struct Tables {
+    runs: HashMap<Key, Run>,
+    owners: HashMap<ObjectRef, Key>,
+    signals: HashMap<Key, Signals>,
+    corrections: HashMap<Key, Corrections>,
+}
+
+/// What the watches saw of the objects of one Kustomization since its last pass.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Signals {
+    /// Objects that changed somehow: their health may have.
+    pub(super) moved: BTreeSet<ObjectRef>,
+    /// Objects that are not as we left them.
+    pub(super) drifted: BTreeSet<ObjectRef>,
+}
+
+impl Runs {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().expect("no line that holds this lock panics")
+    }
+
+    /// Takes out what is remembered of a Kustomization; nothing is there until it is put back.
+    pub(super) fn take(&self, key: &Key) -> (Run, Signals) {
+        let mut tables = self.tables();
+        (tables.runs.remove(key).unwrap_or_default(), tables.signals.remove(key).unwrap_or_default())
+    }
+
+    pub(super) fn put(&self, key: &Key, run: Run) {
+        self.tables().runs.insert(key.clone(), run);
+    }
+
+    /// Notes which objects a Kustomization has in the cluster, in place of those before.
+    pub(super) fn own(&self, key: &Key, objects: impl IntoIterator<Item = ObjectRef>) {
+        let mut tables = self.tables();
+        tables.owners.retain(|_, owner| owner != key);
+        tables.owners.extend(objects.into_iter().map(|object| (object, key.clone())));
+    }
+
+    /// The Kustomization that has an object in its inventory.
+    pub(super) fn owner(&self, object: &ObjectRef) -> Option<Key> {
+        self.tables().owners.get(object).cloned()
+    }
+
+    /// Notes that an object changed somehow. Says whether its owner waits for such news.
+    pub(super) fn moved(&self, owner: &Key, object: &ObjectRef) -> bool {
+        let mut tables = self.tables();
+        // A pass that is at work has its run in hand, and may be about to wait.
+        let waits = tables.runs.get(owner).is_none_or(|run| run.wait.is_some());
+        if waits {
+            tables.signals.entry(owner.clone()).or_default().moved.insert(object.clone());
+        }
+        waits
+    }
+
+    /// Notes that an object is not as we left it. Returns when it is to be corrected, and whether a correction before
+    /// came undone for the first time.
+    pub(super) fn drifted(&self, owner: &Key, object: &ObjectRef, now: Instant) -> (Instant, bool) {
+        let mut tables = self.tables();
+        tables.signals.entry(owner.clone()).or_default().drifted.insert(object.clone());
+        tables.corrections.entry(owner.clone()).or_default().note(object, now)
+    }
+
+    /// Forgets a Kustomization that is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        let mut tables = self.tables();
+        tables.runs.remove(key);
+        tables.signals.remove(key);
+        tables.corrections.remove(key);
+        tables.owners.retain(|_, owner| owner != key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    fn object(name: &str) -> ObjectRef {
+        ObjectRef { group: String::new(), kind: "ConfigMap".into(), namespace: "apps".into(), name: name.into() }
+    }
+
+    #[test]
+    fn an_object_belongs_to_who_applied_it_last() {
+        let (runs, a, b) = (Runs::default(), key("a"), key("b"));
+        runs.own(&a, [object("1"), object("2")]);
+        runs.own(&b, [object("2")]);
+        assert_eq!((runs.owner(&object("1")), runs.owner(&object("2"))), (Some(a.clone()), Some(b)));
+        runs.own(&a, [object("3")]);
+        assert_eq!(runs.owner(&object("1")), None);
+        runs.forget(&a);
+        assert_eq!(runs.owner(&object("3")), None);
+    }
+
+    #[test]
+    fn news_reach_the_pass_that_takes_them_once() {
+        let (runs, a) = (Runs::default(), key("a"));
+        assert!(runs.moved(&a, &object("1")), "nothing is known of this one: it may be at work");
+        runs.drifted(&a, &object("2"), Instant::now());
+        let (run, signals) = runs.take(&a);
+        assert_eq!((signals.moved.len(), signals.drifted.len()), (1, 1));
+        runs.put(&a, run);
+        assert!(!runs.moved(&a, &object("1")), "it waits for nothing");
+        assert_eq!(runs.take(&a).1, Signals::default());
+    }
+
+    fn key(name: &str) -> Key {
+        Key::new(Kind::Kustomization, "apps", name)
+    }
+}

@@ -1,0 +1,60 @@
+//! The source of a Kustomization: its artifact, and the tree of it.
+
+use soll_api::{Artifact, Class, Failure, GitRepository, Kustomization, Resource, Retry};
+use soll_tree::Tree;
+
+use super::reconcile::Stop;
+use super::status::{Outcome, Revision};
+use crate::context::Context;
+use crate::{Key, Kind};
+
+/// What a source offers.
+pub(super) struct Offer {
+    pub(super) source: Key,
+    pub(super) artifact: Artifact,
+}
+
+impl Offer {
+    pub(super) fn revision(&self) -> Revision {
+        Revision { name: self.artifact.revision.clone(), origin: self.artifact.origin_revision().map(str::to_owned) }
+    }
+}
+
+/// What the source of a Kustomization offers now.
+pub(super) fn offer(ks: &Kustomization, ctx: &Context) -> Result<Offer, Stop> {
+    let source = ks.source();
+    if ctx.config.no_cross_namespace_refs && source.namespace != ks.metadata.namespace {
+        let message = format!("can't access '{source}', cross-namespace references have been blocked");
+        let failure = Failure::new(Class::Forbidden, "AccessDenied", message, Retry::OnChange);
+        return Err(Outcome::Refused(failure).into());
+    }
+    let key = Key::new(Kind::GitRepository, &source.namespace, &source.name);
+    let Some(object) = ctx.object(&key) else {
+        let message = format!("Source '{source}' not found");
+        return Err(not_ready(message, Retry::AtRetryInterval).into());
+    };
+    let repository = GitRepository::from_object(&object).map_err(|error| {
+        let message = format!("Source '{source}' cannot be read: {error}");
+        Stop::from(not_ready(message, Retry::AtRetryInterval))
+    })?;
+    let Some(artifact) = repository.status.artifact else {
+        let wait = ctx.config.requeue_dependency;
+        let message = format!("Source artifact not found, retrying in {}", soll_api::Duration::from(wait));
+        return Err(not_ready(message, Retry::After(wait)).into());
+    };
+    Ok(Offer { source: key, artifact })
+}
+
+/// The tree of the artifact: as its source handed it over, else from where artifacts are stored or served.
+pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Tree, Failure> {
+    if let Some(tree) = ctx.trees.get(&offer.source, &offer.artifact.digest) {
+        return Ok(tree);
+    }
+    let tree = ctx.artifacts.open(&offer.artifact).await?;
+    ctx.trees.put(offer.source.clone(), &offer.artifact.digest, tree.clone());
+    Ok(tree)
+}
+
+fn not_ready(message: String, retry: Retry) -> Outcome {
+    Outcome::SourceNotReady(Failure::new(Class::Dependency, "ArtifactFailed", message, retry))
+}

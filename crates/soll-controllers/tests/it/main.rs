@@ -1,0 +1,136 @@
+//! The engine against the embedded API server, in one process.
+
+mod bench;
+
+use bench::Bench;
+use soll_api::Object;
+use soll_controllers::Readiness;
+
+const MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: fast}}\n";
+const OTHER: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: other}, data: {a: b}}\n";
+
+fn data<'o>(object: Option<&'o Object>, key: &str) -> Option<&'o str> {
+    object?.value().lookup_str(&["data", key])
+}
+
+fn status<'o>(object: &'o Object, field: &str) -> Option<&'o str> {
+    object.value().lookup_str(&["status", field])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_becomes_objects_and_what_leaves_it_is_pruned() {
+    let bench = Bench::start().await;
+    let revision = bench.commit(&[("app/settings.yaml", MAP), ("app/other.yaml", OTHER)]);
+    bench.kustomization("app", "./app", "").await;
+    bench.ready("app", &revision).await;
+    let live = bench.config_map("settings").await.expect("applied");
+    assert_eq!(data(Some(&live), "mode"), Some("fast"));
+    assert_eq!(live.label("kustomize.toolkit.fluxcd.io/name"), Some("app"));
+    assert!(bench.config_map("other").await.is_some());
+
+    let revision = bench.commit(&[("app/settings.yaml", &MAP.replace("fast", "slow")), ("app/other.yaml", "")]);
+    bench.ready("app", &revision).await;
+    assert_eq!(data(bench.config_map("settings").await.as_ref(), "mode"), Some("slow"));
+    assert!(bench.config_map("other").await.is_none(), "it left the build");
+
+    bench.delete("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "app").await;
+    bench.live("settings", "pruned with its Kustomization", |live| live.is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_corrected_when_it_happens() {
+    let bench = Bench::start().await;
+    let revision = bench.commit(&[("app/settings.yaml", MAP)]);
+    bench.kustomization("app", "app", "").await;
+    bench.ready("app", &revision).await;
+
+    bench.apply(&MAP.replace("fast", "broken").replace("settings}", "settings, namespace: apps}")).await;
+    bench.live("settings", "corrected", |live| data(live, "mode") == Some("fast")).await;
+    bench.delete("v1", "ConfigMap", "settings").await;
+    bench.live("settings", "back", |live| data(live, "mode") == Some("fast")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_elsewhere_only_notes_the_revision() {
+    let bench = Bench::start().await;
+    let revision = bench.commit(&[("app/settings.yaml", MAP)]);
+    bench.kustomization("app", "app", "").await;
+    bench.ready("app", &revision).await;
+    let before = (bench.cluster.requests(), bench.config_map("settings").await.expect("applied"));
+
+    let revision = bench.commit(&[("elsewhere/notes.txt", "nothing to apply")]);
+    bench.ready("app", &revision).await;
+    let after = bench.config_map("settings").await.expect("still there");
+    assert_eq!(before.1.resource_version(), after.resource_version());
+    let writes = bench.cluster.requests().since(&before.0).writes();
+    assert!(writes <= 6, "{writes} writes for two statuses, their events and no object");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dependents_follow_as_soon_as_their_dependency_is_ready() {
+    let bench = Bench::start().await;
+    bench.kustomization("second", "second", ", dependsOn: [{name: first}]").await;
+    let revision = bench.commit(&[("first/a.yaml", MAP), ("second/b.yaml", OTHER)]);
+    bench.until("second", "blocked", |state| state.readiness == Readiness::Blocked).await;
+    bench.kustomization("first", "first", "").await;
+    // Polling would take half a minute.
+    bench.ready("second", &revision).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_is_not_built_is_refused_by_name_and_prunes_nothing() {
+    let bench = Bench::start().await;
+    let revision = bench.commit(&[("app/settings.yaml", MAP)]);
+    bench.kustomization("app", "app", "").await;
+    bench.ready("app", &revision).await;
+
+    bench.kustomization("app", "app", ", decryption: {provider: sops}").await;
+    let state = bench.until("app", "stalled", |state| state.readiness == Readiness::Stalled).await;
+    assert!(state.message.contains("spec.decryption"), "{}", state.message);
+    bench.commit(&[("app/settings.yaml", ""), ("app/other.yaml", OTHER)]);
+    bench.kustomization("app", "app", ", suspend: true, decryption: {provider: sops}").await;
+    bench.until("app", "suspended", |state| state.readiness == Readiness::Suspended).await;
+    assert!(bench.config_map("settings").await.is_some());
+    assert!(bench.config_map("other").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_say_where_the_cause_is_written() {
+    let bench = Bench::start().await;
+    bench.commit(&[("app/broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [oops\n")]);
+    bench.kustomization("app", "app", "").await;
+    let state = bench.until("app", "failing", |state| state.readiness == Readiness::Failing).await;
+    assert_eq!(state.reason, "BuildFailed");
+    assert!(state.message.contains("app/broken.yaml:"), "{}", state.message);
+    let object = bench.find("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "app").await.expect("there");
+    assert!(status(&object, "lastAppliedRevision").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_answered_and_a_restart_writes_nothing() {
+    let mut bench = Bench::start().await;
+    let revision = bench.commit(&[("app/settings.yaml", MAP)]);
+    bench.kustomization("app", "app", "").await;
+    bench.ready("app", &revision).await;
+    let annotated = "{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {name: app,
+        namespace: apps, annotations: {reconcile.fluxcd.io/requestedAt: now}}, spec: {interval: 1h, prune: true,
+        path: app, targetNamespace: apps, sourceRef: {kind: GitRepository, name: sample}}}";
+    bench.apply(annotated).await;
+    let mut events = bench.handle.events();
+    while status(
+        &bench.find("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "app").await.unwrap(),
+        "lastHandledReconcileAt",
+    ) != Some("now")
+    {
+        events.recv().await.expect("the engine runs");
+    }
+
+    let before = bench.config_map("settings").await.expect("applied");
+    let counted = bench.cluster.requests();
+    bench.restart().await;
+    let revision = bench.commit(&[("app/settings.yaml", &MAP.replace("fast", "slow"))]);
+    bench.ready("app", &revision).await;
+    let after = bench.config_map("settings").await.expect("still there");
+    assert_eq!(before.uid(), after.uid());
+    assert!(bench.cluster.requests().since(&counted).writes() < 20);
+}
