@@ -17,6 +17,10 @@ pub(super) fn merge(
     trace: Option<Trace<'_>>,
     path: &mut FieldPath,
 ) -> Result<Option<Value>, PatchError> {
+    if patch.lookup_str(&[DIRECTIVE]) == Some("replace") {
+        // Kustomize forgets the result if it is another node than the object's own: nothing changes.
+        return Ok(Some(target.clone()));
+    }
     Merge { trace }.walk(Some(target), Some(patch), of, path)
 }
 
@@ -176,9 +180,6 @@ impl Merge<'_> {
         for item in old {
             put_back(&mut merged, item, &keys_used);
         }
-        if merged.is_empty() {
-            return Ok(None);
-        }
         Ok(Some(if merged.as_slice() == target.as_list().unwrap_or_default() {
             target.clone()
         } else {
@@ -282,7 +283,7 @@ fn adopt(patch: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged
         let item = within(path, Step::Index(index), |path| adopt(item, item_type, path))?;
         adopted.extend(item.filter(|item| !item.as_map().is_some_and(Map::is_empty)));
     }
-    Ok((!adopted.is_empty()).then(|| Value::list(adopted).at(patch.at)))
+    Ok(Some(Value::list(adopted).at(patch.at)))
 }
 
 #[derive(PartialEq)]
