@@ -10,6 +10,7 @@ use soll_schema::{Field, Scalar, Schemas, Shape, TypeRef};
 use soll_yaml::{Data, Map, Value};
 
 use crate::meta;
+use crate::shape::is_pointer;
 
 const MAGIC: &[u8] = b"k8s\0";
 const DEEPEST: usize = 64;
@@ -266,50 +267,11 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Numbers and booleans that are pointers in Go: what is written was meant.
-const POINTERS: &[&str] = &[
-    "activeDeadlineSeconds",
-    "allocateLoadBalancerNodePorts",
-    "allowPrivilegeEscalation",
-    "automountServiceAccountToken",
-    "backoffLimit",
-    "blockOwnerDeletion",
-    "completions",
-    "controller",
-    "defaultMode",
-    "enableServiceLinks",
-    "expirationSeconds",
-    "failedJobsHistoryLimit",
-    "fsGroup",
-    "gracePeriodSeconds",
-    "immutable",
-    "leaseDurationSeconds",
-    "leaseTransitions",
-    "minReplicas",
-    "mode",
-    "optional",
-    "orphanDependents",
-    "parallelism",
-    "partition",
-    "privileged",
-    "readOnlyRootFilesystem",
-    "replicas",
-    "revisionHistoryLimit",
-    "runAsGroup",
-    "runAsNonRoot",
-    "runAsUser",
-    "shareProcessNamespace",
-    "successfulJobsHistoryLimit",
-    "suspend",
-    "terminationGracePeriodSeconds",
-    "ttlSecondsAfterFinished",
-];
-
 fn keeps_zero(field: &Field<'_>) -> bool {
     match field.of.shape() {
-        Shape::Scalar(Scalar::Int32 | Scalar::Int64 | Scalar::Bool) => field.required || POINTERS.contains(&field.name),
+        Shape::Scalar(Scalar::Int32 | Scalar::Int64 | Scalar::Bool) => field.required || is_pointer(field.name),
         Shape::Scalar(Scalar::IntOrString) => true,
-        Shape::Scalar(Scalar::String) => field.required,
+        Shape::Scalar(Scalar::String) => field.required || is_pointer(field.name),
         _ => false,
     }
 }

@@ -13,11 +13,11 @@ pub(crate) struct Refusal {
     pub(crate) reason: &'static str,
     pub(crate) message: String,
     /// Which object: name, group and plural (or kind, for invalid objects).
-    subject: Option<Subject>,
+    subject: Option<Box<Subject>>,
     pub(crate) causes: Vec<Cause>,
     retry_after: Option<u32>,
     /// Set if `metadata.continue` tells how to go on without consistency.
-    pub(crate) continue_token: Option<String>,
+    pub(crate) continue_token: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -86,12 +86,12 @@ impl Refusal {
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
-        self.subject = Some(Subject {
+        self.subject = Some(Box::new(Subject {
             name: name.to_owned(),
             group: resource.group.to_string(),
             kind: resource.plural.to_string(),
             uid: String::new(),
-        });
+        }));
         self
     }
 
@@ -113,7 +113,7 @@ impl Refusal {
         let message = format!("namespaces \"{name}\" not found");
         let subject =
             Subject { name: name.to_owned(), group: String::new(), kind: "namespaces".to_owned(), uid: String::new() };
-        Self { subject: Some(subject), ..Self::new(404, "NotFound", message) }
+        Self { subject: Some(Box::new(subject)), ..Self::new(404, "NotFound", message) }
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str, being_deleted: bool) -> Self {
@@ -151,7 +151,7 @@ impl Refusal {
         let subject =
             Subject { name: name.to_owned(), group: group.to_owned(), kind: kind.to_owned(), uid: String::new() };
         let message = format!("{qualified} \"{name}\" is invalid: {list}");
-        Self { subject: Some(subject), causes, ..Self::new(422, "Invalid", message) }
+        Self { subject: Some(Box::new(subject)), causes, ..Self::new(422, "Invalid", message) }
     }
 
     /// Options that do not go together.
@@ -233,7 +233,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> Json {
         let mut metadata = json!({});
         if let Some(token) = &self.continue_token {
-            metadata["continue"] = token.as_str().into();
+            metadata["continue"] = (**token).into();
         }
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": metadata,

@@ -1,7 +1,8 @@
 //! CustomResourceDefinitions as objects: names, conditions, and what makes one invalid.
 
 use jiff::Timestamp;
-use soll_schema::CrdSchema;
+use soll_patch::structured::{self, Write};
+use soll_schema::{CrdSchema, Schemas};
 use soll_yaml::{Map, Value};
 
 use crate::meta;
@@ -23,28 +24,23 @@ pub(crate) fn settle(object: &mut Value) {
     spec.get_or_insert_with("conversion", strategy);
 }
 
-/// Writes the status that says it is served, and holds its deletion until its objects are gone.
+/// Writes the status that says it is served.
 ///
 /// The real server does this a moment later; here a definition is served when its create is answered.
-pub(crate) fn prepare(old: Option<&Value>, object: &mut Value, now: Timestamp) {
-    if old.is_none() {
-        let mut finalizers: Vec<String> = meta::finalizers(object).into_iter().map(str::to_owned).collect();
-        if !finalizers.iter().any(|name| name == CLEANUP) {
-            finalizers.push(CLEANUP.to_owned());
-        }
-        meta::set_finalizers(object, &finalizers);
-    }
+pub(crate) fn prepare(object: &mut Value, now: Timestamp) {
     let names = object.lookup(&["spec", "names"]).cloned().unwrap_or_default();
     let storage = versions(object).iter().find(|version| version.get("storage").and_then(Value::as_bool) == Some(true));
     let storage = storage.and_then(|version| version.lookup_str(&["name"])).unwrap_or_default().to_owned();
     let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
-    status.insert("acceptedNames", names);
     let stored = status.get_or_insert_with("storedVersions", || Value::list(Vec::new()));
     if let Some(stored) = stored.as_list_mut()
         && !stored.iter().any(|version| version.as_str() == Some(&storage))
     {
         stored.push(Value::from(storage));
     }
+    let before = object.clone();
+    let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
+    status.insert("acceptedNames", names);
     let condition = |kind: &str, reason: &str, message: &str| {
         let fields = [
             ("type", Value::str(kind)),
@@ -61,6 +57,24 @@ pub(crate) fn prepare(old: Option<&Value>, object: &mut Value, now: Timestamp) {
             condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
         ])
     });
+    let write = Write {
+        manager: "kube-apiserver",
+        api_version: "apiextensions.k8s.io/v1",
+        subresource: "status",
+        now: &meta::time(now),
+        types: &|api_version: &str| Some(Schemas::builtin().of(api_version, "CustomResourceDefinition")?.type_ref()),
+        ignored: None,
+    };
+    *object = structured::track_update(Some(&before), object, &write);
+}
+
+/// Holds the deletion until the objects are gone.
+pub(crate) fn mark(object: &mut Value) {
+    let mut finalizers: Vec<String> = meta::finalizers(object).into_iter().map(str::to_owned).collect();
+    if !finalizers.iter().any(|name| name == CLEANUP) {
+        finalizers.push(CLEANUP.to_owned());
+    }
+    meta::set_finalizers(object, &finalizers);
 }
 
 fn versions(object: &Value) -> &[Value] {

@@ -32,6 +32,8 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("", "pods") => pod::settle(object),
         ("", "replicationcontrollers") => workload::settle("replicationcontrollers", object),
         ("", "endpoints") => various::endpoints(object),
+        ("", "limitranges") => various::limit_range(object),
+        ("discovery.k8s.io", _) => various::endpoint_slice(object),
         ("", "persistentvolumes") => various::volume(object),
         ("", "persistentvolumeclaims") => various::volume_claim(object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::settle(plural, object),
@@ -57,9 +59,12 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => namespace::prepare_create(object),
         ("", "pods") => pod::prepare_create(object),
+        ("apps", "daemonsets") => workload::count_templates(None, object),
         ("", "services") => return service::allocate(ctx, None, object),
         ("", "persistentvolumes") => {
             set_phase(object, "Pending");
+            let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
+            status.insert("lastPhaseTransitionTime", Value::from(meta::time(ctx.now)));
             protect(object, "kubernetes.io/pv-protection");
         }
         ("", "persistentvolumeclaims") => {
@@ -67,7 +72,7 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
             protect(object, "kubernetes.io/pvc-protection");
             choose_storage_class(ctx.api, object);
         }
-        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(None, object, ctx.now),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(object, ctx.now),
         _ => {}
     }
     Ok(())
@@ -79,7 +84,8 @@ pub(crate) fn prepare_update(ctx: &Context<'_>, old: &Value, object: &mut Value)
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "services") => return service::allocate(ctx, Some(old), object),
         ("", "namespaces") => namespace::prepare_update(old, object),
-        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(Some(old), object, ctx.now),
+        ("apps", "daemonsets") => workload::count_templates(Some(old), object),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(object, ctx.now),
         _ => {}
     }
     Ok(())

@@ -62,6 +62,34 @@ pub(crate) fn volume(object: &mut Value) {
     let spec = spec_of(object);
     default(spec, "volumeMode", "Filesystem");
     default(spec, "persistentVolumeReclaimPolicy", "Retain");
+    if let Some(path) = child(spec, "hostPath") {
+        default(path, "type", "");
+    }
+}
+
+/// The ports of endpoint slices.
+pub(crate) fn endpoint_slice(object: &mut Value) {
+    for port in items(object.make_map(), "ports") {
+        default(port, "name", "");
+        default(port, "protocol", "TCP");
+    }
+}
+
+/// Limit ranges: what containers get by default they also request by default.
+pub(crate) fn limit_range(object: &mut Value) {
+    for limit in items(spec_of(object), "limits") {
+        if limit.get("type").and_then(Value::as_str) != Some("Container") {
+            continue;
+        }
+        let most = limit.get("max").cloned();
+        for (field, from) in [("default", most), ("defaultRequest", limit.get("default").cloned())] {
+            let Some(from) = from.as_ref().and_then(Value::as_map).filter(|from| !from.is_empty()) else { continue };
+            let held = limit.get_or_insert_with(field, Value::map).make_map();
+            for entry in from {
+                default(held, &entry.key, entry.value.clone());
+            }
+        }
+    }
 }
 
 /// Claims on volumes.

@@ -82,9 +82,25 @@ fn settle_job(spec: &mut Map) {
     default(spec, "parallelism", 1);
     default(spec, "backoffLimit", 6);
     default(spec, "completionMode", "NonIndexed");
+    default(spec, "manualSelector", false);
     default(spec, "suspend", false);
     let replacement = if spec.contains("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
     default(spec, "podReplacementPolicy", replacement);
+}
+
+/// Counts the templates that a daemon set has had, in an annotation that old clients read.
+pub(crate) fn count_templates(old: Option<&Value>, object: &mut Value) {
+    const COUNT: &str = "deprecated.daemonset.template.generation";
+    let count = match old {
+        None => 1,
+        Some(old) => {
+            let before = old.lookup_str(&["metadata", "annotations", COUNT]).and_then(|count| count.parse().ok());
+            let changed = old.lookup(&["spec", "template"]) != object.lookup(&["spec", "template"]);
+            before.unwrap_or(1) + i64::from(changed)
+        }
+    };
+    let annotations = meta::metadata_mut(object).get_or_insert_with("annotations", Value::map).make_map();
+    annotations.insert(COUNT, Value::from(count.to_string()));
 }
 
 /// Gives a new job the selector and the labels by which it knows its pods. Needs its uid.

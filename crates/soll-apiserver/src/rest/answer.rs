@@ -57,8 +57,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
 pub(crate) fn value(code: u16, value: &Value, format: Format) -> Response<Body> {
     match format {
         Format::Json => answer(code, "application/json", full(soll_yaml::to_json(value))),
-        // JSON is YAML.
-        Format::Yaml => answer(code, "application/yaml", full(soll_yaml::to_json(value))),
+        Format::Yaml => answer(code, "application/yaml", full(soll_yaml::emit_yaml(value))),
     }
 }
 

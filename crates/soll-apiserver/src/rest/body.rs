@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use soll_yaml::Value;
+use soll_yaml::{ParseOptions, SourceId, Value};
 
 use crate::refusal::Refusal;
 
@@ -46,10 +46,15 @@ pub(crate) fn json(body: &[u8]) -> Result<Value, Refusal> {
     soll_yaml::parse_json(body).map_err(|error| Refusal::bad_request(format!("the body is not valid JSON: {error}")))
 }
 
-/// Reads what clients send as YAML; most of them write JSON.
+/// Reads what clients send as YAML; most of them write JSON, which is faster to read.
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, Refusal> {
-    if body.first() != Some(&b'{') {
-        return Err(Refusal::unsupported_media_type("application/json"));
+    if body.first() == Some(&b'{')
+        && let Ok(value) = soll_yaml::parse_json(body)
+    {
+        return Ok(value);
     }
-    json(body)
+    let text = std::str::from_utf8(body).map_err(|_| Refusal::bad_request("the body is not UTF-8"))?;
+    let documents = soll_yaml::parse_yaml(text, SourceId::default(), &ParseOptions::go_v2())
+        .map_err(|error| Refusal::bad_request(format!("error converting YAML to JSON: {error}")))?;
+    Ok(documents.into_iter().next().unwrap_or_default())
 }

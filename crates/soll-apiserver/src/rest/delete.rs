@@ -104,6 +104,9 @@ fn remove(
         mark(resource, &mut object, grace, now);
     }
     set_propagation(resource, &mut object, how, terminating);
+    if resource.is("apiextensions.k8s.io", "customresourcedefinitions") && !terminating {
+        kinds::definition::mark(&mut object);
+    }
     if resource.is("", "namespaces") {
         let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
         status.insert("phase", Value::str("Terminating"));

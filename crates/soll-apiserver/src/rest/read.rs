@@ -123,7 +123,7 @@ fn expired_page(now: u64, token: Continue) -> Refusal {
          results. Continuing with the provided token results in an inconsistent list - objects that were created, \
          modified, or deleted between the time the first chunk was returned and now may show up in the list.",
     );
-    refusal.continue_token = Some(rest.encode());
+    refusal.continue_token = Some(rest.encode().into());
     refusal
 }
 

@@ -73,13 +73,23 @@ impl Fitter {
         }
         map.retain(|entry| {
             let Some(field) = of.struct_field(&entry.key) else { return true };
-            field.emitted || field.required || !is_empty_collection(field.of, &entry.value)
+            let is_left_out = is_empty_collection(field.of, &entry.value)
+                || is_zero(field.of, &entry.value) && !is_pointer(field.name);
+            field.emitted || field.required || !is_left_out
         });
-        for field in of.fields() {
-            if field.emitted && field.of.shape() == Shape::Struct && !map.contains(field.name) {
-                let mut empty = Value::map();
-                self.value(field.of, &mut empty);
-                map.insert(field.name, empty);
+        for field in of.fields().filter(|field| field.emitted) {
+            if map.contains(field.name) {
+                continue;
+            }
+            match field.of.shape() {
+                Shape::Struct => {
+                    let mut empty = Value::map();
+                    self.value(field.of, &mut empty);
+                    map.insert(field.name, empty);
+                }
+                Shape::Scalar(Scalar::Int32 | Scalar::Int64) => drop(map.insert(field.name, Value::from(0))),
+                Shape::Scalar(Scalar::Bool) => drop(map.insert(field.name, Value::from(false))),
+                _ => {}
             }
         }
     }
@@ -169,6 +179,103 @@ fn is_empty_collection(of: TypeRef<'_>, value: &Value) -> bool {
     }
 }
 
+/// The zero of a leaf, which Go leaves out unless the field is a pointer.
+fn is_zero(of: TypeRef<'_>, value: &Value) -> bool {
+    match (of.scalar(), &value.data) {
+        (Some(Scalar::String | Scalar::Bytes), Data::Str(text)) => text.is_empty(),
+        (Some(Scalar::Int32 | Scalar::Int64), Data::Int(number)) => *number == 0,
+        (Some(Scalar::Bool), Data::Bool(value)) => !value,
+        _ => false,
+    }
+}
+
+/// Optional leaves that are pointers in Go, so that a zero that is written was meant. The schema does not
+/// tell; this is the list of those that people set.
+pub(crate) fn is_pointer(field: &str) -> bool {
+    POINTERS.binary_search(&field).is_ok()
+}
+
+const POINTERS: &[&str] = &[
+    "activeDeadlineSeconds",
+    "allocateLoadBalancerNodePorts",
+    "allowPrivilegeEscalation",
+    "allowVolumeExpansion",
+    "appProtocol",
+    "attachRequired",
+    "automountServiceAccountToken",
+    "averageUtilization",
+    "backoffLimit",
+    "backoffLimitPerIndex",
+    "blockOwnerDeletion",
+    "completions",
+    "controller",
+    "defaultMode",
+    "enableServiceLinks",
+    "endPort",
+    "expirationSeconds",
+    "failedJobsHistoryLimit",
+    "fsGroup",
+    "gracePeriodSeconds",
+    "holderIdentity",
+    "hostProcess",
+    "hostUsers",
+    "immutable",
+    "ingressClassName",
+    "leaseDurationSeconds",
+    "leaseTransitions",
+    "manualSelector",
+    "maxFailedIndexes",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minDomains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minReplicas",
+    "minimum",
+    "mode",
+    "multipleOf",
+    "optional",
+    "orphanDependents",
+    "parallelism",
+    "partition",
+    "podInfoOnMount",
+    "preferredHolder",
+    "priority",
+    "privileged",
+    "progressDeadlineSeconds",
+    "readOnlyRootFilesystem",
+    "ready",
+    "recursiveReadOnly",
+    "replicas",
+    "requiresRepublish",
+    "revisionHistoryLimit",
+    "runAsGroup",
+    "runAsNonRoot",
+    "runAsUser",
+    "runtimeClassName",
+    "seLinuxMount",
+    "seconds",
+    "serving",
+    "setHostnameAsFQDN",
+    "shareProcessNamespace",
+    "stabilizationWindowSeconds",
+    "startingDeadlineSeconds",
+    "storageCapacity",
+    "storageClassName",
+    "successfulJobsHistoryLimit",
+    "suspend",
+    "terminating",
+    "terminationGracePeriodSeconds",
+    "timeoutSeconds",
+    "tolerationSeconds",
+    "ttlSecondsAfterFinished",
+    "volumeAttributesClassName",
+    "x-kubernetes-preserve-unknown-fields",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +301,19 @@ mod tests {
             r#"{"metadata":{},"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":"1","memory":"1Gi"}}}],"volumes":[{"emptyDir":{},"name":"v"}]},"status":{}}"#
         );
         assert!(findings.unknown.is_empty() && findings.misfits.is_empty());
+    }
+
+    #[test]
+    fn zeros_stay_only_where_go_has_pointers() {
+        assert!(POINTERS.is_sorted());
+        let (shown, _) = fit_builtin(
+            ("apps", "StatefulSet"),
+            r#"{"spec":{"replicas":0,"minReadySeconds":0,"template":{"spec":{"hostNetwork":false}}}}"#,
+        );
+        assert_eq!(
+            shown,
+            r#"{"metadata":{},"spec":{"replicas":0,"template":{"metadata":{},"spec":{}},"updateStrategy":{}},"status":{"availableReplicas":0,"replicas":0}}"#
+        );
     }
 
     #[test]

@@ -37,6 +37,21 @@ async fn applying_again_writes_nothing() {
 }
 
 #[tokio::test]
+async fn yaml_is_read_and_written() {
+    let client = Client::new();
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  k: |\n    two\n    lines\n";
+    let applied = client
+        .call("PATCH", &format!("{maps}/a?fieldManager=m"), "application/apply-patch+yaml", config.to_owned())
+        .await;
+    assert_eq!(applied.ok()["data"]["k"], "two\nlines\n");
+    let shown = client.accepting("application/yaml").get(&format!("{maps}/a")).await.ok();
+    assert!(shown.as_str().is_some_and(|text| text.contains("data:\n  k: |\n    two\n    lines\n")), "{shown}");
+    let broken = client.call("POST", maps, "application/yaml", "a: [".to_owned()).await.refused();
+    assert_eq!(broken.0, 400);
+}
+
+#[tokio::test]
 async fn what_is_no_longer_applied_goes() {
     let client = Client::new();
     let path = format!("{PATH}?fieldManager=m");

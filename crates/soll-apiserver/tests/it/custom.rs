@@ -37,7 +37,7 @@ async fn with_foos() -> Client {
     client
 }
 
-fn foo(spec: Json) -> Json {
+fn foo(spec: &Json) -> Json {
     json!({"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "a"}, "spec": spec})
 }
 
@@ -57,10 +57,10 @@ async fn a_definition_is_served_when_its_create_is_answered() {
 #[tokio::test]
 async fn objects_are_pruned_defaulted_and_validated() {
     let client = with_foos().await;
-    let made = client.post(FOOS, &foo(json!({"size": 3, "unknown": true}))).await;
+    let made = client.post(FOOS, &foo(&json!({"size": 3, "unknown": true}))).await;
     assert_eq!(made.warnings, [r#"299 - "unknown field \"spec.unknown\"""#]);
     assert_eq!(made.ok()["spec"], json!({"size": 3, "mode": "fast"}));
-    let unversioned = client.put(&format!("{FOOS}/a"), &foo(json!({"size": 2}))).await.refused();
+    let unversioned = client.put(&format!("{FOOS}/a"), &foo(&json!({"size": 2}))).await.refused();
     assert!(unversioned.2.contains("must be specified for an update"), "{}", unversioned.2);
 }
 
@@ -74,7 +74,7 @@ async fn each_rule_names_its_field() {
         (json!({"size": 1, "mode": "x"}), "spec.mode", "FieldValueNotSupported"),
         (json!({"size": 11}), "spec", "FieldValueInvalid"),
     ] {
-        let answer = client.post(FOOS, &foo(spec)).await;
+        let answer = client.post(FOOS, &foo(&spec)).await;
         let cause = &answer.body["details"]["causes"][0];
         assert_eq!((cause["field"].as_str(), cause["reason"].as_str()), (Some(field), Some(kind)), "{}", answer.body);
         assert_eq!(answer.refused().0, 422);
@@ -84,7 +84,7 @@ async fn each_rule_names_its_field() {
 #[tokio::test]
 async fn the_status_has_its_own_door_and_no_generation() {
     let client = with_foos().await;
-    let mut with_status = foo(json!({"size": 3}));
+    let mut with_status = foo(&json!({"size": 3}));
     with_status["status"] = json!({"ready": true});
     assert!(client.post(FOOS, &with_status).await.ok()["status"].is_null());
     let change = json!({"status": {"ready": true}, "spec": {"size": 5}});
@@ -98,7 +98,7 @@ async fn the_status_has_its_own_door_and_no_generation() {
 #[tokio::test]
 async fn lists_by_key_merge_when_applied() {
     let client = with_foos().await;
-    let item = |name: &str| foo(json!({"size": 1, "items": [{"name": name, "v": "x"}]}));
+    let item = |name: &str| foo(&json!({"size": 1, "items": [{"name": name, "v": "x"}]}));
     client.apply(&format!("{FOOS}/a?fieldManager=one"), &item("p")).await.ok();
     let both = client.apply(&format!("{FOOS}/a?fieldManager=two"), &item("q")).await.ok();
     assert_eq!(both["spec"]["items"], json!([{"name": "p", "v": "x"}, {"name": "q", "v": "x"}]));
@@ -112,7 +112,7 @@ async fn lists_by_key_merge_when_applied() {
 #[tokio::test]
 async fn a_definition_takes_its_objects_along() {
     let client = with_foos().await;
-    client.post(FOOS, &foo(json!({"size": 1}))).await.ok();
+    client.post(FOOS, &foo(&json!({"size": 1}))).await.ok();
     client.delete(&format!("{DEFINITIONS}/foos.example.com")).await.ok();
     client.gone(DEFINITIONS, &format!("{DEFINITIONS}/foos.example.com")).await;
     assert_eq!(client.get(FOOS).await.code, 404);
@@ -123,7 +123,7 @@ async fn a_definition_takes_its_objects_along() {
 #[tokio::test]
 async fn tables_have_the_columns_of_the_definition() {
     let client = with_foos().await;
-    client.post(FOOS, &foo(json!({"size": 7}))).await.ok();
+    client.post(FOOS, &foo(&json!({"size": 7}))).await.ok();
     let table = client.table(FOOS).await;
     assert_eq!(table["columnDefinitions"][1]["name"], "Size");
     assert_eq!(table["rows"][0]["cells"], json!(["a", 7]));

@@ -100,11 +100,15 @@ impl Client {
         self.call("DELETE", path, "application/json", String::new()).await
     }
 
+    /// The same client, asking for another form.
+    pub(crate) fn accepting(&self, form: &str) -> Self {
+        let headers = vec![("accept", form.to_owned())];
+        Self { service: self.service.clone(), headers, _server: self._server.clone() }
+    }
+
     /// A list as a table.
     pub(crate) async fn table(&self, path: &str) -> Json {
-        let accept = ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json".to_owned());
-        let client = Self { service: self.service.clone(), headers: vec![accept], _server: self._server.clone() };
-        client.get(path).await.ok()
+        self.accepting("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").get(path).await.ok()
     }
 
     /// Starts a watch.
