@@ -194,7 +194,12 @@ async fn work(cluster: &Cluster, world: &mut World, queue: &mut Queue) {
         match done.error {
             None => queue.succeeded(&done.key),
             Some(error) => {
-                tracing::debug!(key = ?done.key, %error, "a simulated write failed");
+                // Somebody else was faster, or has deleted it: news of that is on the way.
+                if error.is_conflict() || error.is_not_found() || error.is_namespace_missing() {
+                    tracing::debug!(key = ?done.key, %error, "a simulated write came too late");
+                } else {
+                    tracing::warn!(key = ?done.key, %error, "a simulated write failed");
+                }
                 queue.failed(done.key, world.clock.instant());
             }
         }

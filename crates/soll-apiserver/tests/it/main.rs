@@ -4,4 +4,5 @@ mod apply;
 mod custom;
 mod lifecycle;
 mod reading;
+mod real_nodes;
 mod support;

@@ -15,6 +15,8 @@ use super::placement::waits_for_consumer;
 
 /// The provisioner whose volumes are ours.
 const PROVISIONER: &str = "sim.soll.dev/volume";
+/// Its name as a driver, which may hold no slash.
+const DRIVER: &str = "sim.soll.dev";
 const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
 const PROTECTION: &str = "kubernetes.io/pvc-protection";
 
@@ -135,7 +137,7 @@ fn volume(world: &World, claim: &Object, name: &str) -> Object {
         "spec": {
             "persistentVolumeReclaimPolicy": if reclaim.is_empty() { "Delete" } else { reclaim },
             "storageClassName": class,
-            "csi": {"driver": PROVISIONER, "volumeHandle": name},
+            "csi": {"driver": DRIVER, "volumeHandle": name},
             "claimRef": {
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
