@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn unknown_fields_are_left_to_the_api_server() {
+        check(
+            "{'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': 's'}, 'spec': {'prots': [{'port': 80}]}}",
+            &expect![[
+                r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"prots":[{"port":80}]}}"#
+            ]],
+        );
+    }
+
+    #[test]
     fn string_data_wins_over_data() {
         check(
             "{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {'name': 's'}, 'data': {'a': 'eA==', 'b': 'eA=='},

@@ -77,6 +77,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_its_way_out_needs_no_call() {
+        let live = object(&format!(
+            "{{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {{'name': 's', 'uid': 'u', 'labels': {{{OURS}}},
+              'deletionTimestamp': '2026-01-01T00:00:00Z'}}}}"
+        ));
+        let owner = Owner { name: "app".into(), namespace: "flux-system".into() };
+        assert_eq!(prune(Some(&live), &owner), Prune::Terminating);
+    }
+
+    #[test]
     fn what_is_gone_stays_gone() {
         assert_eq!(prune(None, &Owner { name: "app".into(), namespace: "a".into() }), Prune::Gone);
     }

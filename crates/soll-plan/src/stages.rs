@@ -70,8 +70,7 @@ impl Stage {
 pub fn stages(objects: Vec<Object>, custom: &[GroupKind], sources: &Sources) -> Result<Vec<Stage>, Failure> {
     check_unique(&objects, sources)?;
     let mut keyed: Vec<_> = objects.into_iter().map(|object| (stage_of(&object, custom), object)).collect();
-    keyed
-        .sort_by(|(stage, a), (other, b)| stage.cmp(other).then_with(|| apply_order(&a.object_ref(), &b.object_ref())));
+    keyed.sort_by_cached_key(|(stage, object)| (*stage, rank(object.kind()), object.object_ref()));
     let mut stages: Vec<Stage> = Vec::new();
     for (kind, object) in keyed {
         match stages.last_mut() {

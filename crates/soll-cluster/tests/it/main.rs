@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod applying;
-mod faults;
 mod definitions;
+mod faults;
 mod leasing;
 mod pruning;
 mod support;

@@ -9,6 +9,7 @@ use kube_cel::cel::{self, Context, IdedExpr};
 use soll_api::{Class, Failure, HealthCheckExpr, Object, Retry};
 use soll_yaml::{Data, Value};
 
+use super::cost::Cost;
 use super::optionals::rewrite;
 use super::{Health, HealthStatus};
 
@@ -24,9 +25,9 @@ pub struct HealthExpressions {
 
 #[derive(Debug)]
 struct Rule {
-    in_progress: Option<IdedExpr>,
-    failed: Option<IdedExpr>,
-    current: IdedExpr,
+    in_progress: Option<Expression>,
+    failed: Option<Expression>,
+    current: Expression,
 }
 
 impl HealthExpressions {
@@ -81,12 +82,12 @@ impl Rule {
             [(&self.in_progress, HealthStatus::InProgress), (&self.failed, HealthStatus::Failed)]
         {
             if let Some(expression) = expression
-                && holds(expression, &context)?
+                && expression.holds(&context, &[live.value()])?
             {
                 return Ok(Health::new(status, format!("the expression for {status} holds")));
             }
         }
-        if holds(&self.current, &context)? {
+        if self.current.holds(&context, &[live.value()])? {
             return Ok(Health::current("the expression for Current holds"));
         }
         Ok(Health::in_progress("no expression holds"))
@@ -95,7 +96,7 @@ impl Rule {
 
 /// The expression of a dependency that says when it counts as ready.
 #[derive(Debug)]
-pub struct ReadyExpression(IdedExpr);
+pub struct ReadyExpression(Expression);
 
 impl ReadyExpression {
     /// Compiles the expression of `spec.dependsOn[index]`.
@@ -114,18 +115,25 @@ impl ReadyExpression {
         let mut context = Context::default().with_all();
         context.add_variable_from_value("self", to_cel(dependent));
         context.add_variable_from_value("dep", to_cel(dependency));
-        holds(&self.0, &context)
+        self.0.holds(&context, &[dependent, dependency])
     }
 }
 
-fn compile(text: &str, place: &str) -> Result<IdedExpr, Failure> {
+/// An expression and what it may cost.
+#[derive(Debug)]
+struct Expression {
+    expression: IdedExpr,
+    cost: Cost,
+}
+
+fn compile(text: &str, place: &str) -> Result<Expression, Failure> {
     if text.len() > LONGEST {
         return Err(terminal(&format!("{place}: the expression is longer than {LONGEST} bytes")));
     }
     let parsed = Parser::new().enable_optional_syntax(true).parse(text);
     let mut expression = parsed.map_err(|error| terminal(&format!("{place}: {}", error.to_string().trim())))?;
     rewrite(&mut expression);
-    Ok(expression)
+    Ok(Expression { cost: Cost::of(&expression), expression })
 }
 
 fn terminal(what: &str) -> Failure {
@@ -133,11 +141,15 @@ fn terminal(what: &str) -> Failure {
     Failure::new(Class::Configuration, "InvalidCELExpression", message, Retry::OnChange)
 }
 
-fn holds(expression: &IdedExpr, context: &Context<'_>) -> Result<bool, String> {
-    match context.resolve(expression) {
-        Ok(cel::Value::Bool(answer)) => Ok(answer),
-        Ok(other) => Err(format!("the expression gives a {}, not a boolean", other.type_of())),
-        Err(error) => Err(error.to_string()),
+impl Expression {
+    /// Evaluates to true or false over the values that the context was made from.
+    fn holds(&self, context: &Context<'_>, inputs: &[&Value]) -> Result<bool, String> {
+        self.cost.check(inputs.iter().copied())?;
+        match context.resolve(&self.expression) {
+            Ok(cel::Value::Bool(answer)) => Ok(answer),
+            Ok(other) => Err(format!("the expression gives a {}, not a boolean", other.type_of())),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 

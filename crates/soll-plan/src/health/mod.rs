@@ -1,6 +1,7 @@
 //! Whether a live object is as it was asked to be: the rules of kstatus.
 
 mod assessment;
+mod cost;
 mod explain;
 mod expressions;
 mod kinds;

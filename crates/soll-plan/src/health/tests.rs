@@ -249,6 +249,22 @@ fn broken_expressions_need_a_change_of_the_spec() {
 }
 
 #[test]
+fn expressions_that_would_run_for_hours_are_not_run() {
+    let items = |count: usize| format!("'list': [{}]", vec!["1"; count].join(", "));
+    let holds = |text: &str, dependency: &str| {
+        let dependency = live("x.io/v1", "X", dependency).into_value();
+        ReadyExpression::new(text, 0).expect("CEL").holds(&Value::map(), &dependency)
+    };
+    let nested = "dep.list.all(a, dep.list.all(b, dep.list.all(c, dep.list.exists(d, a + b + c + d > 0))))";
+    assert_eq!(holds(nested, &items(10)), Ok(true));
+    assert!(holds(nested, &items(1000)).expect_err("10^12 steps").contains("loops 4 deep"));
+    assert_eq!(holds("dep.list.all(a, a == 1) && dep.list.exists(a, a == 1)", &items(1000)), Ok(true));
+    let split = "dep.text.split(',').all(a, dep.text.split(',').all(b, a == b))";
+    assert!(holds(split, &format!("'text': '{}'", "x,".repeat(5000))).is_err());
+    assert_eq!(holds(split, "'text': 'x,x,x'"), Ok(true));
+}
+
+#[test]
 fn ready_expressions_see_both_objects() {
     let value = |text: &str| live("x.io/v1", "X", text).into_value();
     let dependent = value("'spec': {'version': '1.2'}");
