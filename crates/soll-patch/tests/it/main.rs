@@ -1,5 +1,6 @@
 //! Patches against the recorded answers of the tools they mirror.
 
+mod builtin;
 mod kustomize;
 mod recorded;
 mod server;
