@@ -27,6 +27,15 @@ struct State {
     objects: HashMap<ObjectRef, Kept>,
     /// By group and kind of the watches that are up, the versions that they showed last. Only these can vouch.
     watched: HashMap<(String, String), HashMap<ObjectRef, String>>,
+    /// Objects that we are writing, with what a watch showed of them since we began.
+    writing: HashMap<ObjectRef, Option<Shown>>,
+}
+
+/// What a watch shows of an object.
+#[derive(Debug, Clone)]
+enum Shown {
+    Live(Object),
+    Gone(Object),
 }
 
 impl State {
@@ -126,12 +135,29 @@ impl Memory {
             verified: Instant::now(),
         };
         let mut state = self.state();
-        // Somebody may have written between our write and this line; the watch told it when we did not know yet.
-        let overtaken = state.shown(&desired.object_ref()).is_some_and(|shown| is_newer(shown, &kept.resource_version));
-        let disturbed = kept.disturbed || overtaken;
-        let settled = state.objects.get(&desired.object_ref()).is_some_and(|old| old.settled && old.uid == kept.uid);
-        state.objects.insert(desired.object_ref(), Kept { settled, disturbed, ..kept });
-        if overtaken { Observed::Disturbed } else { Observed::AsLeft }
+        let reference = desired.object_ref();
+        let settled = state.objects.get(&reference).is_some_and(|old| old.settled && old.uid == kept.uid);
+        let mut kept = Kept { settled, ..kept };
+        // Somebody may have written between our write and this line, and the watch told it before we knew ours.
+        let since = match state.writing.get_mut(&reference).and_then(Option::take) {
+            Some(Shown::Live(shown)) => kept.compare(&shown),
+            Some(Shown::Gone(shown)) if shown.uid() == kept.uid => kept.disturb(),
+            Some(Shown::Gone(_)) => Observed::AsLeft,
+            None if state.shown(&reference).is_some_and(|shown| is_newer(shown, &kept.resource_version)) => {
+                kept.disturb()
+            }
+            None => Observed::AsLeft,
+        };
+        state.objects.insert(reference, kept);
+        since
+    }
+
+    /// Notes that an object is being written until the guard is dropped: what a watch shows of it meanwhile is our
+    /// own doing, or is looked at by [`Memory::keep`].
+    pub(crate) fn begin(&self, desired: &Object) -> Writing<'_> {
+        let reference = desired.object_ref();
+        self.state().writing.insert(reference.clone(), None);
+        Writing { memory: self, reference }
     }
 
     /// Uid and resource version that an object was left at.
@@ -155,20 +181,11 @@ impl Memory {
     pub fn observe(&self, live: &Object) -> Observed {
         let mut state = self.state();
         state.show(live, Some(live.resource_version()));
-        let Some(kept) = state.objects.get_mut(&live.object_ref()) else { return Observed::Unknown };
-        // Events lag behind our own writes: what is not newer than what we saw tells nothing new.
-        if !is_newer(live.resource_version(), &kept.resource_version) {
-            return if kept.disturbed { Observed::Disturbed } else { Observed::AsLeft };
+        if let Some(shown) = state.writing.get_mut(&live.object_ref()) {
+            *shown = Some(Shown::Live(live.clone()));
+            return Observed::AsLeft;
         }
-        let is_ours = kept.uid == live.uid()
-            && !live.is_terminating()
-            && kept.traces == Traces::of(live, &kept.managers)
-            && kept.managers.takeover(live).is_none();
-        if is_ours {
-            live.resource_version().clone_into(&mut kept.resource_version);
-        }
-        kept.disturbed = !is_ours;
-        if is_ours { Observed::AsLeft } else { Observed::Disturbed }
+        state.objects.get_mut(&live.object_ref()).map_or(Observed::Unknown, |kept| kept.compare(live))
     }
 
     /// Says whether an object is known not to be as we left it.
@@ -194,20 +211,21 @@ impl Memory {
     pub fn lose(&self, live: &Object) -> Observed {
         let mut state = self.state();
         state.show(live, None);
+        if let Some(shown) = state.writing.get_mut(&live.object_ref()) {
+            *shown = Some(Shown::Gone(live.clone()));
+            return Observed::AsLeft;
+        }
         match state.objects.get_mut(&live.object_ref()) {
-            Some(kept) if kept.uid == live.uid() => {
-                kept.disturbed = true;
-                Observed::Disturbed
-            }
+            Some(kept) if kept.uid == live.uid() => kept.disturb(),
             // A namesake that was made anew since: its own events tell.
             Some(_) => Observed::AsLeft,
             None => Observed::Unknown,
         }
     }
 
-    /// Notes that a watch of a kind has started over with these objects. Returns those that we knew
-    /// and that are not as we left them.
-    pub fn restart(&self, group: &str, kind: &str, objects: &[Object]) -> Vec<ObjectRef> {
+    /// Notes that a watch of a kind has started over with these objects, listed at a version
+    /// ([`crate::Watch::told_up_to`]). Returns those that we knew and that are not as we left them.
+    pub fn restart(&self, group: &str, kind: &str, objects: &[Object], listed_at: &str) -> Vec<ObjectRef> {
         let shown = objects.iter().map(|object| (object.object_ref(), object.resource_version().to_owned()));
         let present: HashMap<ObjectRef, String> = shown.collect();
         let mut disturbed = Vec::new();
@@ -218,7 +236,9 @@ impl Memory {
         }
         let mut state = self.state();
         for (reference, kept) in &mut state.objects {
-            if reference.group == group && reference.kind == kind && !present.contains_key(reference) {
+            let is_absent = reference.group == group && reference.kind == kind && !present.contains_key(reference);
+            // What was made after the list was taken cannot be on it.
+            if is_absent && !is_newer(&kept.resource_version, listed_at) {
                 kept.disturbed = true;
                 disturbed.push(reference.clone());
             }
@@ -247,6 +267,43 @@ impl Memory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.state().objects.is_empty()
+    }
+}
+
+/// An object is being written; see [`Memory::begin`].
+pub(crate) struct Writing<'m> {
+    memory: &'m Memory,
+    reference: ObjectRef,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.memory.state().writing.remove(&self.reference);
+    }
+}
+
+impl Kept {
+    /// Compares with what a watch shows, and notes the result.
+    fn compare(&mut self, live: &Object) -> Observed {
+        // Events lag behind our own writes.
+        if !is_newer(live.resource_version(), &self.resource_version) {
+            return Observed::AsLeft;
+        }
+        let is_ours = self.uid == live.uid()
+            && !live.is_terminating()
+            && self.traces == Traces::of(live, &self.managers)
+            && self.managers.takeover(live).is_none();
+        if !is_ours {
+            return self.disturb();
+        }
+        live.resource_version().clone_into(&mut self.resource_version);
+        self.disturbed = false;
+        Observed::AsLeft
+    }
+
+    fn disturb(&mut self) -> Observed {
+        self.disturbed = true;
+        Observed::Disturbed
     }
 }
 
@@ -318,7 +375,7 @@ mod tests {
     fn remembering() -> Memory {
         let memory = Memory::new();
         memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None);
-        memory.restart("", "ConfigMap", &[live("1", "t1", "")]);
+        memory.restart("", "ConfigMap", &[live("1", "t1", "")], "1");
         memory
     }
 
@@ -357,6 +414,34 @@ mod tests {
     }
 
     #[test]
+    fn our_own_writes_are_no_drift_however_early_the_watch_shows_them() {
+        let memory = remembering();
+        let writing = memory.begin(&desired(""));
+        // A takeover, the apply, and a status write of somebody else, before we heard the answer to the apply.
+        assert_eq!(memory.observe(&live("2", "t1", r#",{"manager":"kubectl-edit"}"#)), Observed::AsLeft);
+        assert_eq!(memory.observe(&live("3", "t3", "")), Observed::AsLeft);
+        let status = r#",{"manager":"x","operation":"Update","subresource":"status"}"#;
+        assert_eq!(memory.observe(&live("4", "t3", status)), Observed::AsLeft);
+        assert_eq!(memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None), Observed::AsLeft);
+        drop(writing);
+        assert!(memory.vouches(&desired(""), &settings(), None));
+        assert_eq!(memory.left_at(&desired("")), Some(("u".to_owned(), "4".to_owned())));
+    }
+
+    #[test]
+    fn what_others_do_while_we_write_is_found_when_we_are_done() {
+        for gone in [false, true] {
+            let memory = remembering();
+            let _writing = memory.begin(&desired(""));
+            let shown = live("4", "t4", "");
+            let observed = if gone { memory.lose(&shown) } else { memory.observe(&shown) };
+            assert_eq!(observed, Observed::AsLeft);
+            assert_eq!(memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None), Observed::Disturbed);
+            assert!(!memory.vouches(&desired(""), &settings(), None));
+        }
+    }
+
+    #[test]
     fn an_event_from_before_our_apply_tells_nothing() {
         let memory = Memory::new();
         memory.keep(&desired(""), &live("10", "t1", ""), &settings(), None);
@@ -368,7 +453,7 @@ mod tests {
     #[test]
     fn an_edit_that_was_shown_before_our_write_was_noted_is_not_lost() {
         let memory = Memory::new();
-        memory.restart("", "ConfigMap", &[]);
+        memory.restart("", "ConfigMap", &[], "0");
         assert_eq!(memory.observe(&live("1", "t1", "")), Observed::Unknown);
         assert_eq!(memory.observe(&live("2", "t2", "")), Observed::Unknown);
         assert_eq!(memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None), Observed::Disturbed);
@@ -378,7 +463,9 @@ mod tests {
     #[test]
     fn what_a_restarted_watch_does_not_show_is_lost() {
         let memory = remembering();
-        assert_eq!(memory.restart("", "ConfigMap", &[]), [desired("").object_ref()]);
+        assert_eq!(memory.restart("", "ConfigMap", &[], "0"), [], "it was made after the list");
+        assert!(memory.vouches(&desired(""), &settings(), None));
+        assert_eq!(memory.restart("", "ConfigMap", &[], "2"), [desired("").object_ref()]);
         assert!(!memory.vouches(&desired(""), &settings(), None));
     }
 

@@ -121,6 +121,16 @@ impl Watch {
         &self.gvk
     }
 
+    /// The version up to which everything was told: just after [`WatchEvent::Restarted`], that of the list.
+    #[must_use]
+    pub fn told_up_to(&self) -> &str {
+        match &self.state {
+            State::List(_) => "",
+            State::Resume { resource_version, .. } => resource_version,
+            State::Open(connection) => &connection.resource_version,
+        }
+    }
+
     /// The next event; waits as long as it takes, and pauses longer and longer while the server fails.
     ///
     /// # Cancel safety

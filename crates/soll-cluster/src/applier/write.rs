@@ -42,6 +42,8 @@ impl Run<'_> {
 
     /// Does what was decided, and remembers what came of it.
     pub(super) async fn write(&self, desired: &Object, step: Step) -> Result<Written, Failure> {
+        let _writing = matches!(step, Step::Create | Step::Change { .. } | Step::Recreate { .. })
+            .then(|| self.applier.memory.begin(desired));
         let (action, live) = match step {
             Step::Remembered => {
                 let (uid, resource_version) = self.applier.memory.left_at(desired).unwrap_or_default();

@@ -47,7 +47,7 @@ async fn an_unchanged_object_of_a_watched_kind_costs_no_call(kind) {
     let mut watch = bed.cluster.watch(&gvk, selection, Depth::Metadata).unwrap();
     let WatchEvent::Restarted(objects) = watch.next().await else { panic!("a watch starts with all objects") };
     assert_eq!(objects.len(), 2);
-    assert_eq!(bed.memory.restart("", "ConfigMap", &objects), []);
+    assert_eq!(bed.memory.restart("", "ConfigMap", &objects, watch.told_up_to()), []);
 
     let (second, counts) = bed.counting(bed.apply(&[&a, &b])).await;
     assert_eq!(bed.lines(&second.unwrap()), ["ConfigMap/NS/a unchanged", "ConfigMap/NS/b unchanged"]);

@@ -51,7 +51,7 @@ async fn a_label_that_is_removed_looks_like_a_deletion(kind) {
     bed.apply(&[&config_map("a", "{}")]).await.unwrap();
     let mut watch = bed.cluster.watch(&gvk, Selection::labelled(&bed.owner.selector()), Depth::Metadata).unwrap();
     let WatchEvent::Restarted(objects) = next(&mut watch).await else { panic!("a watch starts with all objects") };
-    bed.memory.restart("", "ConfigMap", &objects);
+    bed.memory.restart("", "ConfigMap", &objects, watch.told_up_to());
     let patch =
         Patch::Merge(parse_json(br#"{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":null}}}"#).unwrap());
     bed.cluster.patch(&gvk, &bed.namespace, "a", &patch, "lens").await.unwrap();

@@ -89,7 +89,7 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch) -> Gvk {
     loop {
         match watch.next().await {
             WatchEvent::Restarted(objects) => {
-                for lost in ctx.live.restart(&gvk.group, &gvk.kind, &objects) {
+                for lost in ctx.live.restart(&gvk.group, &gvk.kind, &objects, watch.told_up_to()) {
                     drifted(&ctx, &lost, None);
                 }
                 for object in &objects {
