@@ -53,11 +53,10 @@ pub struct Fetched {
 /// See [`GitError`].
 pub async fn ls_remote(remote: &Remote, reference: &Reference, timeout: Duration) -> Result<Revision, GitError> {
     within(remote, timeout, async {
-        let listed = match reference {
-            Reference::Commit { .. } => Vec::new(),
-            _ => Session::open(remote).await?.list(reference).await?,
+        let mut candidates = match reference {
+            Reference::Commit { .. } => reference.resolve(remote.url(), &[])?,
+            _ => resolve(remote, &mut Session::open(remote).await?, reference).await?,
         };
-        let mut candidates = reference.resolve(remote.url(), &listed)?;
         Ok(candidates.swap_remove(0).revision)
     })
     .await
@@ -89,8 +88,10 @@ pub async fn fetch(
             return read(remote, cache.current(), candidates, limits).await;
         }
         let mut session = Session::open(remote).await?;
-        let listed = session.list(reference).await?;
-        let candidates = reference.resolve(remote.url(), &listed)?;
+        let candidates = match reference {
+            Reference::Commit { .. } => reference.resolve(remote.url(), &[])?,
+            _ => resolve(remote, &mut session, reference).await?,
+        };
         let generation = match reference {
             Reference::Commit { id, branch } => {
                 fetch_commit(remote, &mut session, *id, branch.as_deref(), cache, limits).await?
@@ -127,6 +128,26 @@ async fn within<T>(
 ) -> Result<T, GitError> {
     let result = tokio::time::timeout(timeout, Box::pin(work)).await;
     result.unwrap_or_else(|_| Err(GitError::Timeout { url: remote.url().to_owned(), after: timeout }))
+}
+
+/// Finds the commits that a reference may mean; if there are none, looks for what there is instead.
+async fn resolve(
+    remote: &Remote,
+    session: &mut Session<'_>,
+    reference: &Reference,
+) -> Result<Vec<Candidate>, GitError> {
+    let url = remote.url();
+    let listed = session.list(reference).await?;
+    match reference.resolve(url, &listed) {
+        Err(GitError::NoSuchReference { .. }) => {
+            let all = session.list_all(None).await?;
+            if all.is_empty() && listed.is_empty() {
+                return Err(GitError::Empty { url: url.to_owned() });
+            }
+            reference.resolve(url, &all)
+        }
+        result => result,
+    }
 }
 
 /// Fetches what the names point at, unless it is here.

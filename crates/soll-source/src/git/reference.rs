@@ -105,15 +105,29 @@ impl Reference {
         };
         match found {
             Some(candidate) => Ok(vec![candidate]),
-            None if listed.is_empty() && matches!(self, Self::Branch(_)) => {
-                Err(GitError::NoSuchReference { url: url.to_owned(), reference: self.to_string(), hint: None })
-            }
             None => Err(GitError::NoSuchReference {
                 url: url.to_owned(),
                 reference: self.to_string(),
-                hint: names_like(listed),
+                hint: self.alternatives(listed),
             }),
         }
+    }
+
+    /// What could be meant instead.
+    fn alternatives(&self, listed: &[ListedRef]) -> Option<String> {
+        const SHOWN: usize = 5;
+        let (prefix, what) = match self {
+            Self::Branch(_) => ("refs/heads/", "branches"),
+            Self::Tag(_) | Self::Semver(_) => ("refs/tags/", "tags"),
+            Self::Name(_) | Self::Commit { .. } => ("", "refs"),
+        };
+        let mut names: Vec<&str> = listed.iter().filter_map(|listed| listed.name.strip_prefix(prefix)).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let more = if names.len() > SHOWN { ", …" } else { "" };
+        names.truncate(SHOWN);
+        Some(format!("its {what}: {}{more}", names.join(", ")))
     }
 }
 
@@ -135,16 +149,6 @@ fn best_tags<'a>(range: &str, listed: &'a [ListedRef]) -> Result<Vec<(&'a str, &
         }
     }
     Ok(best.into_iter().map(|(_, tag, listed)| (tag, listed)).collect())
-}
-
-fn names_like(listed: &[ListedRef]) -> Option<String> {
-    const SHOWN: usize = 5;
-    if listed.is_empty() {
-        return None;
-    }
-    let names: Vec<&str> = listed.iter().take(SHOWN).map(|listed| listed.name.as_str()).collect();
-    let more = if listed.len() > SHOWN { ", …" } else { "" };
-    Some(format!("it has {}{more}", names.join(", ")))
 }
 
 impl fmt::Display for Reference {
@@ -230,9 +234,10 @@ mod tests {
 
     #[test]
     fn a_missing_name_says_what_there_is() {
-        let error = Reference::Branch("prod".into()).resolve("https://git/x", &listed(&[("refs/heads/production", 1)]));
+        let error = Reference::Branch("prod".into())
+            .resolve("https://git/x", &listed(&[("refs/heads/production", 1), ("refs/tags/v1", 2)]));
         let text = error.unwrap_err().to_string();
-        assert_eq!(text, "https://git/x has no branch `prod`; it has refs/heads/production");
+        assert_eq!(text, "https://git/x has no branch `prod`; its branches: production");
         let range = Reference::Semver("not a range".into()).resolve("https://git/x", &[]).unwrap_err();
         assert!(range.to_string().starts_with("spec.ref.semver `not a range` is no version range"), "{range}");
     }

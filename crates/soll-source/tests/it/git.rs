@@ -87,6 +87,7 @@ async fn every_kind_of_reference_is_found() {
             (Reference::Semver("1.x".into()), format!("v1.1.0@sha1:{second}"), "kind: B\n"),
             (Reference::Semver("~1.0.0".into()), format!("v1.0.0@sha1:{first}"), "kind: A\n"),
             (Reference::Name("refs/pull/7/head".into()), format!("refs/pull/7/head@sha1:{first}"), "kind: A\n"),
+            (Reference::Name("HEAD".into()), format!("HEAD@sha1:{second}"), "kind: B\n"),
             (commit(&first, None), format!("sha1:{first}"), "kind: A\n"),
             (commit(&first, Some("main")), format!("main@sha1:{first}"), "kind: A\n"),
         ] {
@@ -281,12 +282,15 @@ async fn what_is_not_there_is_named() {
     let server = bed.server();
     let remote = anonymous(&server.url("repo"));
     let failed = async |reference: Reference| bed.fetch(&remote, &reference).await.unwrap_err().to_string();
-    assert!(failed(Reference::Branch("prod".into())).await.contains("has no branch `prod`"));
+    assert!(failed(Reference::Branch("prod".into())).await.ends_with("has no branch `prod`; its branches: main"));
     assert!(failed(Reference::Tag("v9".into())).await.contains("has no tag `v9`"));
     assert!(failed(Reference::Semver(">9".into())).await.contains("has no tag that the range `>9` allows"));
     let id = "0123456789012345678901234567890123456789".parse().unwrap();
     let missing = failed(Reference::Commit { id, branch: Some("main".into()) }).await;
     assert!(missing.contains("has no commit `0123456789012345678901234567890123456789`"), "{missing}");
+    let _empty = Repository::create(&bed.root.path().join("empty"));
+    let error = bed.fetch(&anonymous(&server.url("empty")), &main_branch()).await.unwrap_err();
+    assert!(matches!(error, GitError::Empty { .. }), "{error}");
     let error = bed.fetch(&anonymous(&server.url("nothing")), &main_branch()).await.unwrap_err();
     assert!(matches!(error, GitError::NotFound { .. }), "{error}");
 }
