@@ -108,6 +108,21 @@ impl Schemas {
         self.kind(group, version, kind).map(|info| info.type_ref())
     }
 
+    /// The type by which a strategic merge patch merges objects of a kind at a version, former versions
+    /// included: the lists of those that 1.21 still served merge as today's do.
+    #[must_use]
+    pub fn merge_type(&self, group: &str, version: &str, kind: &str) -> Option<TypeRef<'static>> {
+        let today = match (group, version, kind) {
+            ("batch", "v1beta1", "CronJob")
+            | ("policy", "v1beta1", "PodDisruptionBudget")
+            | ("admissionregistration.k8s.io", "v1beta1", "MutatingWebhookConfiguration")
+            | ("admissionregistration.k8s.io", "v1beta1", "ValidatingWebhookConfiguration") => "v1",
+            ("autoscaling", "v2beta1" | "v2beta2", "HorizontalPodAutoscaler") => "v2",
+            _ => version,
+        };
+        self.type_of(group, today, kind)
+    }
+
     /// A named type: `io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta`.
     #[must_use]
     pub fn definition(&self, name: &str) -> Option<TypeRef<'static>> {

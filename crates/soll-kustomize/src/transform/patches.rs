@@ -153,7 +153,7 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
         resource.remember_id();
     }
     let gvk = resource.gvk();
-    let of = Schemas::builtin().type_of(&gvk.group, &gvk.version, &gvk.kind);
+    let of = Schemas::builtin().merge_type(&gvk.group, &gvk.version, &gvk.kind);
     let trace = Some(Trace { sources: builder.sources, by: "patches" });
     let value = without_identity(value, patch);
     match strategic_merge(&resource.value, &value, of, Dialect::Kustomize, trace) {

@@ -134,3 +134,13 @@ fn protobuf_numbers_are_known_also_of_inlined_fields() {
     let secret = volume.struct_field("secret").expect("declared");
     assert_eq!((secret.through, secret.number), (2, 6));
 }
+
+#[test]
+fn former_versions_merge_as_todays_do() {
+    let schemas = Schemas::builtin();
+    let cron_job = schemas.merge_type("batch", "v1beta1", "CronJob").expect("formerly served");
+    let containers = ["spec", "jobTemplate", "spec", "template", "spec", "containers"];
+    assert_eq!(cron_job.lookup(&containers).expect("declared").patch_merge_key(), Some("name"));
+    assert!(schemas.merge_type("apps", "v1beta1", "Deployment").is_none());
+    assert!(schemas.merge_type("apps", "v1", "Deployment").is_some());
+}
