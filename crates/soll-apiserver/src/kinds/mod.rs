@@ -59,7 +59,6 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => namespace::prepare_create(object),
         ("", "pods") => pod::prepare_create(object),
-        ("apps", "daemonsets") => workload::count_templates(None, object),
         ("", "services") => return service::allocate(ctx, None, object),
         ("", "persistentvolumes") => {
             set_phase(object, "Pending");
@@ -84,7 +83,7 @@ pub(crate) fn prepare_update(ctx: &Context<'_>, old: &Value, object: &mut Value)
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "services") => return service::allocate(ctx, Some(old), object),
         ("", "namespaces") => namespace::prepare_update(old, object),
-        ("apps", "daemonsets") => workload::count_templates(Some(old), object),
+        ("apps", "daemonsets") => workload::count_templates(old, object),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(object, ctx.now),
         _ => {}
     }

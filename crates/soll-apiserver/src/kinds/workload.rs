@@ -10,6 +10,9 @@ use crate::selector::LabelSelector;
 
 /// Fills in the defaults of `apps` and `batch` kinds; `kind` is the plural.
 pub(crate) fn settle(kind: &str, object: &mut Value) {
+    if kind == "daemonsets" {
+        count_first_template(object);
+    }
     let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
     match kind {
         "deployments" => {
@@ -89,18 +92,21 @@ fn settle_job(spec: &mut Map) {
 }
 
 /// Counts the templates that a daemon set has had, in an annotation that old clients read.
-pub(crate) fn count_templates(old: Option<&Value>, object: &mut Value) {
-    const COUNT: &str = "deprecated.daemonset.template.generation";
-    let count = match old {
-        None => 1,
-        Some(old) => {
-            let before = old.lookup_str(&["metadata", "annotations", COUNT]).and_then(|count| count.parse().ok());
-            let changed = old.lookup(&["spec", "template"]) != object.lookup(&["spec", "template"]);
-            before.unwrap_or(1) + i64::from(changed)
-        }
-    };
+const TEMPLATES: &str = "deprecated.daemonset.template.generation";
+
+/// Says that a daemon set has its first template, unless it says otherwise.
+fn count_first_template(object: &mut Value) {
     let annotations = meta::metadata_mut(object).get_or_insert_with("annotations", Value::map).make_map();
-    annotations.insert(COUNT, Value::from(count.to_string()));
+    default(annotations, TEMPLATES, "1");
+}
+
+/// Counts on if the template changes.
+pub(crate) fn count_templates(old: &Value, object: &mut Value) {
+    let before = old.lookup_str(&["metadata", "annotations", TEMPLATES]).and_then(|count| count.parse().ok());
+    let changed = old.lookup(&["spec", "template"]) != object.lookup(&["spec", "template"]);
+    let count = before.unwrap_or(1) + i64::from(changed);
+    let annotations = meta::metadata_mut(object).get_or_insert_with("annotations", Value::map).make_map();
+    annotations.insert(TEMPLATES, Value::from(count.to_string()));
 }
 
 /// Gives a new job the selector and the labels by which it knows its pods. Needs its uid.

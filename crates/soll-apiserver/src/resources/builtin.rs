@@ -50,10 +50,13 @@ fn row(resource: soll_schema::Resource) -> Option<Resource> {
 /// Which builtin kinds count generations. Most that have a `spec` and a controller do.
 fn generation(group: &str, plural: &str) -> Generation {
     match (group, plural) {
-        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations")
-        | ("discovery.k8s.io", "endpointslices") => Generation::AllButStatus,
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
+            Generation::AllButStatus
+        }
+        ("apps", "deployments") => Generation::SpecAndAnnotations,
+        ("discovery.k8s.io", "endpointslices") => Generation::ContentAndLabels,
         ("", "pods" | "replicationcontrollers")
-        | ("apps", "daemonsets" | "deployments" | "replicasets" | "statefulsets")
+        | ("apps", "daemonsets" | "replicasets" | "statefulsets")
         | ("batch", "cronjobs" | "jobs")
         | ("apiextensions.k8s.io", "customresourcedefinitions")
         | ("admissionregistration.k8s.io", "validatingadmissionpolicies" | "validatingadmissionpolicybindings")

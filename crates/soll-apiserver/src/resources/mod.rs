@@ -147,6 +147,10 @@ pub enum Generation {
     None,
     /// Changes of `spec`.
     Spec,
+    /// Changes of `spec` or of annotations.
+    SpecAndAnnotations,
+    /// Changes outside of `metadata`, or of labels.
+    ContentAndLabels,
     /// Changes outside of `metadata` and `status`.
     AllButStatus,
     /// Changes outside of `metadata`.

@@ -440,6 +440,14 @@ fn set_generation(ctx: &Context<'_>, old: &Value, object: &mut Value) {
     let changed = match ctx.target.resource.generation {
         Generation::None => false,
         Generation::Spec => old.get("spec") != object.get("spec"),
+        Generation::SpecAndAnnotations => {
+            let annotations = ["metadata", "annotations"];
+            old.get("spec") != object.get("spec") || old.lookup(&annotations) != object.lookup(&annotations)
+        }
+        Generation::ContentAndLabels => {
+            let labels = ["metadata", "labels"];
+            differs(old, object, &["metadata"]) || old.lookup(&labels) != object.lookup(&labels)
+        }
         Generation::AllButStatus => differs(old, object, &["metadata", "status"]),
         Generation::All => differs(old, object, &["metadata"]),
     };

@@ -167,7 +167,12 @@ impl<'w> Rollout<'w> {
                 let mut object = object.clone();
                 let annotations = map_mut(object.value_mut(), &["metadata", "annotations"]);
                 annotations.insert(REVISION, Value::from(number.to_string()));
-                step.push(Action::Update { kind, object, manager: CONTROLLER_MANAGER });
+                let manager = CONTROLLER_MANAGER;
+                // Through its status, an annotation of a Deployment changes without a new generation.
+                step.push(match kind {
+                    Kind::Deployment => Action::UpdateStatus { kind, object, manager },
+                    _ => Action::Update { kind, object, manager },
+                });
             }
         }
     }
