@@ -142,7 +142,9 @@ fn lists_are_live(desired: &[Value], live: &[Value], r#type: Option<TypeRef<'_>>
             // An item without one of its keys is completed by defaults that are not known here.
             let is =
                 |live: &&Value| r#type.map_keys().all(|key| item.get(key).is_some() && live.get(key) == item.get(key));
-            live.iter().find(is).is_some_and(|live| item_is_live(item, live, ours.item(live)))
+            let mut found = live.iter().filter(is);
+            // Two items with equal keys, which the API server lets pass: whose is which cannot be told.
+            found.next().is_some_and(|live| found.next().is_none() && item_is_live(item, live, ours.item(live)))
         }),
         ListType::Set => desired.iter().all(|item| live.contains(item)),
         // Whoever changes one item owns the list: while we do, what is more in live items came by defaults.
@@ -330,6 +332,10 @@ mod tests {
             ", 'f:ports': {'k:{\\'containerPort\\':80,\\'protocol\\':\\'TCP\\'}': {'.': {}, 'f:containerPort': {}}}",
         );
         check(&port(", 'protocol': 'TCP'"), &port(", 'protocol': 'TCP'"), &ports, "", true);
+        let twice = container(
+            ", 'ports': [{'containerPort': 80, 'protocol': 'TCP'}, {'containerPort': 80, 'protocol': 'TCP'}]",
+        );
+        check(&port(", 'protocol': 'TCP'"), &twice, &ports, "", false);
         check(&port(", 'protocol': 'UDP'"), &port(", 'protocol': 'TCP'"), &ports, "", false);
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod applying;
+mod comparing;
 mod definitions;
 mod faults;
 mod leasing;
