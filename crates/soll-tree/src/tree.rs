@@ -402,6 +402,7 @@ mod tests {
     fn sparse_keeps_the_named_directories_only() {
         let tree = sample().sparse(&[path("a/b")]).unwrap();
         assert_eq!(paths(&tree), ["a", "a/b", "a/b/c"]);
+        assert_eq!(paths(&sample().sparse(&[path("a")]).unwrap()), ["a", "a/b", "a/b/c", "a/x.yaml"], "not a-b");
         assert_eq!(sample().sparse(&[path("gone")]), Err(TreeError::Missing(path("gone"))));
     }
 

@@ -169,3 +169,74 @@ impl Drop for Generation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// A pack with deltas in it, made by the real git.
+    fn pack() -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            let mut command = Command::new("git");
+            command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments).current_dir(dir.path());
+            let output = command.env("GIT_CONFIG_GLOBAL", "/dev/null").stdin(Stdio::null()).output().unwrap();
+            assert!(output.status.success());
+            output.stdout
+        };
+        git(&["init", "-q"]);
+        for version in 0..4 {
+            let lines: String = (0..200).map(|line| format!("line {line} of {}\n", line % (version + 2))).collect();
+            fs::write(dir.path().join("file"), lines).unwrap();
+            git(&["add", "-A"]);
+            git(&["commit", "-q", "-m", "more"]);
+        }
+        git(&["pack-objects", "--all", "--stdout", "-q"])
+    }
+
+    /// Makes the last bytes of a pack right again, so that damage before them is not found by the sum alone.
+    fn sum_up(pack: &mut [u8]) {
+        let end = pack.len() - 20;
+        let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
+        hasher.update(&pack[..end]);
+        pack[end..].copy_from_slice(hasher.try_finalize().unwrap().as_slice());
+    }
+
+    #[test]
+    fn no_damaged_pack_brings_the_process_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = GitCache::open(dir.path()).unwrap();
+        let generation = cache.current();
+        let file = dir.path().join("incoming.pack");
+        let index = |bytes: &[u8]| {
+            fs::write(&file, bytes).unwrap();
+            generation.index("url", &file, &Limits::default(), &AtomicBool::new(false))
+        };
+        let good = pack();
+        index(&good).unwrap();
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            // Any full-period generator does; the same numbers each time make a failure repeatable.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let mut refused = 0;
+        for _ in 0..300 {
+            let mut bad = good.clone();
+            for _ in 0..=random(3) {
+                let place = random(bad.len() - 20);
+                bad[place] ^= 1 << random(8);
+            }
+            sum_up(&mut bad);
+            refused += u32::from(index(&bad).is_err());
+        }
+        for cut in [0, 3, 12, 40, good.len() - 1] {
+            assert!(index(&good[..cut]).is_err(), "cut at {cut}");
+        }
+        assert!(refused > 250, "{refused} of 300");
+        assert_eq!(fs::read_dir(dir.path().join("0/objects/pack")).unwrap().count() % 2, 0, "no half pack stays");
+    }
+}

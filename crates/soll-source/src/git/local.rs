@@ -7,7 +7,7 @@ use soll_tree::Limits;
 
 use super::reference::ListedRef;
 use super::snapshot::{self, OdbBlobs};
-use super::{Fetched, GitError, Reference};
+use super::{Commit, Fetched, GitError, Reference, Revision};
 
 /// Reads a commit of the repository in a directory (a work tree or a bare repository). Only what is committed counts.
 ///
@@ -15,18 +15,18 @@ use super::{Fetched, GitError, Reference};
 /// If there is no repository, no such reference, or a limit is passed.
 pub fn local(path: &Path, reference: &Reference, limits: &Limits) -> Result<Fetched, GitError> {
     let shown = path.display().to_string();
-    let repository = open(path)?;
-    let listed = list(&repository, &shown)?;
-    if listed.is_empty() && !matches!(reference, Reference::Commit { .. }) {
-        return Err(GitError::Empty { url: shown });
-    }
-    let candidates = reference.resolve(&shown, &listed)?;
-    let odb =
-        gix::odb::at(repository.common_dir().join("objects"), gix::hash::Kind::Sha1).map_err(GitError::storage)?;
-    let (revision, commit) = super::newest(&odb, &shown, candidates)?;
+    let (odb, revision, commit) = find(path, &shown, reference)?;
     let blobs = Arc::new(OdbBlobs::new(odb.clone(), ()));
     let tree = snapshot::tree(&odb, &shown, revision.commit, limits, blobs)?;
     Ok(Fetched { revision, commit, tree })
+}
+
+/// The commit that a reference names in the repository in a directory, without reading its files.
+///
+/// # Errors
+/// If there is no repository or no such reference.
+pub fn local_revision(path: &Path, reference: &Reference) -> Result<Revision, GitError> {
+    find(path, &path.display().to_string(), reference).map(|(_, revision, _)| revision)
 }
 
 /// The branch that is checked out in the repository of a directory; none if no branch is.
@@ -45,6 +45,19 @@ pub fn local_branch(path: &Path) -> Result<Option<String>, GitError> {
 /// If there is no repository.
 pub fn local_git_dir(path: &Path) -> Result<std::path::PathBuf, GitError> {
     Ok(open(path)?.common_dir().to_owned())
+}
+
+fn find(path: &Path, shown: &str, reference: &Reference) -> Result<(gix::odb::Handle, Revision, Commit), GitError> {
+    let repository = open(path)?;
+    let listed = list(&repository, shown)?;
+    if listed.is_empty() && !matches!(reference, Reference::Commit { .. }) {
+        return Err(GitError::Empty { url: shown.to_owned() });
+    }
+    let candidates = reference.resolve(shown, &listed)?;
+    let objects = repository.common_dir().join("objects");
+    let odb = gix::odb::at(objects, gix::hash::Kind::Sha1).map_err(GitError::storage)?;
+    let (revision, commit) = super::newest(&odb, shown, candidates)?;
+    Ok((odb, revision, commit))
 }
 
 fn open(path: &Path) -> Result<gix::Repository, GitError> {

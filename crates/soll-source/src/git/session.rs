@@ -437,3 +437,60 @@ fn is_acknowledgement(data: &[u8]) -> bool {
 fn text(data: &[u8]) -> String {
     String::from_utf8_lossy(data).trim_end_matches('\n').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn frames(lines: &[&str]) -> Vec<u8> {
+        let mut request = Request::default();
+        for line in lines {
+            request.line(line);
+        }
+        request.flush().take()
+    }
+
+    async fn greet(bytes: Vec<u8>) -> Result<Server, GitError> {
+        greeting("url", &mut PacketReader::new(std::io::Cursor::new(bytes))).await
+    }
+
+    const ID: &str = "0123456789012345678901234567890123456789";
+
+    #[tokio::test]
+    async fn both_versions_are_understood() {
+        let v2 = greet(frames(&["version 2", "agent=git/2", "fetch=shallow"])).await.unwrap();
+        assert!(matches!(v2, Server::V2 { capabilities } if capabilities == ["agent=git/2", "fetch=shallow"]));
+        let lines = [format!("{ID} refs/tags/v1\0side-band-64k shallow"), format!("{ID} refs/tags/v1^{{}}")];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let Server::V0 { listed, .. } = greet(frames(&lines)).await.unwrap() else { panic!("not version 0") };
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].peeled.unwrap().to_string(), ID);
+    }
+
+    #[tokio::test]
+    async fn foreign_object_ids_are_refused_by_name() {
+        let error = greet(frames(&["version 2", "object-format=sha256"])).await.err().unwrap();
+        assert_eq!(error.to_string(), "url: a repository with sha256 object ids is not supported");
+    }
+
+    #[tokio::test]
+    async fn errors_of_the_server_are_told_apart() {
+        let told = async |message: &str| greet(frames(&[&format!("ERR {message}")])).await.err().unwrap();
+        assert!(matches!(told("upload-pack: not our ref 12").await, GitError::NoSuchReference { .. }));
+        assert!(matches!(told("Repository not found.").await, GitError::NotFound { .. }));
+        assert!(matches!(told("access denied").await, GitError::Denied { .. }));
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_an_error_and_never_a_panic() {
+        for line in ["", "x", "0123 refs/heads/x", ID, &format!("{ID} a^{{}}"), "\0\0", " "] {
+            assert!(greet(frames(&[line])).await.is_err(), "{line:?}");
+        }
+        assert!(greet(Vec::new()).await.is_err());
+        assert_eq!(listed_v2("unborn HEAD symref-target:refs/heads/main"), Some(None));
+        for line in ["", "x", ID, &format!("{ID} name peeled:x"), "0123 name"] {
+            assert_eq!(listed_v2(line), None, "{line:?}");
+        }
+    }
+}

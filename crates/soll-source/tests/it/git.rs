@@ -327,16 +327,16 @@ async fn links_are_left_out_and_names_that_escape_are_refused() {
     let fetched = bed.fetch(&remote, &main_branch()).await.unwrap();
     assert_eq!(paths(&fetched), ["app", "app/k.yaml", "readme"]);
 
-    for name in ["..", ".git", ".GIT"] {
+    for name in [&b".."[..], b".git", b".GIT", b"\xff"] {
         // Plumbing makes what `git add` refuses.
         let blob = bed.repository.git(&["rev-parse", "HEAD:readme"]);
-        let entry = [format!("100644 {name}\0").into_bytes(), hex::decode(&blob).unwrap()].concat();
+        let entry = [b"100644 ", name, b"\0", &hex::decode(&blob).unwrap()].concat();
         bed.repository.write("raw", &entry);
         let tree = bed.repository.git(&["hash-object", "-t", "tree", "-w", "--literally", "raw"]);
         let commit = bed.repository.git(&["commit-tree", &tree, "-m", "bad"]);
         bed.repository.git(&["update-ref", "refs/heads/bad", &commit]);
         let error = bed.fetch(&remote, &Reference::Branch("bad".into())).await.unwrap_err();
-        assert!(matches!(error, GitError::Protocol { .. }), "{name}: {error}");
+        assert!(matches!(error, GitError::Protocol { .. }), "{name:?}: {error}");
     }
 }
 
@@ -394,6 +394,11 @@ fn a_local_repository_is_read_in_place() {
     let fetched = git::local(bed.repository.dir(), &main_branch(), &limits).unwrap();
     assert_eq!(paths(&fetched), ["app", "app/k.yaml", "readme"]);
     assert_eq!(read(&fetched, "readme"), "hello");
+    assert_eq!(git::local_revision(bed.repository.dir(), &main_branch()).unwrap(), fetched.revision);
+    let worktree = bed.root.path().join("linked");
+    bed.repository.git(&["worktree", "add", "-q", "-b", "side", worktree.to_str().unwrap()]);
+    assert_eq!(git::local_branch(&worktree).unwrap().as_deref(), Some("side"));
+    assert_eq!(paths(&git::local(&worktree, &Reference::Branch("side".into()), &limits).unwrap()), paths(&fetched));
     assert_eq!(git::local_branch(bed.repository.dir()).unwrap().as_deref(), Some("main"));
 
     bed.repository.git(&["tag", "-a", "v1.0.0", "-m", "annotated"]);
