@@ -94,6 +94,15 @@ impl<'a> Builder<'a> {
             (Some(Sort::Legacy { first, last }), _) => order::sort(&mut resources, first, last),
             (None, Order::Legacy) => order::sort(&mut resources, &[], &[]),
         }
+        for resource in resources.contents_mut() {
+            if !resource.previous.is_empty() {
+                resource.drop_empty_annotations();
+            }
+            resource.write_annotations_as_text();
+            if self.metadata.get().origins {
+                resource.write_origin();
+            }
+        }
         if self.metadata.get().managed_by {
             transform::managed_by(&mut resources, &ks, self);
         }
@@ -283,8 +292,9 @@ impl<'a> Builder<'a> {
                 true => {
                     let options = ParseOptions::go_v3();
                     let Some(values) = self.parse(&text.text, text.at.source(), &options) else { continue };
+                    let block = self.block(text.at);
                     for mut value in values.into_iter().filter(|value| !value.is_null()) {
-                        relocate(&mut value, text.at);
+                        block.relocate(&mut value);
                         plugins.resources.append(Resource::new(value), &self.problems);
                     }
                 }
@@ -353,6 +363,24 @@ impl<'a> Builder<'a> {
         Some(objects)
     }
 
+    /// Where the text of a scalar begins that was written at a place: a block begins in the next line,
+    /// as far in as that line is.
+    pub(crate) fn block(&self, at: At) -> Block {
+        let outside = Block { source: at.source(), lines: at.line(), columns: 0 };
+        let Some(path) = self.sources.get(at.source()).and_then(|source| source.path.parse::<TreePath>().ok()) else {
+            return outside;
+        };
+        let Ok(bytes) = self.tree.read(&path) else { return outside };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines = text.lines().skip(at.line().saturating_sub(1));
+        let first = lines.next().unwrap_or_default().chars().nth(at.column().saturating_sub(1));
+        if !matches!(first, Some('|' | '>')) {
+            return Block { lines: at.line().saturating_sub(1), columns: at.column(), ..outside };
+        }
+        let content = lines.find(|line| !line.trim().is_empty()).unwrap_or_default();
+        Block { columns: content.len() - content.trim_start().len(), ..outside }
+    }
+
     pub(crate) fn parse(&self, text: &str, source: SourceId, options: &ParseOptions) -> Option<Vec<Value>> {
         let mut options = options.clone();
         options.limits = self.options.limits.parse.clone();
@@ -403,26 +431,38 @@ impl Place<'_> {
     }
 }
 
-/// Moves a value that was parsed from a text within a file to the line of that text.
-///
-/// Inline YAML is nearly always a block: its first line follows the line of the key.
-pub(crate) fn relocate(value: &mut Value, block: At) {
-    let moved = |at: At| match at.is_none() {
-        true => at,
-        false => At::new(block.source(), block.line() + at.line(), at.column()),
-    };
-    value.at = moved(value.at);
-    if let Some(items) = value.as_list_mut() {
-        items.iter_mut().for_each(|item| relocate(item, block));
-    } else if let Some(map) = value.as_map() {
-        let mut relocated = soll_yaml::Map::with_capacity(map.len());
-        for entry in map {
-            let mut entry = entry.clone();
-            entry.key_at = moved(entry.key_at);
-            relocate(&mut entry.value, block);
-            relocated.insert_entry(entry);
+/// Where a text within a file begins: how many lines and columns its own positions are off.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    source: SourceId,
+    lines: usize,
+    columns: usize,
+}
+
+impl Block {
+    /// The place in the file of a place in the text.
+    pub(crate) fn place(self, at: At) -> At {
+        match at.is_none() {
+            true => at,
+            false => At::new(self.source, self.lines + at.line(), self.columns + at.column()),
         }
-        *value = Value::from(relocated).at(value.at);
+    }
+
+    /// Moves a value that was parsed from the text to its places in the file.
+    pub(crate) fn relocate(self, value: &mut Value) {
+        value.at = self.place(value.at);
+        if let Some(items) = value.as_list_mut() {
+            items.iter_mut().for_each(|item| self.relocate(item));
+        } else if let Some(map) = value.as_map() {
+            let mut relocated = soll_yaml::Map::with_capacity(map.len());
+            for entry in map {
+                let mut entry = entry.clone();
+                entry.key_at = self.place(entry.key_at);
+                self.relocate(&mut entry.value);
+                relocated.insert_entry(entry);
+            }
+            *value = Value::from(relocated).at(value.at);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use soll_yaml::{At, Str, Value};
+use soll_yaml::{At, Data, Str, Value, to_json};
 
 use crate::scope;
 
@@ -174,6 +174,48 @@ impl Resource {
         } else {
             metadata.insert(field, text);
         }
+    }
+
+    /// Removes annotations that hold nothing. Kustomize keeps its notes about renamed objects there, and
+    /// nothing is left of the field when it takes them out.
+    pub(crate) fn drop_empty_annotations(&mut self) {
+        let annotations = self.value.lookup(&["metadata", "annotations"]);
+        if annotations.is_some_and(|value| value.is_null() || value.as_map().is_some_and(|map| map.is_empty())) {
+            self.set_metadata("annotations", "".into());
+        }
+    }
+
+    /// Annotations are texts: kustomize writes them so, whatever they were.
+    pub(crate) fn write_annotations_as_text(&mut self) {
+        let is_other = |value: &Value| matches!(value.data, Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_));
+        let annotations = self.value.lookup(&["metadata", "annotations"]).and_then(Value::as_map);
+        if !annotations.is_some_and(|map| map.iter().any(|entry| is_other(&entry.value))) {
+            return;
+        }
+        let Some(metadata) = self.value.get_mut("metadata") else { return };
+        for (_, value) in
+            metadata.get_mut("annotations").and_then(Value::as_map_mut).expect("looked at above").iter_mut()
+        {
+            if is_other(value) {
+                let text = if value.is_null() { String::new() } else { to_json(value) };
+                *value = Value::from(text).at(value.at);
+            }
+        }
+    }
+
+    /// Writes where the object came from into an annotation.
+    pub(crate) fn write_origin(&mut self) {
+        let text = match &self.origin {
+            None => return,
+            Some(Provenance::File(path)) => format!("path: {path}\n"),
+            Some(Provenance::Generated { configured_in, api_version, kind }) => {
+                let by = format!("configuredBy:\n  apiVersion: {api_version}\n  kind: {kind}\n");
+                format!("configuredIn: {configured_in}\n{by}")
+            }
+        };
+        let metadata = self.value.make_map().get_or_insert_with("metadata", Value::map).make_map();
+        let annotations = metadata.get_or_insert_with("annotations", Value::map).make_map();
+        annotations.insert("config.kubernetes.io/origin", Value::from(text));
     }
 
     /// Labels or annotations as pairs of text.

@@ -116,10 +116,10 @@ impl Resources {
             }
             ([position], Behavior::Merge | Behavior::Replace) => {
                 let old = &self.list[*position];
-                resource.take_metadata_of(old);
                 if resource.behavior == Behavior::Merge {
                     resource.fill_data_from(old);
                 }
+                resource.take_metadata_of(old);
                 *self.get_mut(*position) = resource;
             }
             _ => complain("several objects could take this merge; give them different names"),

@@ -47,7 +47,10 @@ impl Selector {
                 Ok(pattern) => Some(pattern),
                 Err(error) => {
                     is_fine = false;
-                    problems.add(text.at, format!("`{name}` is no regular expression: {error}"));
+                    // The first lines show the pattern, which stands there already.
+                    let error = error.to_string();
+                    let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    problems.add(text.at, format!("`{name}` is no regular expression: {cause}"));
                     None
                 }
             }

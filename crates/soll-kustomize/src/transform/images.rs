@@ -36,11 +36,8 @@ pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec],
         let gvk = resource.gvk();
         in_containers(&mut resource.value, &pattern, &mut update);
         for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
-            // Those in `containers` are done; a suffix must not be added twice.
-            let is_done = image.tag_suffix.is_some() && spec.path.iter().any(|key| key.contains("ontainers"));
-            if !is_done {
-                visit(resource, spec, Leaf::Existing, builder, &mut update);
-            }
+            // Containers are met twice, and a suffix is added twice: so does kustomize.
+            visit(resource, spec, Leaf::Existing, builder, &mut update);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use soll_patch::{Dialect, PatchError, Trace, json_patch, strategic_merge};
 use soll_schema::Schemas;
-use soll_yaml::{At, ParseOptions, Value};
+use soll_yaml::{ParseOptions, Value};
 
-use crate::accumulate::{Builder, relocate};
+use crate::accumulate::Builder;
 use crate::kustomization::{Kustomization, Patch, Text};
 use crate::problem::Problem;
 use crate::resource::{Gvk, Id, Resource};
@@ -70,7 +70,7 @@ fn parsed(patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) -> Option<Pa
             };
             (text, builder.sources.add(full.as_str()), None)
         }
-        (None, Some(inline)) => (inline.as_str(), inline.at.source(), Some(inline.at)),
+        (None, Some(inline)) => (inline.as_str(), inline.at.source(), Some(builder.block(inline.at))),
         (None, None) => return None,
     };
     let parse = |options: &ParseOptions| {
@@ -79,14 +79,13 @@ fn parsed(patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) -> Option<Pa
             Some(block) => match soll_yaml::parse_yaml(text, source, options) {
                 Ok(values) => values,
                 Err(error) => {
-                    let at = At::new(source, block.line() + error.at.line(), error.at.column());
-                    builder.problems.add(at, error.message);
+                    builder.problems.add(block.place(error.at), error.message);
                     return None;
                 }
             },
         };
         if let Some(block) = block {
-            values.iter_mut().for_each(|value| relocate(value, block));
+            values.iter_mut().for_each(|value| block.relocate(value));
         }
         values.retain(|value| !value.is_null());
         Some(values)

@@ -166,6 +166,7 @@ fn fill(
     }
     let data = match (&field.data, text) {
         (Data::Str(_), Some(text)) => Data::Str(text.into()),
+        (Data::Null, Some(text)) if path.text.starts_with("metadata.annotations.") => Data::Str(text.into()),
         // A field that was just made takes the type that its text has when it is read again.
         (Data::Null, Some(text)) => plain(&text),
         (Data::Bool(_) | Data::Int(_) | Data::Float(_), Some(text)) => {

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use soll_kustomize::{Build, Options, Order, build};
+use soll_kustomize::{Options, Order, build};
 use soll_tree::{DirTree, TreePath};
 use soll_yaml::{ParseOptions, Sources, emit_yaml, parse_yaml};
+
+use crate::{difference, printed};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/kustomize");
@@ -32,22 +34,6 @@ fn built(case: &Path, options: &Options) -> Result<String, String> {
     let tree = DirTree::open(&case.join("input")).unwrap();
     let build = build(&tree, &root, options).map_err(|errors| errors.to_string())?;
     Ok(printed(&build))
-}
-
-fn printed(build: &Build) -> String {
-    let texts: Vec<_> = build.objects.iter().map(|object| emit_yaml(object.value())).collect();
-    texts.join("---\n")
-}
-
-/// Names the first line that differs.
-fn difference(expected: &str, found: &str) -> String {
-    let lines = expected.lines().zip(found.lines()).enumerate();
-    match lines.into_iter().find(|(_, (expected, found))| expected != found) {
-        Some((number, (expected, found))) => {
-            format!("line {}:\n    expected: {expected}\n    found:    {found}", number + 1)
-        }
-        None => format!("{} lines expected, {} found", expected.lines().count(), found.lines().count()),
-    }
 }
 
 #[test]

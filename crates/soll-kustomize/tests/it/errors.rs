@@ -1,0 +1,127 @@
+//! What is wrong is said with its place, all at once.
+
+use crate::Files;
+
+fn check(files: &str, expected: &str) {
+    let errors = Files::of(files).build("").unwrap_err().to_string();
+    assert_eq!(errors, expected.trim());
+}
+
+#[test]
+fn all_problems_of_a_build_are_told() {
+    check(
+        "
+# file: kustomization.yaml
+resources:
+- missing.yaml
+- broken.yaml
+- a.yaml
+namePrfix: x-
+patches:
+- path: a.yaml
+  target: {kind: (}
+- patch: |-
+    apiVersion: v1
+    kind: Service
+    metadata: {name: nobody}
+# file: broken.yaml
+a: b: c
+# file: a.yaml
+kind: ConfigMap
+metadata: {name: a}
+",
+        "
+kustomization.yaml:8:18: `kind` is no regular expression: unclosed group
+kustomization.yaml:5:1: unknown field `namePrfix` in a kustomization; did you mean `namePrefix`?
+kustomization.yaml:2:3: `missing.yaml` does not exist
+broken.yaml:1:5: mapping values are not allowed in this context
+a.yaml:1:1: the object has no `apiVersion`
+a.yaml:1:1: no resource matches strategic merge patch \"ConfigMap. `a`\"
+kustomization.yaml:10:5: no resource matches strategic merge patch \"Service.v1 `nobody`\"
+",
+    );
+}
+
+#[test]
+fn kustomizations_that_load_each_other_end() {
+    check(
+        "\n# file: kustomization.yaml\nresources: [a]\n# file: a/kustomization.yaml\nresources:\n- ../\n",
+        "a/kustomization.yaml:2:3: cycle detected: `.` is loaded while it is being built",
+    );
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    check(
+        "
+# file: kustomization.yaml
+resources:
+- https://example.com/a.yaml
+- github.com/a/b//c?ref=main
+helmCharts:
+- name: a
+transformers: [t.yaml]
+# file: t.yaml
+apiVersion: example.com/v1
+kind: Magic
+metadata: {name: m}
+",
+        "
+kustomization.yaml:5:1: `helmCharts` is not supported; use a HelmRelease
+kustomization.yaml:2:3: needs `https://example.com/a.yaml`: remote bases are not fetched yet; copy it into the source
+kustomization.yaml:3:3: needs `github.com/a/b//c?ref=main`: remote bases are not fetched yet; copy it into the source
+t.yaml:1:1: external plugins disabled; `Magic` is not builtin (`apiVersion: builtin`)
+",
+    );
+}
+
+#[test]
+fn paths_stay_in_the_tree() {
+    check(
+        "\n# file: kustomization.yaml\nresources: [../../etc, /etc/passwd]\n",
+        "
+kustomization.yaml:1:13: `../../etc` leads out of the source
+kustomization.yaml:1:24: `/etc/passwd` is absolute; paths are relative to the root of the source
+",
+    );
+}
+
+#[test]
+fn objects_that_clash_are_named() {
+    check(
+        "
+# file: kustomization.yaml
+resources: [a.yaml, b.yaml]
+# file: a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+# file: b.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+",
+        "b.yaml:1:1: ConfigMap/a: may not add resource with an already registered id; another file has this object too",
+    );
+}
+
+#[test]
+fn patches_that_do_not_fit_name_object_and_field() {
+    check(
+        "
+# file: kustomization.yaml
+resources: [a.yaml]
+patches:
+- target: {kind: ConfigMap}
+  patch: |-
+    - op: remove
+      path: /data/missing
+# file: a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+data: {k: v}
+",
+        "kustomization.yaml:5:7: ConfigMap/a: operation 1 of the JSON patch (remove /data/missing): there is no `missing` to remove",
+    );
+}
