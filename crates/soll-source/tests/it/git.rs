@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use soll_source::Secret;
-use soll_source::git::{self, Credentials, Fetched, GitCache, GitError, Reference, Remote, Tls};
+use soll_source::git::{self, Credentials, Fetched, GitCache, GitError, Proxy, Reference, Remote, Tls};
 use soll_tree::{FileTree as _, Limits};
 use tempfile::TempDir;
 
@@ -221,6 +221,21 @@ async fn certificates_are_checked_on_both_sides() {
     let broken = Tls { ca: Some(b"no certificate".to_vec()), client: None };
     let error = Remote::new(&server.url("repo"), &Credentials::Anonymous, &broken, None).unwrap_err();
     assert!(error.to_string().contains("ca.crt"), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_of_its_own_is_used_for_the_repository() {
+    let bed = Bed::new();
+    let server = bed.server();
+    // What a proxy gets is a request with the whole URL in it: this server looks at its path only.
+    let address = server.url("").trim_end_matches('/').to_owned();
+    let through = |address: &str| Proxy { address: address.to_owned(), username: None, password: None };
+    let url = "http://git.invalid/repo";
+    let remote = |proxy: &Proxy| Remote::new(url, &Credentials::Anonymous, &Tls::default(), Some(proxy));
+    let fetched = bed.fetch(&remote(&through(&address)).unwrap(), &main_branch()).await.unwrap();
+    assert_eq!(read(&fetched, "readme"), "hello");
+    let error = remote(&through("ftp://proxy")).unwrap_err();
+    assert!(error.to_string().contains("socks5://"), "{error}");
 }
 
 #[tokio::test]
