@@ -178,7 +178,12 @@ fn same_scalar(desired: &Value, live: &Value, scalar: Option<Scalar>) -> bool {
             let time = |value: &Value| value.as_str()?.parse::<jiff::Timestamp>().ok();
             matches!((time(desired), time(live)), (Some(a), Some(b)) if a == b)
         }
-        Some(Scalar::String | Scalar::Bytes | Scalar::Bool | Scalar::IntOrString) => false,
+        // kustomize breaks base64 into lines; the API server joins them.
+        Some(Scalar::Bytes) => {
+            let joined = |value: &Value| value.as_str().map(|text| text.replace(['\n', '\r'], ""));
+            matches!((joined(desired), joined(live)), (Some(a), Some(b)) if a == b)
+        }
+        Some(Scalar::String | Scalar::Bool | Scalar::IntOrString) => false,
     }
 }
 
@@ -366,6 +371,25 @@ mod tests {
         let live = "{'template': {'spec': {'containers': [{'name': 'c'}]}}}";
         check("{'template': {'spec': {}}}", live, &owned(""), "", false);
         check("{'template': {'spec': {}}}", live, &owned(""), &owned(""), true);
+    }
+
+    #[test]
+    fn base64_may_be_broken_into_lines() {
+        let secret = |metadata: &str, text: &str| {
+            object(&format!(
+                "{{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {{'name': 's'{metadata}}}, 'data': {{'a': '{text}'}}}}"
+            ))
+        };
+        let managed =
+            ", 'managedFields': [{'manager': 'kustomize-controller', 'operation': 'Apply', 'apiVersion': 'v1',
+                        'fieldsV1': {'f:data': {'f:a': {}}}}]";
+        let same = |desired: &str| {
+            let r#type = Schemas::builtin().type_of("", "v1", "Secret");
+            let managers = Managers::new("kustomize-controller");
+            as_applied(&secret("", desired), &secret(managed, "YWJjZGVm"), &managers, r#type)
+        };
+        assert!(same("YWJj\\nZGVm\\n"));
+        assert!(!same("YWJj\\nZGVn"));
     }
 
     #[test]
