@@ -4,7 +4,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use soll_api::{Gvk, Object};
@@ -106,9 +105,8 @@ impl Engine {
         let Self { ctx, runner, live, contenders } = self;
         let mut parts: JoinSet<Result<&'static str, EngineError>> = JoinSet::new();
         let stop = shutdown.child_token();
-        let ready = Arc::new(AtomicUsize::new(0));
 
-        self::listen(&ctx, &ready, &mut parts, &stop).await?;
+        self::listen(&ctx, &mut parts, &stop).await?;
         let events = publish_to_cluster(ctx.events.subscribe(), ctx.cluster.clone(), stop.clone());
         parts.spawn(async move {
             events.await;
@@ -128,7 +126,7 @@ impl Engine {
             Ok("watches of applied objects")
         });
         for kind in Kind::ALL {
-            parts.spawn(follow(Arc::clone(&ctx), kind, Arc::clone(&ready), stop.clone()));
+            parts.spawn(follow(Arc::clone(&ctx), kind, stop.clone()));
         }
         let (grace, controllers) = (ctx.config.grace, Arc::new(Controllers { ctx: Arc::clone(&ctx) }));
         let running = runner.run(controllers, grace, stop.clone());
@@ -154,14 +152,12 @@ impl Engine {
 /// Opens what is listened on, before anything else starts: a taken port is an error of the start.
 async fn listen(
     ctx: &Arc<Context>,
-    ready: &Arc<AtomicUsize>,
     parts: &mut JoinSet<Result<&'static str, EngineError>>,
     stop: &CancellationToken,
 ) -> Result<(), EngineError> {
-    let watched = Kind::ALL.len();
     let health = {
-        let ready = Arc::clone(ready);
-        probes::health(move || ready.load(Ordering::Relaxed) >= watched)
+        let ctx = Arc::clone(ctx);
+        probes::health(move || ctx.objects.are_complete())
     };
     let metrics = {
         let ctx = Arc::clone(ctx);
@@ -187,12 +183,7 @@ async fn listen(
 }
 
 /// Follows one kind of toolkit objects and wakes what each change concerns.
-async fn follow(
-    ctx: Arc<Context>,
-    kind: Kind,
-    ready: Arc<AtomicUsize>,
-    stop: CancellationToken,
-) -> Result<&'static str, EngineError> {
+async fn follow(ctx: Arc<Context>, kind: Kind, stop: CancellationToken) -> Result<&'static str, EngineError> {
     let selection = Selection {
         namespace: ctx.config.watch_namespace.clone(),
         labels: ctx.config.watch_label_selector.clone(),
@@ -200,11 +191,10 @@ async fn follow(
     };
     let mut told = false;
     let on = |seen: Seen| {
-        if matches!(seen, Seen::Complete) && !told {
-            told = true;
-            ready.fetch_add(1, Ordering::Relaxed);
-        }
         wake(&ctx, kind, &seen);
+        if matches!(seen, Seen::Complete) && !std::mem::replace(&mut told, true) && ctx.objects.complete_kind() {
+            ctx.config.controllers.iter().for_each(|kind| wake_all(&ctx, *kind));
+        }
     };
     let follow = Follow { kind, objects: ctx.objects.clone() };
     match follow.run(&ctx.cluster, selection, on, stop).await {
@@ -215,9 +205,12 @@ async fn follow(
 
 /// Starts a kind when its lease is won: nothing of it was reconciled before.
 async fn start_won_kinds(ctx: Arc<Context>, stop: CancellationToken) -> Result<&'static str, EngineError> {
-    let won = |kind| ctx.objects.of_kind(kind).into_iter().for_each(|(key, _)| ctx.waker.wake(key));
-    ctx.leadership.follow(won, stop).await;
+    ctx.leadership.follow(|kind| wake_all(&ctx, kind), stop).await;
     Ok("leases")
+}
+
+fn wake_all(ctx: &Context, kind: Kind) {
+    ctx.objects.of_kind(kind).into_iter().for_each(|(key, _)| ctx.waker.wake(key));
 }
 
 /// Follows the ConfigMaps or Secrets that are marked to wake the Kustomizations that use them.
@@ -276,8 +269,8 @@ struct Controllers {
 impl Reconcile for Controllers {
     fn reconcile(&self, key: Key) -> Pin<Box<dyn Future<Output = Next> + Send + '_>> {
         Box::pin(async move {
-            if !self.ctx.leadership.holds(key.kind) {
-                // Winning the lease wakes all of them.
+            if !self.ctx.leadership.holds(key.kind) || !self.ctx.objects.are_complete() {
+                // Winning the lease, or knowing all objects, wakes all of them.
                 return Next::Await;
             }
             let began = Instant::now();

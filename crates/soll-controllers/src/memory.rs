@@ -1,6 +1,7 @@
 //! What the watches know: the newest state of every toolkit object, for all to read without a request.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
 use soll_api::Object;
@@ -15,24 +16,44 @@ use crate::{Key, Kind};
 #[derive(Clone)]
 pub(crate) struct Objects {
     /// Guards the map for single look-ups and inserts; readers take a snapshot of one object.
-    by_key: Arc<RwLock<BTreeMap<Key, Object>>>,
+    by_key: Arc<RwLock<BTreeMap<Key, Known>>>,
     changes: watch::Sender<u64>,
+    /// How many kinds were told of as a whole.
+    complete: Arc<AtomicUsize>,
 }
 
-/// What an object's arrival changed.
+/// One object.
+struct Known {
+    /// The newest state: what passes act on.
+    newest: Object,
+    /// What the watch last told: changes are told against this, so that those we made ourselves are told, too.
+    told: Object,
+}
+
+/// What a watch's word about an object is.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Change {
-    /// It was not known.
+    /// It was not told of before.
     New,
-    /// It was known like this.
+    /// It was told of like this.
     From(Object),
-    /// What is known is as new, or newer.
+    /// The same, or something newer, was told of already.
     Stale,
 }
 
 impl Objects {
     pub(crate) fn new() -> Self {
-        Self { by_key: Arc::default(), changes: watch::Sender::new(0) }
+        Self { by_key: Arc::default(), changes: watch::Sender::new(0), complete: Arc::default() }
+    }
+
+    /// Notes that a kind was told of as a whole, for the first time. Says whether all are now.
+    pub(crate) fn complete_kind(&self) -> bool {
+        self.complete.fetch_add(1, Ordering::AcqRel) + 1 == Kind::ALL.len()
+    }
+
+    /// Whether every kind was told of as a whole: before, nothing that is not here can be said to be missing.
+    pub(crate) fn are_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire) >= Kind::ALL.len()
     }
 
     /// Counts up with each change.
@@ -42,28 +63,41 @@ impl Objects {
 
     /// The newest known state.
     pub(crate) fn get(&self, key: &Key) -> Option<Object> {
-        self.by_key.read().expect("no line that holds this lock panics").get(key).cloned()
+        let by_key = self.by_key.read().expect("no line that holds this lock panics");
+        by_key.get(key).map(|known| known.newest.clone())
     }
 
-    /// Takes in a state, unless a newer one is known: our own writes return before the watch shows what was before them.
-    pub(crate) fn put(&self, key: Key, mut object: Object) -> Change {
-        if let Some(metadata) = object.value_mut().get_mut("metadata").and_then(Value::as_map_mut) {
-            metadata.remove("managedFields");
-        }
+    /// Takes in what a watch tells.
+    pub(crate) fn put(&self, key: Key, object: Object) -> Change {
+        let object = slim(object);
         let mut by_key = self.by_key.write().expect("no line that holds this lock panics");
-        let known = by_key.get(&key);
-        if known.is_some_and(|known| known.uid() == object.uid() && version(known) >= version(&object)) {
-            return Change::Stale;
-        }
-        let change = by_key.insert(key, object).map_or(Change::New, Change::From);
+        let change = match by_key.get_mut(&key) {
+            Some(known) if is_as_new(&known.told, &object) => return Change::Stale,
+            Some(known) => {
+                // Our own write may have returned before the watch shows what was before it.
+                if !is_as_new(&known.newest, &object) || version(&known.newest) == version(&object) {
+                    known.newest = object.clone();
+                }
+                Change::From(std::mem::replace(&mut known.told, object))
+            }
+            None => {
+                by_key.insert(key, Known { newest: object.clone(), told: object });
+                Change::New
+            }
+        };
+        drop(by_key);
         self.changes.send_modify(|count| *count += 1);
         change
     }
 
-    /// Takes in what a write of ours returned, if the object is still known.
+    /// Takes in what a write of ours returned, if the object is still known and this is news.
     pub(crate) fn update(&self, key: &Key, object: &Object) {
-        if self.get(key).is_some_and(|known| known.uid() == object.uid()) {
-            self.put(key.clone(), object.clone());
+        let mut by_key = self.by_key.write().expect("no line that holds this lock panics");
+        let Some(known) = by_key.get_mut(key) else { return };
+        if known.newest.uid() == object.uid() && !is_as_new(&known.newest, object) {
+            known.newest = slim(object.clone());
+            drop(by_key);
+            self.changes.send_modify(|count| *count += 1);
         }
     }
 
@@ -73,12 +107,25 @@ impl Objects {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// The states of all objects of a kind, by namespace and name.
+    /// The newest states of all objects of a kind, by namespace and name.
     pub(crate) fn of_kind(&self, kind: Kind) -> Vec<(Key, Object)> {
         let by_key = self.by_key.read().expect("no line that holds this lock panics");
         let all = by_key.iter().filter(|(key, _)| key.kind == kind);
-        all.map(|(key, object)| (key.clone(), object.clone())).collect()
+        all.map(|(key, known)| (key.clone(), known.newest.clone())).collect()
     }
+}
+
+/// Whether what is known of an object is as new as another state of the same object.
+fn is_as_new(known: &Object, object: &Object) -> bool {
+    known.uid() == object.uid() && version(known) >= version(object)
+}
+
+/// The object without what nothing here reads.
+fn slim(mut object: Object) -> Object {
+    if let Some(metadata) = object.value_mut().get_mut("metadata").and_then(Value::as_map_mut) {
+        metadata.remove("managedFields");
+    }
+    object
 }
 
 /// Resource versions are opaque to most, but Kubernetes promises since 1.35 that they compare as numbers.
@@ -106,10 +153,22 @@ mod tests {
         let key = Key::new(Kind::Kustomization, "b", "a");
         assert_eq!(objects.put(key.clone(), object("1", "9")), Change::New);
         assert_eq!(objects.put(key.clone(), object("1", "8")), Change::Stale);
-        assert_eq!(objects.put(key.clone(), object("1", "9")), Change::Stale);
+        objects.update(&key, &object("1", "12"));
         assert!(matches!(objects.put(key.clone(), object("1", "10")), Change::From(_)));
-        assert_eq!(objects.get(&key).unwrap().resource_version(), "10");
+        assert_eq!(objects.get(&key).unwrap().resource_version(), "12");
         assert!(matches!(objects.put(key.clone(), object("2", "3")), Change::From(_)), "a namesake is another object");
+        assert_eq!(objects.get(&key).unwrap().uid(), "2");
         assert!(objects.get(&key).unwrap().value().lookup(&["metadata", "managedFields"]).is_none());
+    }
+
+    #[test]
+    fn what_we_wrote_ourselves_is_told_as_a_change_all_the_same() {
+        let objects = Objects::new();
+        let key = Key::new(Kind::GitRepository, "b", "a");
+        objects.put(key.clone(), object("1", "1"));
+        objects.update(&key, &object("1", "2"));
+        let Change::From(before) = objects.put(key.clone(), object("1", "2")) else { panic!("it is a change") };
+        assert_eq!(before.resource_version(), "1");
+        assert_eq!(objects.put(key, object("1", "2")), Change::Stale);
     }
 }

@@ -19,8 +19,8 @@ use super::status;
 pub(crate) struct Wait {
     /// What was applied, for the status at the end.
     pub(super) applied: status::Applied,
-    /// What the pass will be remembered by, if it succeeds.
-    pub(super) success: Success,
+    /// What the pass will be remembered by, if it succeeds and nobody interfered.
+    pub(super) success: Option<Success>,
     /// What the pass was about: a change of any of these ends the wait.
     pub(super) subject: Subject,
     pub(super) started: Timestamp,
@@ -110,7 +110,7 @@ impl Wait {
         expressions: HealthExpressions,
         timeout: soll_api::Duration,
         started: Timestamp,
-        (applied, success, subject): (status::Applied, Success, Subject),
+        (applied, success, subject): (status::Applied, Option<Success>, Subject),
     ) -> Self {
         let check = |WaitFor { object, gvk, desired, watched }| Check {
             object,

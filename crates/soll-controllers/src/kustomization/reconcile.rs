@@ -103,6 +103,9 @@ struct Pass<'c> {
     began: Instant,
 }
 
+/// When to look again at objects that somebody wrote to during a pass.
+const SOON: Duration = Duration::from_secs(1);
+
 /// After this long everything is built and compared again: webhooks change objects after fields were tracked.
 const TRUSTED_FOR: Duration = Duration::from_secs(3600);
 
@@ -190,13 +193,18 @@ impl<'c> Pass<'c> {
         }
 
         // What follows is the verdict: at once if nobody asked for health, else by events.
-        let success = Success { inputs: inputs.digest, reads, at: Instant::now() };
+        // What somebody else wrote to meanwhile is looked at again soon.
+        let undisturbed = applied.overtaken.is_empty();
+        if !undisturbed {
+            ctx.waker.wake_at(self.key.clone(), Instant::now() + SOON);
+        }
+        let success = undisturbed.then(|| Success { inputs: inputs.digest, reads, at: Instant::now() });
         let wait_for = Wait::checks(&self.ks, &applied, &desired);
         let started = self.wait_began(&revision.name);
         let took = self.began.elapsed();
         let summary = Applied { revision, inventory, digest, changes, pruned, told: false, took };
         if wait_for.is_empty() {
-            run.success = Some(success);
+            run.success = success;
             return Ok(Outcome::Succeeded(summary, Health::NotChecked));
         }
         let wait = Wait::new(wait_for, expressions, self.ks.timeout(), started, (summary, success, subject));
@@ -312,7 +320,7 @@ impl<'c> Pass<'c> {
         let cluster = applying(&self.ks, self.ctx);
         match wait.look(&cluster, moved, jiff::Timestamp::now()).await {
             Look::Healthy(waited) => {
-                run.success = Some(wait.success);
+                run.success = wait.success;
                 Ok(Outcome::Succeeded(wait.applied, Health::Passed(waited)))
             }
             Look::Waiting(at) => {

@@ -390,3 +390,213 @@ impl<'a> Setter<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use soll_api::{Class, InventoryEntry, Resource};
+    use soll_yaml::parse_json;
+    use std::time::Duration as Span;
+
+    fn at(second: i64) -> Time {
+        Time::new(jiff::Timestamp::from_second(second).expect("a second"))
+    }
+
+    fn kustomization() -> Kustomization {
+        let text = br#"{"metadata":{"name":"a","namespace":"b","generation":1},"status":{"observedGeneration":-1},
+            "spec":{"interval":"10m","timeout":"1m","prune":true,"sourceRef":{"kind":"GitRepository","name":"s"}}}"#;
+        Kustomization::decode(&parse_json(text).expect("JSON")).expect("a Kustomization")
+    }
+
+    fn revision(name: &str) -> Revision {
+        Revision { name: name.to_owned(), origin: None }
+    }
+
+    fn applied(name: &str, changes: &str) -> Applied {
+        Applied {
+            revision: revision(name),
+            inventory: Inventory { entries: vec![InventoryEntry { id: "_a__Namespace".into(), v: "v1".into() }] },
+            digest: "sha256:1".into(),
+            changes: changes.to_owned(),
+            pruned: String::new(),
+            told: false,
+            took: Span::from_millis(5),
+        }
+    }
+
+    fn failed(step: Step, reason: &str) -> Outcome {
+        let failure = Failure::new(Class::Configuration, reason, "a.yaml:1:2: wrong", Retry::AtRetryInterval);
+        Outcome::Failed(Failed::at(step, &revision("r2"), failure))
+    }
+
+    /// Lets the outcomes happen one after another and shows each report.
+    fn check(outcomes: &[Outcome], expected: &Expect) {
+        let mut ks = kustomization();
+        let mut shown = String::new();
+        for (second, outcome) in (10..).zip(outcomes) {
+            let report = summarize(&ks, outcome, at(second));
+            for condition in report.status.conditions.iter() {
+                let since = condition.last_transition_time.timestamp().as_second();
+                shown += &format!("{} {:?} ", condition.r#type, condition.status);
+                shown += &format!("{} since {since}: {}\n", condition.reason, condition.message);
+            }
+            let revision = |revision: &Option<String>| revision.clone().unwrap_or_else(|| "none".to_owned());
+            let (attempted, applied) = (&report.status.last_attempted_revision, &report.status.last_applied_revision);
+            shown += &format!("attempted {}, applied {}, ", revision(attempted), revision(applied));
+            let runs: i64 = report.status.history.iter().map(|entry| entry.total_reconciliations).sum();
+            shown += &format!("observed {}, runs {runs}\n", report.status.observed_generation);
+            for said in &report.said {
+                shown += &format!("say {:?} {}: {}\n", said.severity, said.reason, said.message);
+            }
+            shown += if report.status == ks.status { "nothing to write\n\n" } else { "\n" };
+            ks.status = report.status;
+        }
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn a_pass_that_changes_nothing_writes_nothing_and_a_new_revision_is_noted() {
+        check(
+            &[
+                Outcome::Succeeded(applied("r1", "Namespace/a created"), Health::NotChecked),
+                Outcome::Unchanged(revision("r1")),
+                Outcome::Succeeded(applied("r1", ""), Health::NotChecked),
+                Outcome::Unchanged(revision("r2")),
+            ],
+            &expect![[r#"
+                Ready True ReconciliationSucceeded since 10: Applied revision: r1
+                attempted r1, applied r1, observed 1, runs 1
+                say Info Progressing: Namespace/a created
+                say Info ReconciliationSucceeded: Reconciliation finished in 5ms, next run in 10m0s
+
+                Ready True ReconciliationSucceeded since 10: Applied revision: r1
+                attempted r1, applied r1, observed 1, runs 1
+                nothing to write
+
+                Ready True ReconciliationSucceeded since 10: Applied revision: r1
+                attempted r1, applied r1, observed 1, runs 1
+                nothing to write
+
+                Ready True ReconciliationSucceeded since 13: Applied revision: r2
+                attempted r2, applied r2, observed 1, runs 2
+                say Info ReconciliationSucceeded: Reconciliation finished in 0s, next run in 10m0s
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn health_is_waited_for_and_then_said() {
+        check(
+            &[
+                Outcome::Waiting(applied("r1", "Namespace/a created"), Instant::now()),
+                Outcome::Waiting(Applied { told: true, ..applied("r1", "Namespace/a created") }, Instant::now()),
+                Outcome::Succeeded(
+                    Applied { told: true, ..applied("r1", "Namespace/a created") },
+                    Health::Passed(Span::from_millis(1234)),
+                ),
+                failed(Step::CheckingHealth, "HealthCheckFailed"),
+            ],
+            &expect![[r#"
+                Reconciling True Progressing since 10: Running health checks for revision r1 with a timeout of 1m0s
+                Ready Unknown Progressing since 10: Reconciliation in progress
+                Healthy Unknown Progressing since 10: Running health checks for revision r1 with a timeout of 1m0s
+                attempted r1, applied none, observed -1, runs 0
+                say Info Progressing: Namespace/a created
+
+                Reconciling True Progressing since 10: Running health checks for revision r1 with a timeout of 1m0s
+                Ready Unknown Progressing since 10: Reconciliation in progress
+                Healthy Unknown Progressing since 10: Running health checks for revision r1 with a timeout of 1m0s
+                attempted r1, applied none, observed -1, runs 0
+                nothing to write
+
+                Ready True ReconciliationSucceeded since 12: Applied revision: r1
+                Healthy True Succeeded since 12: Health check passed in 1.234s
+                attempted r1, applied r1, observed 1, runs 1
+                say Info Progressing: Health check passed in 1.234s
+                say Info ReconciliationSucceeded: Reconciliation finished in 5ms, next run in 10m0s
+
+                Reconciling True ProgressingWithRetry since 13: Running health checks for revision r2 with a timeout of 1m0s
+                Ready False HealthCheckFailed since 13: a.yaml:1:2: wrong
+                Healthy False HealthCheckFailed since 13: a.yaml:1:2: wrong
+                attempted r2, applied r1, observed 1, runs 1
+                say Error HealthCheckFailed: a.yaml:1:2: wrong
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_failure_keeps_what_was_applied() {
+        check(
+            &[
+                Outcome::Succeeded(applied("r1", "Namespace/a created"), Health::NotChecked),
+                failed(Step::Building, "BuildFailed"),
+                Outcome::Succeeded(applied("r2", ""), Health::NotChecked),
+            ],
+            &expect![[r#"
+                Ready True ReconciliationSucceeded since 10: Applied revision: r1
+                attempted r1, applied r1, observed 1, runs 1
+                say Info Progressing: Namespace/a created
+                say Info ReconciliationSucceeded: Reconciliation finished in 5ms, next run in 10m0s
+
+                Reconciling True ProgressingWithRetry since 11: Building manifests for revision r2 with a timeout of 1m0s
+                Ready False BuildFailed since 11: a.yaml:1:2: wrong
+                attempted r2, applied r1, observed 1, runs 1
+                say Error BuildFailed: a.yaml:1:2: wrong
+
+                Ready True ReconciliationSucceeded since 12: Applied revision: r2
+                attempted r2, applied r2, observed 1, runs 2
+                say Info ReconciliationSucceeded: Reconciliation finished in 5ms, next run in 10m0s
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_cannot_begin_says_why() {
+        let wait = Retry::After(Span::from_secs(30));
+        let source = Failure::new(Class::Dependency, "ArtifactFailed", "Source artifact not found", wait);
+        let dependency = Failure::new(Class::Dependency, "DependencyNotReady", "dependency 'b/x' is not ready", wait);
+        let refused = Failure::new(Class::Configuration, "UnsupportedField", "spec.decryption", Retry::OnChange);
+        check(
+            &[
+                Outcome::SourceNotReady(source),
+                Outcome::DependencyNotReady(dependency),
+                Outcome::Refused(refused),
+                Outcome::Succeeded(applied("r1", ""), Health::NotChecked),
+            ],
+            &expect![[r#"
+                Ready False ArtifactFailed since 10: Source artifact not found
+                attempted none, applied none, observed -1, runs 0
+
+                Ready False DependencyNotReady since 11: dependency 'b/x' is not ready
+                attempted none, applied none, observed -1, runs 0
+                say Info DependencyNotReady: Dependencies do not meet ready condition, retrying in 30s
+
+                Stalled True UnsupportedField since 12: spec.decryption
+                Ready False UnsupportedField since 12: spec.decryption
+                attempted none, applied none, observed 1, runs 0
+                say Error UnsupportedField: spec.decryption
+
+                Ready True ReconciliationSucceeded since 13: Applied revision: r1
+                attempted r1, applied r1, observed 1, runs 1
+                say Info ReconciliationSucceeded: Reconciliation finished in 5ms, next run in 10m0s
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn the_inventory_is_widened_before_the_first_write() {
+        let ks = kustomization();
+        let status = begin(&ks, &revision("r1"), applied("r1", "").inventory, true, at(1));
+        assert_eq!(status.inventory, Some(applied("r1", "").inventory));
+        assert!(status.conditions.is_true(types::RECONCILING));
+        assert_eq!(status.last_attempted_revision.as_deref(), Some("r1"));
+        assert_eq!(status.last_applied_revision, None);
+        let ready = status.conditions.get(types::READY).map(|ready| ready.status);
+        assert_eq!(ready, Some(Status::Unknown), "a new object is not ready yet");
+    }
+}

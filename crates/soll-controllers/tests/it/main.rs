@@ -99,8 +99,8 @@ async fn errors_say_where_the_cause_is_written() {
     let bench = Bench::start().await;
     bench.commit(&[("app/broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [oops\n")]);
     bench.kustomization("app", "app", "").await;
-    let state = bench.until("app", "failing", |state| state.readiness == Readiness::Failing).await;
-    assert_eq!(state.reason, "BuildFailed");
+    let state = bench.until("app", "a failed build", |state| state.reason == "BuildFailed").await;
+    assert_eq!(state.readiness, Readiness::Failing);
     assert!(state.message.contains("app/broken.yaml:"), "{}", state.message);
     let object = bench.find("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "app").await.expect("there");
     assert!(status(&object, "lastAppliedRevision").is_none());
@@ -116,13 +116,13 @@ async fn a_request_is_answered_and_a_restart_writes_nothing() {
         namespace: apps, annotations: {reconcile.fluxcd.io/requestedAt: now}}, spec: {interval: 1h, prune: true,
         path: app, targetNamespace: apps, sourceRef: {kind: GitRepository, name: sample}}}";
     bench.apply(annotated).await;
-    let mut events = bench.handle.events();
+    let mut changes = bench.handle.changes();
     while status(
         &bench.find("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "app").await.unwrap(),
         "lastHandledReconcileAt",
     ) != Some("now")
     {
-        events.recv().await.expect("the engine runs");
+        changes.changed().await.expect("the engine runs");
     }
 
     let before = bench.config_map("settings").await.expect("applied");
