@@ -51,6 +51,7 @@ pub(crate) fn check(resource: &Resource, object: &Value) -> Vec<Cause> {
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const OLD_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
@@ -59,7 +60,8 @@ type Rule = fn(&str) -> Result<(), String>;
 fn rule(resource: &Resource) -> Rule {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("rbac.authorization.k8s.io", _) => path_segment,
-        ("", "namespaces" | "services") => label,
+        ("", "services") => old_label,
+        ("", "namespaces") => label,
         _ => subdomain,
     }
 }
@@ -86,6 +88,18 @@ fn label(name: &str) -> Result<(), String> {
         return Err("must be no more than 63 characters".to_owned());
     }
     if is_label(name) { Ok(()) } else { Err(LABEL.to_owned()) }
+}
+
+/// Names of services begin with a letter.
+fn old_label(name: &str) -> Result<(), String> {
+    if name.len() > 63 {
+        return Err("must be no more than 63 characters".to_owned());
+    }
+    if is_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        Ok(())
+    } else {
+        Err(OLD_LABEL.to_owned())
+    }
 }
 
 /// Says whether a text is a DNS label but for its length.

@@ -116,6 +116,21 @@ impl Refusal {
         Self { subject: Some(Box::new(subject)), ..Self::new(404, "NotFound", message) }
     }
 
+    /// A resource that a version which is served does not have.
+    pub(crate) fn no_resource() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
+    /// A delete that is about another object, or another version of it.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.kind);
+        let mut refusal = Self::new(409, "Conflict", message).about(resource, name);
+        if let Some(subject) = &mut refusal.subject {
+            subject.kind = resource.kind.to_string();
+        }
+        refusal
+    }
+
     pub(crate) fn already_exists(resource: &Resource, name: &str, being_deleted: bool) -> Self {
         let prefix = if being_deleted { "object is being deleted: " } else { "" };
         let message = format!("{prefix}{} \"{name}\" already exists", resource.qualified());

@@ -188,6 +188,10 @@ impl FieldSelector {
     pub(crate) fn check(&self, resource: &Resource) -> Result<(), String> {
         for (field, _, _) in &self.terms {
             if !selectable(resource, field) {
+                if resource.custom.is_none() && fields_of(resource).is_empty() {
+                    let known = "\"metadata.name\", \"metadata.namespace\"";
+                    return Err(format!("{field:?} is not a known field selector: only {known}"));
+                }
                 let gv = resource.api_version();
                 return Err(format!(
                     "Unable to find {gv:?} {:?} that match label selector \"\", field selector \"{field}\": field label not supported: {field}",
@@ -211,7 +215,12 @@ fn selectable(resource: &Resource, field: &str) -> bool {
     if let Some(custom) = &resource.custom {
         return custom.selectable_fields.iter().any(|path| path.trim_start_matches('.') == field);
     }
-    let fields: &[&str] = match (resource.group.as_str(), resource.plural.as_str()) {
+    fields_of(resource).contains(&field)
+}
+
+/// What objects of a builtin kind can be selected by beside name and namespace.
+fn fields_of(resource: &Resource) -> &'static [&'static str] {
+    match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "pods") => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -253,8 +262,7 @@ fn selectable(resource: &Resource, field: &str) -> bool {
         ("batch", "jobs") => &["status.successful"],
         ("certificates.k8s.io", "certificatesigningrequests") => &["spec.signerName"],
         _ => &[],
-    };
-    fields.contains(&field)
+    }
 }
 
 fn field_text(object: &Value, field: &str) -> String {

@@ -113,7 +113,6 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
             causes.extend(immutable(old, object, &["type"]));
             causes
         }
-        ("", "services") => service::validate_update(old, object),
         ("", "pods") => pod::validate_update(old, object),
         ("", "persistentvolumeclaims") => claim_changes(old, object),
         ("apps" | "batch", plural) => workload::validate_update(plural, old, object),

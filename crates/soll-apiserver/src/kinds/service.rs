@@ -100,10 +100,15 @@ pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
     let had = |field: &str| old.and_then(|old| old.lookup(&["spec", field])).cloned();
     let asked = spec.get("clusterIP").and_then(Value::as_str).unwrap_or_default().to_owned();
     let before = had("clusterIP").and_then(|ip| ip.as_str().map(str::to_owned)).unwrap_or_default();
+    let was_external = old.is_some_and(|old| text(old, "type") == "ExternalName");
     let ip = match (asked.as_str(), before.as_str()) {
         ("", "") => free_ip(api),
         ("", _) => before.clone(),
         (same, before) if same == before => asked.clone(),
+        (_, before) if !before.is_empty() && !was_external => {
+            let cause = Cause::invalid("spec.clusterIPs[0]", &format!("[{asked:?}]"), "may not change once set");
+            return Err(Refusal::invalid(&resource.group, &resource.kind, &name, vec![cause]));
+        }
         ("None", _) => asked.clone(),
         _ => {
             check_ip(api, resource, &name, &asked)?;
@@ -211,17 +216,4 @@ pub(crate) fn validate(object: &Value) -> Vec<Cause> {
         }
     }
     causes
-}
-
-/// Refuses to move a service to another cluster IP.
-pub(crate) fn validate_update(old: &Value, object: &Value) -> Vec<Cause> {
-    let (before, after) = (text(old, "clusterIP"), text(object, "clusterIP"));
-    if text(old, "type") == "ExternalName"
-        || text(object, "type") == "ExternalName"
-        || before.is_empty()
-        || before == after
-    {
-        return Vec::new();
-    }
-    vec![Cause::invalid("spec.clusterIPs[0]", &format!("{after:?}"), "may not change once set")]
 }

@@ -186,12 +186,14 @@ fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause> {
     let at = format!("{at}.template.spec");
     let mut causes = validate::check(&pod, &at);
     let policy = pod.lookup_str(&["restartPolicy"]).unwrap_or_default();
-    let (fits, allowed): (bool, &[&str]) = match kind {
-        "jobs" | "cronjobs" => (matches!(policy, "OnFailure" | "Never"), &["OnFailure", "Never"]),
-        _ => (policy == "Always", &["Always"]),
-    };
-    if !fits && matches!(policy, "Always" | "OnFailure" | "Never") {
-        causes.push(Cause::unsupported(format!("{at}.restartPolicy"), &format!("{policy:?}"), allowed));
+    let field = format!("{at}.restartPolicy");
+    match (kind, policy) {
+        ("jobs" | "cronjobs", "Always") => {
+            causes.push(Cause::required(field, "valid values: \"OnFailure\", \"Never\""));
+        }
+        ("jobs" | "cronjobs", _) | (_, "Always") => {}
+        (_, "OnFailure" | "Never") => causes.push(Cause::unsupported(field, &format!("{policy:?}"), &["Always"])),
+        _ => {}
     }
     causes
 }

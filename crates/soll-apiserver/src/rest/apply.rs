@@ -42,7 +42,7 @@ fn attempt(ctx: &Context<'_>, config: &Value) -> Result<(u16, Value), Setback> {
     let applied = fields::with_write(ctx, |write| structured::apply(shown.as_ref(), config, force, write));
     let mut object = applied.map_err(refusal)?.object;
     // What the schema does not know was refused; this brings values into their normal form.
-    write::shape(ctx, &mut object)?;
+    write::shape(ctx, &mut object, write::Sent::Patch)?;
     match live {
         Some(live) => Ok((200, write::update(ctx, &live, object, Tracking::Done)?)),
         None => match write::create_named(ctx, object) {

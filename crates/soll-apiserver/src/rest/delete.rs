@@ -128,17 +128,19 @@ fn remove(
 }
 
 fn check_preconditions(resource: &Resource, live: &Entry, how: &Deletion) -> Result<(), Refusal> {
+    let record = |what: &str, wanted: &str, found: &str, happened: &str| {
+        let why = format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {happened}"
+        );
+        Refusal::precondition(resource, &live.key.name, &why)
+    };
     let uid = meta::text(&live.value, "uid");
     if let Some(wanted) = how.uid.as_deref().filter(|wanted| *wanted != uid) {
-        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
-        return Err(Refusal::conflict(resource, &live.key.name, why));
+        return Err(record("UID", wanted, uid, "deleted and then recreated"));
     }
     let version = live.revision.to_string();
     if let Some(wanted) = how.resource_version.as_deref().filter(|wanted| *wanted != version) {
-        let why = format!(
-            "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {version}"
-        );
-        return Err(Refusal::conflict(resource, &live.key.name, why));
+        return Err(record("ResourceVersion", wanted, &version, "modified"));
     }
     Ok(())
 }

@@ -175,6 +175,7 @@ async fn dispatch(api: &Arc<Api>, request: &Request<Bytes>) -> Result<Response<B
             only_get(request, discovery::version(&table, &group, &version).unwrap_or_else(unknown_path))
         }
         Route::NeedsKubelet => Err(Refusal::not_implemented("the embedded API server runs no containers")),
+        Route::NoResource => Err(Refusal::no_resource()),
         Route::Other => Ok(unknown_path()),
     }
 }

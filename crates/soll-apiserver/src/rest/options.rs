@@ -81,6 +81,8 @@ impl Options {
                 "sendInitialEvents" => options.send_initial_events = Some(flag(&value)),
                 "resourceVersion" => options.resource_version = value.into_owned(),
                 "resourceVersionMatch" => options.version_match = version_match(&value)?,
+                // Kubernetes takes a limit below nothing for none.
+                "limit" if value.starts_with('-') => options.limit = 0,
                 "limit" => options.limit = number(&key, &value)?,
                 "continue" => options.continue_token = value.into_owned(),
                 "labelSelector" => options.labels = LabelSelector::parse(&value).map_err(Refusal::bad_request)?,
@@ -211,7 +213,12 @@ fn propagation(value: &str) -> Result<Propagation, Refusal> {
         "Orphan" => Ok(Propagation::Orphan),
         "Background" => Ok(Propagation::Background),
         "Foreground" => Ok(Propagation::Foreground),
-        _ => Err(unsupported("DeleteOptions", "propagationPolicy", value, &["Background", "Foreground", "Orphan"])),
+        _ => Err(unsupported(
+            "DeleteOptions",
+            "propagationPolicy",
+            value,
+            &["Foreground", "Background", "Orphan", "nil"],
+        )),
     }
 }
 

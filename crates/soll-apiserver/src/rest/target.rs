@@ -27,6 +27,8 @@ pub(crate) enum Route {
     Group(String),
     /// `exec`, `attach`, `portforward`, `proxy`: what only a kubelet can do.
     NeedsKubelet,
+    /// A resource that a version which is served does not have.
+    NoResource,
     Other,
 }
 
@@ -59,7 +61,10 @@ pub(crate) fn route(table: &Table, path: &str) -> Route {
         [_, _, "proxy", ..] => return Route::NeedsKubelet,
         _ => return Route::Other,
     };
-    let Some(resource) = table.find(group, version, plural) else { return Route::Other };
+    let Some(resource) = table.find(group, version, plural) else {
+        let served = table.of_version(group, version).next().is_some();
+        return if served { Route::NoResource } else { Route::Other };
+    };
     if !namespace.is_empty() && !resource.namespaced {
         return Route::Other;
     }

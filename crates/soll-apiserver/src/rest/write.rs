@@ -47,6 +47,13 @@ pub(crate) enum Tracking {
     Done,
 }
 
+/// What the client sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Object,
+    Patch,
+}
+
 /// How often a write is computed again on a newer object before the client is told.
 const RACES: usize = 50;
 
@@ -74,10 +81,11 @@ pub(crate) fn create(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refu
     let resource = &ctx.target.resource;
     check_type(resource, &object)?;
     place(ctx, &mut object)?;
-    shape(ctx, &mut object)?;
+    shape(ctx, &mut object, Sent::Object)?;
     let version = meta::text(&object, "resourceVersion");
     if !version.is_empty() && version != "0" {
-        return Err(Refusal::bad_request("resourceVersion should not be set on objects to be created"));
+        // Kubernetes answers it with 500 and no reason.
+        return Err(Refusal::untyped("resourceVersion should not be set on objects to be created"));
     }
     kinds::settle(resource, &mut object);
     let object = fields::track(ctx, None, &object);
@@ -141,7 +149,9 @@ pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<Value, Ref
     let resource = &ctx.target.resource;
     check_type(resource, &object)?;
     place(ctx, &mut object)?;
-    shape(ctx, &mut object)?;
+    shape(ctx, &mut object, Sent::Object)?;
+    let live = ctx.live()?;
+    check_uid(resource, &live, &object)?;
     if resource.custom.is_some() && meta::text(&object, "resourceVersion").is_empty() {
         let cause = Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
         return Err(Refusal::invalid(&resource.group, &resource.kind, &ctx.target.name, vec![cause]));
@@ -314,7 +324,7 @@ pub(crate) fn place(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal
 }
 
 /// Brings the object into the shape of its schema; says what it does not know, or refuses it.
-pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
+pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result<(), Refusal> {
     let resource = &ctx.target.resource;
     let findings = match &resource.custom {
         Some(custom) => fit(custom.schema.root(), object, Rules::Custom),
@@ -332,7 +342,12 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal
     let sentences: Vec<String> = findings.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match ctx.options.field_validation {
         FieldValidation::Strict if !sentences.is_empty() => {
-            Err(Refusal::bad_request(format!("strict decoding error: {}", sentences.join(", "))))
+            let why = format!("strict decoding error: {}", sentences.join(", "));
+            let (kind, version) = (&resource.kind, resource.version.as_str());
+            Err(Refusal::bad_request(match body {
+                Sent::Object => format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"),
+                Sent::Patch => why,
+            }))
         }
         FieldValidation::Warn => {
             sentences.into_iter().for_each(|sentence| ctx.warn(sentence));
@@ -364,13 +379,23 @@ fn forget_system_metadata(object: &mut Value) {
     meta::metadata_mut(object).retain(|entry| !SYSTEM.contains(&entry.key.as_str()));
 }
 
-/// The object must be the one, and the version, that the client thinks it is.
-fn check_preconditions(resource: &Resource, live: &Entry, object: &Value) -> Result<(), Refusal> {
+/// A PUT is about the object that the client read, not about a namesake.
+fn check_uid(resource: &Resource, live: &Entry, object: &Value) -> Result<(), Refusal> {
     let uid = meta::text(object, "uid");
     let live_uid = meta::text(&live.value, "uid");
     if !uid.is_empty() && uid != live_uid {
         let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}");
         return Err(Refusal::conflict(resource, &live.key.name, why));
+    }
+    Ok(())
+}
+
+/// The object must be the version that the client thinks it is, and stay itself.
+fn check_preconditions(resource: &Resource, live: &Entry, object: &Value) -> Result<(), Refusal> {
+    let uid = meta::text(object, "uid");
+    if !uid.is_empty() && uid != meta::text(&live.value, "uid") {
+        let cause = Cause::invalid("metadata.uid", &format!("{uid:?}"), "field is immutable");
+        return Err(Refusal::invalid(&resource.group, &resource.kind, &live.key.name, vec![cause]));
     }
     let version = meta::text(object, "resourceVersion");
     if !version.is_empty() && version != "0" && version != live.revision.to_string() {
