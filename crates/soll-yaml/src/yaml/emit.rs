@@ -194,8 +194,10 @@ impl Writer {
     fn double_quoted(&mut self, text: &str, context: Context) {
         self.indicator("\"", true, false, false);
         let mut previous_space = false;
+        // Go's writer takes every letter for a byte order mark if the first one is.
+        let escapes_all = text.starts_with('\u{feff}');
         for (position, letter) in text.char_indices() {
-            if letter == ' ' {
+            if letter == ' ' && !escapes_all {
                 let inside = position > 0 && position + 1 < text.len();
                 if context != Context::Key && !previous_space && self.column > BEST_WIDTH && inside {
                     self.new_line();
@@ -209,7 +211,7 @@ impl Writer {
                 continue;
             }
             previous_space = false;
-            if !is_printable(letter) || is_break(letter) || matches!(letter, '"' | '\\' | '\u{feff}') {
+            if escapes_all || !is_printable(letter) || is_break(letter) || matches!(letter, '"' | '\\') {
                 self.escaped(letter);
             } else {
                 self.put(letter);
@@ -521,6 +523,7 @@ mod tests {
             ("1000000.0", "1000000\n"),
             (r#""😀""#, "\"\\U0001F600\"\n"),
             (r#"" a""#, "' a'\n"),
+            (r#""\ufeffa b""#, "\"\\uFEFF\\x61\\x20\\x62\"\n"),
             ("1234567.5", "1.2345675e+06\n"),
             ("0.0001", "0.0001\n"),
         ] {

@@ -61,7 +61,6 @@ pub(super) fn resolve<'t>(flavor: Flavor, tag: Option<&str>, plain: bool, text: 
 /// Says whether a text would stay text if it were written without quotes and read by `yaml.v2`.
 pub(super) fn stays_text(text: &str) -> bool {
     matches!(of_plain(Flavor::GoV2, text), Scalar::Text(_))
-        && text != "<<"
         && timestamp::normalized(text).is_none()
         && !is_base_60(text)
 }
@@ -317,10 +316,10 @@ mod tests {
 
     #[test]
     fn quotes_what_would_change_its_meaning() {
-        for text in ["", "y", "Off", "1", "0x1", "1e3", "2001-01-02", "1:30", "<<", ".inf", "~"] {
+        for text in ["", "y", "Off", "1", "0x1", "1e3", "2001-01-02", "1:30", ".inf", "~"] {
             assert!(!stays_text(text), "{text}");
         }
-        for text in ["yess", "v1", "1.2.3", "1:90", "10.0.0.1:80", "<"] {
+        for text in ["yess", "v1", "1.2.3", "1:90", "10.0.0.1:80", "<", "<<"] {
             assert!(stays_text(text), "{text}");
         }
     }
