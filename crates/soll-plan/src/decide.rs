@@ -43,6 +43,19 @@ pub enum Skip {
     NotOurs,
 }
 
+/// Why, in words.
+impl std::fmt::Display for Skip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Disabled => "reconciling it is disabled",
+            Self::Ignored => "applying it is set to Ignore",
+            Self::Present => "it exists, and is applied only if not present",
+            Self::PruneDisabled => "pruning it is disabled",
+            Self::NotOurs => "its owner labels name somebody else, or nobody",
+        })
+    }
+}
+
 /// What to write after the dry run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {

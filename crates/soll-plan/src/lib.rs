@@ -33,7 +33,7 @@ pub use health::{
 pub use ignore::IgnoreRules;
 pub use managers::Managers;
 pub use owner::Owner;
-pub use prepare::prepare;
+pub use prepare::{prepare, unowned};
 pub use prune::{Prune, prune};
 pub use refusal::{Attempt, Refusal, RefusalCause};
 pub use stages::{GroupKind, Stage, StageKind, apply_order, sort_for_deletion, stages};

@@ -32,14 +32,24 @@ const BUILTIN_GROUPS: [&str; 21] = [
     "storage.k8s.io",
 ];
 
-/// Makes built objects ready to apply, in their order.
+/// Makes built objects ready to apply, in their order: as [`unowned`], and each gets the owner's labels.
+///
+/// # Errors
+/// As [`unowned`].
+pub fn prepare(objects: Vec<Object>, owner: &Owner, sources: &Sources) -> Result<Vec<Object>, Failure> {
+    let mut prepared = unowned(objects, sources)?;
+    prepared.iter_mut().for_each(|object| owner.mark(object));
+    Ok(prepared)
+}
+
+/// Makes built objects ready to compare with live ones, in their order.
 ///
 /// Lists become their items; kustomize's own configuration is dropped; builtin kinds are normalised as Flux does, so
-/// that the API server's defaults are no drift; each object gets the owner's labels.
+/// that the API server's defaults are no drift.
 ///
 /// # Errors
 /// An item of a list that is no object, or a Secret that is still encrypted.
-pub fn prepare(objects: Vec<Object>, owner: &Owner, sources: &Sources) -> Result<Vec<Object>, Failure> {
+pub fn unowned(objects: Vec<Object>, sources: &Sources) -> Result<Vec<Object>, Failure> {
     let mut prepared = Vec::with_capacity(objects.len());
     for object in objects {
         flatten(object, sources, &mut prepared)?;
@@ -48,7 +58,6 @@ pub fn prepare(objects: Vec<Object>, owner: &Owner, sources: &Sources) -> Result
     for object in &mut prepared {
         refuse_encrypted(object, sources)?;
         normalize(object);
-        owner.mark(object);
     }
     Ok(prepared)
 }
