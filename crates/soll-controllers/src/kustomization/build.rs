@@ -13,9 +13,11 @@ use soll_yaml::Sources;
 use crate::config::EngineConfig;
 
 /// What a build gave, and what it read.
-pub(super) struct Built {
-    pub(super) objects: Vec<Object>,
-    pub(super) sources: Arc<Sources>,
+pub struct Built {
+    /// In the order of the build.
+    pub objects: Vec<Object>,
+    /// Explains the positions in the objects.
+    pub sources: Arc<Sources>,
     pub(super) reads: Reads,
     /// Of all objects, in their order: what history shows.
     pub(super) digest: String,
@@ -29,13 +31,20 @@ pub(super) async fn build(
     config: &EngineConfig,
 ) -> Result<Built, Failure> {
     let (ks, strict) = (ks.clone(), config.strict_substitution);
-    let built = tokio::task::spawn_blocking(move || build_blocking(&ks, &tree, &variables, strict)).await;
+    let built = tokio::task::spawn_blocking(move || build_objects(&ks, &tree, &variables, strict)).await;
     built.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-fn build_blocking(
+/// Builds what the spec asks for from the tree, as the controller does; `soll build` and `soll diff` call it, too.
+///
+/// The path of the spec is read in the tree; `variables` are those of `postBuild`, all of them. Blocks: it reads files
+/// and computes.
+///
+/// # Errors
+/// Every problem of the build in one failure, with the places that caused it.
+pub fn build_objects(
     ks: &Kustomization,
-    tree: &Tree,
+    tree: &dyn FileTree,
     variables: &BTreeMap<String, String>,
     strict: bool,
 ) -> Result<Built, Failure> {

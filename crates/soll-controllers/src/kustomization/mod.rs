@@ -14,6 +14,7 @@ mod source;
 mod status;
 pub(crate) mod watches;
 
+pub use build::{Built, build_objects};
 pub(crate) use live::{LiveWatcher, LiveWatches, live_watches};
 pub(crate) use reconcile::{panicked, reconcile};
 pub(crate) use run::Runs;
