@@ -302,7 +302,7 @@ pub(crate) struct Controller {
     pub(crate) custom_apply_stage_kinds: Vec<String>,
     /// Requests a second to the API server
     #[arg(long, default_value_t = 50.0, env = "SOLL_KUBE_API_QPS")]
-    pub(crate) kube_api_qps: f64,
+    pub(crate) kube_api_qps: f32,
     /// Requests at once to the API server
     #[arg(long, default_value_t = 300, env = "SOLL_KUBE_API_BURST")]
     pub(crate) kube_api_burst: u32,
@@ -330,6 +330,9 @@ pub(crate) struct Controller {
     /// Behave as Flux does in every row of the table of behaviours
     #[arg(long, value_enum, env = "SOLL_COMPAT")]
     pub(crate) compat: Option<Compat>,
+    /// Switch one row of the table of behaviours: NAME=on or NAME=off; may be repeated
+    #[arg(long, value_name = "NAME=on|off", env = "SOLL_BEHAVIOUR", value_delimiter = ',', value_parser = switch)]
+    pub(crate) behaviour: Vec<(String, bool)>,
     /// Log level
     #[arg(long, default_value = "info", env = "SOLL_LOG_LEVEL", value_parser = ["trace", "debug", "info", "warn", "error"])]
     pub(crate) log_level: String,
@@ -347,7 +350,15 @@ pub(crate) enum Compat {
 /// Reads a Go duration: `1m30s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let spec: soll_api::Duration = text.parse().map_err(|error| format!("{error}"))?;
-    Ok(spec.into())
+    Ok(spec.std())
+}
+
+fn switch(text: &str) -> Result<(String, bool), String> {
+    match text.split_once('=') {
+        Some((name, "on" | "true")) => Ok((name.to_owned(), true)),
+        Some((name, "off" | "false")) => Ok((name.to_owned(), false)),
+        _ => Err("expected NAME=on or NAME=off".to_owned()),
+    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

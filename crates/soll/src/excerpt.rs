@@ -49,8 +49,13 @@ mod tests {
 
     #[test]
     fn shows_the_line_that_caused_it() {
-        let failure = Failure::new(Class::Configuration, "BuildFailed", "a/k.yaml:2:7: unknown field `nmae`", Retry::AtRetryInterval)
-            .from_origins([Origin { path: "a/k.yaml".to_owned(), line: 2, column: 7, via: None }]);
+        let failure = Failure::new(
+            Class::Configuration,
+            "BuildFailed",
+            "a/k.yaml:2:7: unknown field `nmae`",
+            Retry::AtRetryInterval,
+        )
+        .from_origins([Origin { path: "a/k.yaml".to_owned(), line: 2, column: 7, via: None }]);
         let text = render(&failure, Palette::plain(), |_| Some("kind: A\nspec: nmae\n".to_owned()));
         expect_test::expect![[r#"
             error: unknown field `nmae`

@@ -1,7 +1,6 @@
 //! What people see: colours on a terminal only, tables, ages.
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
 
 /// Colours, if someone looks who can see them. `NO_COLOR` is honoured.
 #[derive(Clone, Copy)]
@@ -99,18 +98,6 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// An age as kubectl prints it: `12s`, `5m30s`, `3h`, `2d`.
-pub(crate) fn age(age: Duration) -> String {
-    let seconds = age.as_secs();
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..600 if seconds % 60 > 0 => format!("{}m{}s", seconds / 60, seconds % 60),
-        120..10_800 => format!("{}m", seconds / 60),
-        10_800..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,11 +106,5 @@ mod tests {
     fn columns_line_up() {
         let rows = [vec!["NAME".into(), "READY".into()], vec!["infrastructure".into(), "True".into()]];
         assert_eq!(table(&rows), "NAME             READY\ninfrastructure   True\n");
-    }
-
-    #[test]
-    fn ages_read_as_kubectl_prints_them() {
-        let texts: Vec<_> = [5, 119, 150, 3600, 11_000, 200_000].map(|s| age(Duration::from_secs(s))).into();
-        assert_eq!(texts, ["5s", "119s", "2m30s", "60m", "3h", "2d"]);
     }
 }

@@ -19,7 +19,9 @@ impl Home {
     pub(crate) fn open(directory: Option<&Path>) -> anyhow::Result<Self> {
         let directory = match directory {
             Some(directory) => std::path::absolute(directory)?,
-            None => std::env::home_dir().context("no home directory is known: say where with --home DIR")?.join(".soll"),
+            None => {
+                std::env::home_dir().context("no home directory is known: say where with --home DIR")?.join(".soll")
+            }
         };
         make_private(&directory)?;
         let path = directory.join("lock");

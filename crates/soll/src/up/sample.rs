@@ -57,7 +57,8 @@ fn git(directory: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     // Only for the first commit: the user's own name is on those that follow.
     command.args(["-c", "user.name=Soll", "-c", "user.email=sample@soll.dev", "-c", "commit.gpgsign=false"]);
     let output = command.arg("-C").arg(directory).args(arguments).output();
-    let output = output.context("cannot run git to make the sample repository: install git, or name a repository with --repo")?;
+    let output = output
+        .context("cannot run git to make the sample repository: install git, or name a repository with --repo")?;
     if !output.status.success() {
         bail!("git {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -76,7 +77,8 @@ mod tests {
         std::fs::write(directory.join("mine.txt"), "mine").expect("writable");
         make(&directory).expect("the sample is there");
         assert!(directory.join("mine.txt").exists());
-        let status = Command::new("git").arg("-C").arg(&directory).args(["status", "--porcelain"]).output().expect("git");
+        let status =
+            Command::new("git").arg("-C").arg(&directory).args(["status", "--porcelain"]).output().expect("git");
         assert_eq!(String::from_utf8_lossy(&status.stdout), "?? mine.txt\n");
     }
 

@@ -1,0 +1,116 @@
+//! `soll build`: what the engine would apply, without a cluster.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use soll_api::{Failure, Kustomization, Object, Resource as _};
+use soll_controllers::{Built, build_objects};
+use soll_tree::{DirTree, FileTree as _, TreePath};
+use soll_yaml::{ParseOptions, Sources, parse_yaml};
+
+use crate::arguments::{Build, BuildArguments, Output};
+use crate::excerpt;
+use crate::terminal::{self, Palette};
+
+/// Prints the manifests. Exit code 1, and every problem with its place, if the build fails.
+pub(crate) fn build(arguments: &Build) -> anyhow::Result<u8> {
+    let site = Site::open(&arguments.build)?;
+    match site.build() {
+        Ok(built) => {
+            for (position, object) in built.objects.iter().enumerate() {
+                let separator = if position == 0 { "" } else { "---\n" };
+                terminal::print(&format!("{separator}{}", soll_yaml::emit_yaml(object.value())));
+            }
+            Ok(0)
+        }
+        Err(failure) => {
+            site.report(&failure, arguments.output)?;
+            Ok(1)
+        }
+    }
+}
+
+/// A directory to build, the tree that it lies in, and what is to be done with it.
+pub(crate) struct Site {
+    tree: DirTree,
+    pub(crate) kustomization: Kustomization,
+    /// Whether the Kustomization was given, and with it the owner of the objects.
+    pub(crate) is_named: bool,
+    variables: BTreeMap<String, String>,
+}
+
+impl Site {
+    /// Opens the directory; its tree is the Git repository it is in, or else the whole file system, so that bases
+    /// beside it are found.
+    pub(crate) fn open(arguments: &BuildArguments) -> anyhow::Result<Self> {
+        let directory = &arguments.path;
+        let directory = directory.canonicalize().with_context(|| format!("cannot open {}", directory.display()))?;
+        if !directory.is_dir() {
+            bail!("{} is a file: name the directory that it is in", arguments.path.display());
+        }
+        let root = directory.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(Path::new("/"));
+        let path = directory.strip_prefix(root).expect("an ancestor is a prefix");
+        let path: TreePath = path.to_str().context("the path is no UTF-8 text")?.parse()?;
+        let mut kustomization = match &arguments.kustomization_file {
+            Some(file) => read_kustomization(file)?,
+            None => Kustomization::from_object(&plain())?,
+        };
+        kustomization.spec.path = Some(path.as_str().to_owned());
+        // What is given stands for what the cluster would be asked for; what the Kustomization says itself wins.
+        let mut variables: BTreeMap<_, _> = arguments.variables.iter().cloned().collect();
+        if let Some(post_build) = &kustomization.spec.post_build {
+            variables.extend(post_build.substitute.clone());
+        }
+        let is_named = arguments.kustomization_file.is_some();
+        Ok(Self { tree: DirTree::open(root)?, kustomization, is_named, variables })
+    }
+
+    /// Builds as the engine does.
+    pub(crate) fn build(&self) -> Result<Built, Failure> {
+        build_objects(&self.kustomization, &self.tree, &self.variables, true)
+    }
+
+    /// Shows a failure: with the lines that caused it, or as JSON.
+    pub(crate) fn report(&self, failure: &Failure, output: Output) -> anyhow::Result<()> {
+        match output {
+            Output::Json => terminal::print(&format!("{}\n", serde_json::to_string(failure)?)),
+            Output::Text => {
+                let read = |path: &str| {
+                    let bytes = self.tree.read(&path.parse().ok()?).ok()?;
+                    String::from_utf8(bytes.to_vec()).ok()
+                };
+                terminal::say(&excerpt::render(failure, Palette::stderr(), read));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a Kustomization says that says nothing.
+fn plain() -> Object {
+    let object = serde_json::json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "build"},
+        "spec": {"interval": "10m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "build"}},
+    });
+    let value = soll_yaml::to_value(&object).expect("a JSON value has a JSON form");
+    Object::new(value).expect("it has a kind and a name")
+}
+
+fn read_kustomization(file: &PathBuf) -> anyhow::Result<Kustomization> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let sources = Sources::new();
+    let source = sources.add(&file.to_string_lossy());
+    let documents = parse_yaml(&text, source, &ParseOptions::go_v2())
+        .map_err(|error| anyhow::anyhow!("{}: {error}", sources.place(error.at).unwrap_or_default()))?;
+    for document in documents {
+        let Ok(object) = Object::new(document) else { continue };
+        if object.group() == "kustomize.toolkit.fluxcd.io" && object.kind() == "Kustomization" {
+            return Kustomization::from_object(&object)
+                .map_err(|error| anyhow::anyhow!("{}: {error}", sources.place(error.at).unwrap_or_default()));
+        }
+    }
+    bail!("{} has no Kustomization of kustomize.toolkit.fluxcd.io", file.display())
+}

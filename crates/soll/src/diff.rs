@@ -1,0 +1,188 @@
+//! `soll diff`: what applying would change.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+
+use similar::{ChangeTag, TextDiff};
+use soll_api::{Failure, Object, names};
+use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Memory, Outcome, Trust};
+use soll_plan::{ApplySettings, IgnoreRules, Managers, Owner};
+use soll_yaml::Value;
+use std::sync::Arc;
+
+use crate::arguments::{Diff, Output};
+use crate::build::Site;
+use crate::remote;
+use crate::terminal::{self, Palette, Tone};
+
+/// Prints the changes. Exit code 0 if there are none, 1 if there are some, 2 for errors, as kubectl's.
+pub(crate) async fn diff(arguments: &Diff) -> anyhow::Result<u8> {
+    let site = Site::open(&arguments.build)?;
+    let cluster = remote::connect(&arguments.cluster).await?;
+    match preview(&site, &cluster, &arguments.namespace).await {
+        Ok(changed) => Ok(u8::from(changed)),
+        Err(failure) => {
+            site.report(&failure, Output::Text)?;
+            Ok(2)
+        }
+    }
+}
+
+/// Prints what would become of each object; says whether anything would change.
+async fn preview(site: &Site, cluster: &Cluster, namespace: &str) -> Result<bool, Failure> {
+    let built = site.build()?;
+    let mut objects = soll_plan::unowned(built.objects, &built.sources)?;
+    for object in &mut objects {
+        set_namespace(object, cluster, namespace).await;
+        // Who applied an object marked it. The marks are no change.
+        let owner = match site.is_named {
+            true => Some(Owner::of(&site.kustomization)),
+            false => owner_of_live(cluster, object).await,
+        };
+        if let Some(owner) = owner {
+            owner.mark(object);
+        }
+    }
+    let stages = soll_plan::stages(objects, &[], &built.sources)?;
+    let settings = ApplySettings {
+        managers: Managers::new(names::managers::KUSTOMIZE),
+        force: site.kustomization.spec.force,
+        ignore: IgnoreRules::new(&site.kustomization.spec.ignore)?,
+    };
+    let options = ApplierOptions { concurrency: 8, trust: Trust::Nothing, creation: Creation::DryRunFirst };
+    let applier = Applier::new(cluster.clone(), Arc::new(Memory::new()), options);
+    let mut printer = Printer { palette: Palette::stdout(), secrets: RandomState::new(), changed: false };
+    let mut refused = None;
+    for preview in applier.preview(&stages, &settings, &built.sources).await {
+        match preview.outcome {
+            Outcome::Refused(failure) => refused = refused.or(Some(*failure)),
+            outcome => printer.show(&preview.desired, &outcome),
+        }
+    }
+    refused.map_or(Ok(printer.changed), Err)
+}
+
+/// Puts namespaced objects that name no namespace where `kubectl apply` would.
+async fn set_namespace(object: &mut Object, cluster: &Cluster, namespace: &str) {
+    let Ok(resource) = cluster.resource(&object.gvk()).await else { return };
+    if resource.namespaced && object.namespace().is_empty() {
+        let metadata = object.value_mut().make_map().get_or_insert_with("metadata", Value::map).make_map();
+        metadata.insert("namespace", Value::str(namespace));
+    }
+}
+
+async fn owner_of_live(cluster: &Cluster, object: &Object) -> Option<Owner> {
+    // An object that cannot be read is reported by the preview.
+    let live = cluster.find(&object.gvk(), object.namespace(), object.name()).await.ok()??;
+    Owner::from_labels(&live)
+}
+
+struct Printer {
+    palette: Palette,
+    /// Keys the digests by which changed secrets are told apart; gone with the process.
+    secrets: RandomState,
+    changed: bool,
+}
+
+impl Printer {
+    fn show(&mut self, desired: &Object, outcome: &Outcome) {
+        let name = desired.object_ref();
+        let nothing = String::new;
+        match outcome {
+            Outcome::Unchanged | Outcome::Refused(_) => return,
+            Outcome::Skipped(skip) => {
+                terminal::say(&self.palette.paint(Tone::Faint, &format!("{name} is left alone: {skip}")));
+                return;
+            }
+            Outcome::Unknown { until } => {
+                terminal::print(&format!("{name} unknown until {until} is there\n"));
+            }
+            Outcome::Created { after } => self.print(&format!("{name} created"), &nothing(), &self.text(after)),
+            Outcome::Changed { before, after } => {
+                self.print(&format!("{name} changed"), &self.text(before), &self.text(after));
+            }
+            Outcome::Recreated { before } => {
+                self.print(&format!("{name} deleted and created"), &self.text(before), &self.text(desired));
+            }
+        }
+        self.changed = true;
+    }
+
+    fn print(&self, title: &str, before: &str, after: &str) {
+        let mut text = self.palette.paint(Tone::Strong, title) + "\n";
+        for group in TextDiff::from_lines(before, after).grouped_ops(3) {
+            let diff = TextDiff::from_lines(before, after);
+            for (position, operation) in group.iter().enumerate() {
+                if position == 0 {
+                    let line = operation.new_range().start + 1;
+                    text.push_str(&self.palette.paint(Tone::Faint, &format!("@@ line {line}\n")));
+                }
+                for change in diff.iter_changes(operation) {
+                    let line = change.value().trim_end_matches('\n');
+                    text.push_str(&match change.tag() {
+                        ChangeTag::Equal => format!("  {line}"),
+                        ChangeTag::Delete => self.palette.paint(Tone::Bad, &format!("- {line}")),
+                        ChangeTag::Insert => self.palette.paint(Tone::Good, &format!("+ {line}")),
+                    });
+                    text.push('\n');
+                }
+            }
+        }
+        terminal::print(&text);
+    }
+
+    /// The object as text, without what the server keeps account of, and without secrets.
+    fn text(&self, object: &Object) -> String {
+        let mut value = object.value().clone();
+        let map = value.make_map();
+        map.remove("status");
+        if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_map_mut) {
+            for field in ["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"] {
+                metadata.remove(field);
+            }
+        }
+        if object.api_version() == "v1" && object.kind() == "Secret" {
+            for field in ["data", "stringData"] {
+                if let Some(data) = map.get_mut(field).and_then(Value::as_map_mut) {
+                    for (_, value) in data.iter_mut() {
+                        *value = Value::from(self.mask(value));
+                    }
+                }
+            }
+            // Clients that apply by annotation keep the secret there as well.
+            if let Some(annotations) = map.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"))
+                && let Some(annotations) = annotations.as_map_mut()
+                && let Some(last) = annotations.get_mut("kubectl.kubernetes.io/last-applied-configuration")
+            {
+                *last = Value::from(self.mask(last));
+            }
+        }
+        soll_yaml::emit_yaml(&value)
+    }
+
+    /// Equal secrets give equal masks, and nothing else can be told from one.
+    fn mask(&self, value: &Value) -> String {
+        format!("*** ({:04x})", self.secrets.hash_one(soll_yaml::to_json(value)) & 0xffff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_and_still_differ() {
+        let printer = Printer { palette: Palette::plain(), secrets: RandomState::new(), changed: false };
+        let secret = |value: &str| {
+            let text = format!(
+                r#"{{"apiVersion":"v1","kind":"Secret","metadata":{{"name":"a","uid":"1","annotations":{{
+                "kubectl.kubernetes.io/last-applied-configuration":"{value}"}}}},"data":{{"password":"{value}"}}}}"#
+            );
+            Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
+        };
+        let text = printer.text(&secret("aHVudGVyMg=="));
+        assert!(text.contains("***") && !text.contains("aHVudGVyMg"), "{text}");
+        assert_eq!(text, printer.text(&secret("aHVudGVyMg==")));
+        assert_ne!(text, printer.text(&secret("b3RoZXI=")));
+    }
+}

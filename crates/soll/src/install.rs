@@ -1,0 +1,132 @@
+//! `soll install` and `soll uninstall`.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use soll_api::{Gvk, InstallOptions, Object, install as manifests};
+use soll_cluster::{ApiError, ApplyOptions, Cluster, DeleteOptions, Depth, Patch, Selection};
+use soll_yaml::{Map, Value};
+use tokio::time::timeout;
+
+use crate::arguments::{Install, Kind, Uninstall};
+use crate::remote::{self, FIELD_MANAGER};
+use crate::terminal;
+
+/// Prints the manifests.
+pub(crate) fn export(arguments: &Install) {
+    for object in manifests(&options(&arguments.image, &arguments.namespace)) {
+        terminal::print(&format!("---\n{}", soll_yaml::emit_yaml(object.value())));
+    }
+}
+
+/// Applies the manifests.
+pub(crate) async fn install(arguments: &Install) -> anyhow::Result<u8> {
+    let cluster = remote::connect(&arguments.cluster).await?;
+    for object in manifests(&options(&arguments.image, &arguments.namespace)) {
+        let applied = cluster.apply(&object, &ApplyOptions::forced(FIELD_MANAGER)).await;
+        applied.with_context(|| format!("cannot apply {}", object.object_ref()))?;
+        terminal::say(&format!("{} applied", object.object_ref()));
+    }
+    terminal::say(&format!("watch it start: kubectl -n {} rollout status deployment", arguments.namespace));
+    Ok(0)
+}
+
+/// Removes what was installed. Workloads stay: finalizers are taken off before the CRDs go, so nothing is pruned.
+pub(crate) async fn uninstall(arguments: &Uninstall) -> anyhow::Result<u8> {
+    let cluster = remote::connect(&arguments.cluster).await?;
+    if !arguments.yes {
+        ask(&cluster, arguments)?;
+    }
+    let installed = manifests(&options("", &arguments.namespace));
+    let is = |object: &Object, kind: &str| object.kind() == kind;
+    // The engine first, or it would act on what follows.
+    for object in installed.iter().filter(|object| is(object, "Deployment")) {
+        delete(&cluster, object).await?;
+    }
+    timeout(Duration::from_secs(60), gone(&cluster, &arguments.namespace))
+        .await
+        .context("the engine's pods are still there after 60 s; nothing else was removed")??;
+    if !arguments.keep_crds {
+        for kind in [Kind::Kustomization, Kind::Source] {
+            release(&cluster, &kind.gvk()).await?;
+        }
+    }
+    for object in installed.iter().rev() {
+        let keep = is(object, "Namespace") || (arguments.keep_crds && is(object, "CustomResourceDefinition"));
+        if !keep {
+            delete(&cluster, object).await?;
+        }
+    }
+    terminal::say(&format!("the engine is gone; namespace {} and all workloads stay", arguments.namespace));
+    Ok(0)
+}
+
+fn options(image: &str, namespace: &str) -> InstallOptions {
+    InstallOptions { namespace: namespace.to_owned(), ..InstallOptions::new(image, env!("CARGO_PKG_VERSION")) }
+}
+
+fn ask(cluster: &Cluster, arguments: &Uninstall) -> anyhow::Result<()> {
+    terminal::say(&format!("This removes the engine from {} (namespace {}).", cluster.url(), arguments.namespace));
+    if !arguments.keep_crds {
+        terminal::say(
+            "With its CRDs go all sources and Kustomizations; what they applied stays. --keep-crds keeps them.",
+        );
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody is here to say yes: add --yes");
+    }
+    terminal::say("Type yes to go on:");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() != "yes" {
+        bail!("nothing was removed");
+    }
+    Ok(())
+}
+
+async fn delete(cluster: &Cluster, object: &Object) -> anyhow::Result<()> {
+    let deleted = cluster.delete(&object.gvk(), object.namespace(), object.name(), &DeleteOptions::default()).await;
+    match deleted {
+        Ok(()) => terminal::say(&format!("{} deleted", object.object_ref())),
+        Err(error) if error.reason() == "NotFound" => {}
+        Err(error) => return Err(error).context(format!("cannot delete {}", object.object_ref())),
+    }
+    Ok(())
+}
+
+/// Waits until no pod of the engine is left.
+async fn gone(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
+    let pods = Selection::labelled("app=soll").within(namespace);
+    while !cluster.list(&Gvk::new("v1", "Pod"), &pods, Depth::Metadata).await?.items.is_empty() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(())
+}
+
+/// Takes our finalizer off all objects of a kind.
+async fn release(cluster: &Cluster, gvk: &Gvk) -> anyhow::Result<()> {
+    let objects = match cluster.list(gvk, &Selection::all(), Depth::Metadata).await {
+        Ok(list) => list.items,
+        Err(ApiError::NotServed(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for object in objects {
+        let finalizers =
+            object.value().lookup(&["metadata", "finalizers"]).and_then(Value::as_list).unwrap_or_default();
+        let others: Vec<_> =
+            finalizers.iter().filter(|name| name.as_str() != Some(soll_api::names::FINALIZER)).cloned().collect();
+        if others.len() == finalizers.len() {
+            continue;
+        }
+        let metadata = Map::from_iter([
+            ("finalizers", Value::list(others)),
+            // Somebody else's finalizer that came meanwhile is not lost.
+            ("resourceVersion", Value::str(object.resource_version())),
+        ]);
+        let patch = Patch::Merge(Map::from_iter([("metadata", Value::from(metadata))]).into());
+        let patched = cluster.patch(gvk, object.namespace(), object.name(), &patch, FIELD_MANAGER).await;
+        patched.with_context(|| format!("cannot take the finalizer off {}", object.object_ref()))?;
+    }
+    Ok(())
+}

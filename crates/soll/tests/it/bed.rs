@@ -1,0 +1,331 @@
+//! A cluster with the engine beside it, embedded or real, and what tests do with it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use soll_api::{Gvk, Object, ObjectRef};
+use soll_apiserver::sim::{Controllers, Simulation, SimulationOptions};
+use soll_apiserver::{Running, Server, ServerOptions};
+use soll_cluster::{ApplyOptions, Cluster, ConnectOptions, Credentials, DeleteOptions, Depth, Selection, WatchEvent};
+use soll_testkit::{ControlPlane, GitServer, Repository};
+use soll_yaml::{ParseOptions, Sources, Value, parse_yaml};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// The longest that anything may take here, on a machine that builds at the same time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which API server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ground {
+    Embedded,
+    Real,
+}
+
+/// A cluster that the engine reconciles, with a Git server. Shared by the tests of a ground, each of which has a
+/// namespace of its own.
+pub(crate) struct Bed {
+    pub(crate) cluster: Cluster,
+    pub(crate) git: GitServer,
+    kubeconfig: PathBuf,
+    _engine: Engine,
+    _embedded: Option<(Server, Running)>,
+    _folder: tempfile::TempDir,
+}
+
+/// The engine's process; killed with the value.
+struct Engine(Child);
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+    })
+}
+
+impl Bed {
+    /// The bed of this process for a ground, started when first asked for.
+    pub(crate) fn shared(ground: Ground) -> &'static Self {
+        static EMBEDDED: OnceLock<Bed> = OnceLock::new();
+        static REAL: OnceLock<Bed> = OnceLock::new();
+        match ground {
+            Ground::Embedded => EMBEDDED.get_or_init(|| Self::start(ground)),
+            Ground::Real => REAL.get_or_init(|| Self::start(ground)),
+        }
+    }
+
+    fn start(ground: Ground) -> Self {
+        let folder = tempfile::Builder::new().prefix("soll-bed-").tempdir().expect("a temporary folder");
+        let (kubeconfig, embedded) = match ground {
+            Ground::Real => (ControlPlane::shared().kubeconfig(), None),
+            Ground::Embedded => {
+                let kubeconfig = folder.path().join("kubeconfig");
+                let served = runtime().block_on(async {
+                    let server = Server::new(&ServerOptions::default()).expect("a server");
+                    let running = server.serve(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+                    running.write_kubeconfig(&kubeconfig).expect("writable");
+                    (server, running)
+                });
+                (kubeconfig, Some(served))
+            }
+        };
+        let cluster = runtime().block_on(async {
+            let credentials = Credentials::Kubeconfig(kubeconfig.clone());
+            let options = ConnectOptions { credentials, qps: 0.0, ..ConnectOptions::default() };
+            Cluster::connect(&options).await.expect("a kubeconfig that works")
+        });
+        let bed = Self {
+            _engine: Engine(spawn_engine(&kubeconfig, folder.path())),
+            git: GitServer::start(),
+            cluster,
+            kubeconfig,
+            _embedded: embedded,
+            _folder: folder,
+        };
+        runtime().block_on(async {
+            for crd in soll_api::crds() {
+                bed.put(&Object::new(crd).expect("a CRD")).await;
+            }
+            // Pods become ready: nobody runs containers on either ground.
+            let controllers = match ground {
+                Ground::Embedded => Controllers::Simulated,
+                Ground::Real => Controllers::Real,
+            };
+            let options = SimulationOptions { controllers, ..SimulationOptions::default() };
+            // It runs for as long as this process.
+            std::mem::forget(Simulation::start(bed.cluster.clone(), options).await.expect("a cluster without nodes"));
+        });
+        bed
+    }
+
+    /// The original kubectl on this cluster; its output, whether it succeeded or not.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(soll_testkit::tools().kubectl);
+        let output = command.env("KUBECONFIG", &self.kubeconfig).args(arguments).output().expect("kubectl runs");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// Applies the documents of a YAML text by server-side apply, as the user.
+    pub(crate) fn apply(&self, yaml: &str) {
+        runtime().block_on(async {
+            for object in objects(yaml) {
+                self.put(&object).await;
+            }
+        });
+    }
+
+    async fn put(&self, object: &Object) {
+        self.cluster.expect_new_resources();
+        let applied = timeout(PATIENCE, async {
+            loop {
+                match self.cluster.apply(object, &ApplyOptions::forced("test")).await {
+                    Ok(_) => return,
+                    // Its CRD is being established.
+                    Err(soll_cluster::ApiError::NotServed(_)) => {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        self.cluster.expect_new_resources();
+                    }
+                    Err(error) => panic!("apply {}: {error}", object.object_ref()),
+                }
+            }
+        });
+        applied.await.unwrap_or_else(|_| panic!("{} is not served", object.gvk()));
+    }
+
+    /// Reads an object.
+    pub(crate) fn find(&self, kind: &str, namespace: &str, name: &str) -> Option<Object> {
+        runtime().block_on(self.cluster.find(&gvk(kind), namespace, name)).expect("it can be read")
+    }
+
+    /// Deletes an object.
+    pub(crate) fn delete(&self, kind: &str, namespace: &str, name: &str) {
+        let deleted = runtime().block_on(self.cluster.delete(&gvk(kind), namespace, name, &DeleteOptions::default()));
+        deleted.unwrap_or_else(|error| panic!("delete {kind} {namespace}/{name}: {error}"));
+    }
+
+    /// Waits until an object is as wanted; says how it was last if that does not come.
+    pub(crate) fn wait(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        wanted: impl Fn(Option<&Object>) -> bool,
+    ) -> Option<Object> {
+        let last: Arc<std::sync::Mutex<Option<Object>>> = Arc::default();
+        let seen = Arc::clone(&last);
+        let following = async {
+            let selection = Selection::named(namespace, name);
+            let mut watch = self.cluster.watch(&gvk(kind), selection, Depth::Whole).expect("a place in the budget");
+            loop {
+                let object = match watch.next().await {
+                    WatchEvent::Restarted(objects) => objects.into_iter().next(),
+                    WatchEvent::Applied(object) => Some(object),
+                    WatchEvent::Deleted(_) => None,
+                    WatchEvent::Interrupted(_) => continue,
+                };
+                seen.lock().expect("nobody panics here").clone_from(&object);
+                if wanted(object.as_ref()) {
+                    return object;
+                }
+            }
+        };
+        let waited = runtime().block_on(async { timeout(PATIENCE, following).await });
+        waited.unwrap_or_else(|_| {
+            let last =
+                last.lock().expect("nobody panics here").as_ref().map(|object| soll_yaml::emit_yaml(object.value()));
+            panic!("{kind} {namespace}/{name} did not become as wanted; last seen:\n{}", last.unwrap_or_default());
+        })
+    }
+
+    /// Waits until an object that a reference names is gone.
+    pub(crate) fn wait_gone(&self, reference: &ObjectRef, version: &str) {
+        let gvk = Gvk { group: reference.group.clone(), version: version.to_owned(), kind: reference.kind.clone() };
+        let gone = async {
+            let selection = Selection::named(&reference.namespace, &reference.name);
+            let mut watch = self.cluster.watch(&gvk, selection, Depth::Metadata).expect("a place in the budget");
+            loop {
+                match watch.next().await {
+                    WatchEvent::Restarted(objects) if objects.is_empty() => return,
+                    WatchEvent::Deleted(_) => return,
+                    _ => {}
+                }
+            }
+        };
+        let waited = runtime().block_on(async { timeout(PATIENCE, gone).await });
+        waited.unwrap_or_else(|_| panic!("{reference} is still there"));
+    }
+
+    /// Waits until a Kustomization is Ready at a revision that ends with `commit`.
+    pub(crate) fn ready(&self, namespace: &str, name: &str, commit: &str) -> Object {
+        let object = self.wait("Kustomization", namespace, name, |object| {
+            object.is_some_and(|object| {
+                let applied = object.value().lookup_str(&["status", "lastAppliedRevision"]).unwrap_or_default();
+                condition(object, "Ready").0 == "True" && applied.ends_with(commit) && is_observed(object)
+            })
+        });
+        object.expect("it was Ready")
+    }
+
+    /// Waits until a Kustomization has failed with a reason; returns its message.
+    pub(crate) fn failed(&self, namespace: &str, name: &str, reason: &str) -> String {
+        let object = self.wait("Kustomization", namespace, name, |object| {
+            object.is_some_and(|object| {
+                let (status, found, _) = condition(object, "Ready");
+                status == "False" && found == reason
+            })
+        });
+        condition(&object.expect("it has failed"), "Ready").2
+    }
+
+    /// A namespace, a repository and a GitRepository for one test.
+    pub(crate) fn stage(&'static self, name: &str) -> Stage {
+        let repository = self.git.repository(name);
+        self.apply(&format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"));
+        Stage { bed: self, namespace: name.to_owned(), repository }
+    }
+}
+
+/// What one test plays on: its namespace and its repository.
+pub(crate) struct Stage {
+    pub(crate) bed: &'static Bed,
+    pub(crate) namespace: String,
+    pub(crate) repository: Repository,
+}
+
+impl Stage {
+    /// Creates the GitRepository `source`.
+    pub(crate) fn source(&self) {
+        let (namespace, url) = (&self.namespace, self.repository.url());
+        self.bed.apply(&format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {{name: source, namespace: {namespace}}}
+spec: {{url: {url}, interval: 1s, ref: {{branch: main}}}}
+"
+        ));
+    }
+
+    /// Creates or changes a Kustomization of `path`, with more lines of its spec.
+    pub(crate) fn kustomization(&self, name: &str, path: &str, spec: &str) {
+        let namespace = &self.namespace;
+        let spec: String = spec.lines().map(|line| format!("  {}\n", line.trim_end())).collect();
+        self.bed.apply(&format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  interval: 10m
+  retryInterval: 2s
+  path: {path}
+  sourceRef: {{kind: GitRepository, name: source}}
+{spec}"
+        ));
+    }
+
+    pub(crate) fn find(&self, kind: &str, name: &str) -> Option<Object> {
+        self.bed.find(kind, &self.namespace, name)
+    }
+
+    pub(crate) fn ready(&self, name: &str, commit: &str) -> Object {
+        self.bed.ready(&self.namespace, name, commit)
+    }
+
+    pub(crate) fn failed(&self, name: &str, reason: &str) -> String {
+        self.bed.failed(&self.namespace, name, reason)
+    }
+
+    pub(crate) fn wait(&self, kind: &str, name: &str, wanted: impl Fn(Option<&Object>) -> bool) -> Option<Object> {
+        self.bed.wait(kind, &self.namespace, name, wanted)
+    }
+}
+
+fn spawn_engine(kubeconfig: &Path, folder: &Path) -> Child {
+    let log = std::fs::File::create(folder.join("engine.log")).expect("writable");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_soll"));
+    command.args(["controller", "--storage-addr=127.0.0.1:0", "--health-addr=0", "--metrics-addr=0"]);
+    command.arg("--kubeconfig").arg(kubeconfig).arg("--storage-path").arg(folder.join("data"));
+    command.args(["--requeue-dependency=1s", "--log-level=debug"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the engine starts")
+}
+
+/// The documents of a YAML text as objects.
+pub(crate) fn objects(yaml: &str) -> Vec<Object> {
+    let documents = parse_yaml(yaml, Sources::new().add("test.yaml"), &ParseOptions::go_v2()).expect("YAML");
+    documents.into_iter().filter(|value| !value.is_null()).map(|value| Object::new(value).expect("an object")).collect()
+}
+
+/// Kinds by the names that tests use.
+fn gvk(kind: &str) -> Gvk {
+    let api_version = match kind {
+        "Kustomization" => "kustomize.toolkit.fluxcd.io/v1",
+        "GitRepository" => "source.toolkit.fluxcd.io/v1",
+        "Deployment" | "StatefulSet" => "apps/v1",
+        "Job" => "batch/v1",
+        "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
+        _ => "v1",
+    };
+    Gvk::new(api_version, kind)
+}
+
+/// Status, reason and message of a condition.
+pub(crate) fn condition(object: &Object, kind: &str) -> (String, String, String) {
+    let conditions = object.value().lookup(&["status", "conditions"]).and_then(Value::as_list).unwrap_or_default();
+    let condition = conditions.iter().find(|condition| condition.lookup_str(&["type"]) == Some(kind));
+    let field = |name| condition.and_then(|condition| condition.lookup_str(&[name])).unwrap_or_default().to_owned();
+    (field("status"), field("reason"), field("message"))
+}
+
+fn is_observed(object: &Object) -> bool {
+    object.value().lookup(&["status", "observedGeneration"]).and_then(Value::as_i64) == object.generation()
+}

@@ -1,0 +1,121 @@
+//! What goes wrong: in Git, in the cluster, on the way.
+
+use crate::bed::{Bed, Ground, condition};
+use crate::on_both_grounds;
+
+on_both_grounds!(
+    names_the_place_of_broken_yaml,
+    names_the_field_that_the_server_refuses,
+    an_immutable_change_fails_and_force_recreates,
+    a_rollout_that_fails_names_the_pod,
+    a_git_server_that_is_away_leaves_the_last_good_artifact,
+    a_field_that_is_not_built_is_refused_by_name,
+);
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+        - name: web
+          image: example.com/web:1
+";
+
+fn names_the_place_of_broken_yaml(ground: Ground) {
+    let stage = Bed::shared(ground).stage("trouble-yaml");
+    stage
+        .repository
+        .write("app/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n data: {}\n")
+        .push("broken");
+    stage.source();
+    stage.kustomization("app", "./app", "prune: true");
+    let message = stage.failed("app", "BuildFailed");
+    assert!(message.contains("app/a.yaml:5:2"), "{message}");
+}
+
+fn names_the_field_that_the_server_refuses(ground: Ground) {
+    let stage = Bed::shared(ground).stage("trouble-field");
+    stage.repository.write("app/web.yaml", &DEPLOYMENT.replace("image:", "imagge:")).push("typo");
+    stage.source();
+    stage.kustomization("app", "./app", "prune: true\ntargetNamespace: trouble-field");
+    let message = stage.failed("app", "ReconciliationFailed");
+    assert!(message.contains("Deployment/trouble-field/web"), "{message}");
+    assert!(message.contains("imagge"), "{message}");
+    assert!(message.contains("app/web.yaml:14:11"), "{message}");
+}
+
+fn an_immutable_change_fails_and_force_recreates(ground: Ground) {
+    let stage = Bed::shared(ground).stage("trouble-immutable");
+    let first = stage.repository.write("app/web.yaml", DEPLOYMENT).push("one");
+    stage.source();
+    stage.kustomization("app", "./app", "prune: true\ntargetNamespace: trouble-immutable");
+    stage.ready("app", &first);
+    let uid = stage.find("Deployment", "web").expect("web").uid().to_owned();
+    let second = stage.repository.write("app/web.yaml", &DEPLOYMENT.replace("{app: web}", "{app: other}")).push("two");
+    let message = stage.failed("app", "ReconciliationFailed");
+    assert!(message.contains("Deployment/trouble-immutable/web") && message.contains("immutable"), "{message}");
+    assert_eq!(stage.find("Deployment", "web").expect("web").uid(), uid);
+    stage.kustomization("app", "./app", "prune: true\ntargetNamespace: trouble-immutable\nforce: true");
+    stage.ready("app", &second);
+    assert_ne!(stage.find("Deployment", "web").expect("web").uid(), uid);
+}
+
+fn a_rollout_that_fails_names_the_pod(ground: Ground) {
+    let stage = Bed::shared(ground).stage("trouble-rollout");
+    stage.repository.write("app/web.yaml", &DEPLOYMENT.replace("web:1", "web:sim-fail-crash")).push("crash");
+    stage.source();
+    stage.kustomization("app", "./app", "prune: true\nwait: true\ntimeout: 30s\ntargetNamespace: trouble-rollout");
+    let message = stage.failed("app", "HealthCheckFailed");
+    assert!(message.contains("Deployment/trouble-rollout/web"), "{message}");
+    assert!(message.contains("CrashLoopBackOff"), "{message}");
+}
+
+fn a_git_server_that_is_away_leaves_the_last_good_artifact(ground: Ground) {
+    let stage = Bed::shared(ground).stage("trouble-git");
+    let mut server = soll_testkit::GitServer::start();
+    let repository = server.repository("away");
+    let first = repository.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n").push("one");
+    let url = repository.url();
+    stage.bed.apply(&format!(
+        "apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {{name: source, namespace: trouble-git}}
+spec: {{url: {url}, interval: 1s, timeout: 5s, ref: {{branch: main}}}}
+"
+    ));
+    stage.kustomization("app", "./", "prune: true\ntargetNamespace: trouble-git");
+    stage.ready("app", &first);
+    server.stop();
+    let source = stage.wait("GitRepository", "source", |source| {
+        source.is_some_and(|source| condition(source, "FetchFailed").0 == "True")
+    });
+    let source = source.expect("it is there");
+    assert_eq!(condition(&source, "Ready").1, "GitOperationFailed");
+    assert!(source.value().lookup_str(&["status", "artifact", "revision"]).is_some_and(|at| at.ends_with(&first)));
+    assert!(stage.find("ConfigMap", "a").is_some());
+    server.restart();
+    let second = repository.write("b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n").push("two");
+    stage.ready("app", &second);
+}
+
+fn a_field_that_is_not_built_is_refused_by_name(ground: Ground) {
+    let stage = Bed::shared(ground).stage("trouble-unbuilt");
+    let commit = stage.repository.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n").push("one");
+    stage.source();
+    stage.kustomization("app", "./", "prune: true\ntargetNamespace: trouble-unbuilt");
+    stage.ready("app", &commit);
+    stage.kustomization("app", "./", "prune: true\ntargetNamespace: trouble-unbuilt\ndecryption: {provider: sops}");
+    let object = stage.wait("Kustomization", "app", |app| app.is_some_and(|app| condition(app, "Ready").0 == "False"));
+    let object = object.expect("it is there");
+    assert!(condition(&object, "Ready").2.contains("spec.decryption"), "{:?}", condition(&object, "Ready"));
+    let entries = object.value().lookup(&["status", "inventory", "entries"]).and_then(|entries| entries.as_list());
+    assert_eq!(entries.map(<[_]>::len), Some(1), "the inventory is untouched");
+    assert!(stage.find("ConfigMap", "a").is_some());
+}
