@@ -113,7 +113,9 @@ pub(super) const SPEC: Field = object(
         ),
         list(
             "buildMetadata",
-            &text("", "").one_of(&["originAnnotations", "transformerAnnotations"]),
+            &text("", "")
+                .one_of(&["originAnnotations", "transformerAnnotations"])
+                .later_choices(&["transformerAnnotations"]),
             "Which notes of the build to leave on objects.",
         ),
         object(

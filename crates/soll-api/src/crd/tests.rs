@@ -51,6 +51,11 @@ fn what_is_not_built_is_named() {
         "{'recurseSubmodules': true, 'provider': 'aws'}",
         &["spec.provider: aws", "spec.recurseSubmodules"],
     );
+    check(
+        "Kustomization",
+        "{'buildMetadata': ['originAnnotations', 'transformerAnnotations']}",
+        &["spec.buildMetadata[1]: transformerAnnotations"],
+    );
     check("Deployment", "{'decryption': {}}", &[]);
 }
 
