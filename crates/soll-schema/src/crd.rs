@@ -23,6 +23,7 @@ pub(crate) struct CrdNode {
     /// By name.
     pub(crate) fields: Vec<CrdField>,
     values: Next,
+    undeclared: Next,
     items: Next,
     pub(crate) list_type: ListType,
     pub(crate) map_keys: Vec<Str>,
@@ -123,6 +124,10 @@ impl CrdSchema {
         self.follow(self.node(index).values)
     }
 
+    pub(crate) fn undeclared(&self, index: u32) -> Option<TypeRef<'_>> {
+        self.follow(self.node(index).undeclared)
+    }
+
     pub(crate) fn items(&self, index: u32) -> Option<TypeRef<'_>> {
         self.follow(self.node(index).items)
     }
@@ -158,6 +163,7 @@ impl Reader {
             openapi: openapi.clone(),
             fields: Vec::new(),
             values: Next::Nowhere,
+            undeclared: Next::Nowhere,
             items: Next::Nowhere,
             list_type: ListType::Atomic,
             map_keys: Vec::new(),
@@ -169,8 +175,8 @@ impl Reader {
             Shape::Struct => self.object(index, openapi, preserving, root || embedded)?,
             Shape::List => self.list(index, openapi, preserving)?,
             Shape::Any => {
-                self.nodes[index as usize].values = Next::Any;
-                self.nodes[index as usize].items = Next::Any;
+                let node = &mut self.nodes[index as usize];
+                (node.values, node.undeclared, node.items) = (Next::Any, Next::Any, Next::Any);
             }
             Shape::Map | Shape::Scalar(_) => {}
         }
@@ -231,16 +237,20 @@ impl Reader {
             Some(value) => {
                 Next::Node(self.below("additionalProperties", "", |reader| reader.node(value, preserving, false))?)
             }
-            // An object of which nothing is said is free-form for merging; pruning asks the OpenAPI node.
+            // Merging takes an object of which nothing is said for free-form, and all that lies below unknown
+            // fields that are kept; pruning does neither.
             None if preserving || (!declared && !resource) => Next::Any,
             None => Next::Nowhere,
         };
+        let keeps = openapi.get("x-kubernetes-preserve-unknown-fields").and_then(Value::as_bool) == Some(true);
+        let said = openapi.get("additionalProperties").is_some();
         let node = &mut self.nodes[index as usize];
         if fields.is_empty() && values != Next::Nowhere {
             node.shape = Shape::Map;
         }
         node.fields = fields;
         node.values = values;
+        node.undeclared = if said || keeps { values } else { Next::Nowhere };
         Ok(())
     }
 

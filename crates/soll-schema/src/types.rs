@@ -212,6 +212,18 @@ impl<'a> TypeRef<'a> {
         }
     }
 
+    /// The type of fields that the schema does not name and that pruning keeps; `None` if it drops them.
+    ///
+    /// For merging [`TypeRef::values`] counts, which is wider in the schemas of CRDs: an object of which
+    /// nothing is said is free-form there, while pruning empties it.
+    #[must_use]
+    pub fn undeclared(&self) -> Option<Self> {
+        match self.node {
+            Node::Table(_) => self.values(),
+            Node::Crd(schema, index) => schema.undeclared(index),
+        }
+    }
+
     /// The type of a list's items.
     #[must_use]
     pub fn items(&self) -> Option<Self> {
@@ -267,16 +279,6 @@ impl<'a> TypeRef<'a> {
                 atomic && self.field.flags & field_flag::GRANULAR == 0
             }
             Node::Crd(schema, index) => schema.node(index).atomic,
-        }
-    }
-
-    /// Says whether keys that the schema does not name are kept.
-    #[must_use]
-    pub fn preserves_unknown(&self) -> bool {
-        match self.shape() {
-            Shape::Any | Shape::Map => true,
-            Shape::Struct => self.values().is_some(),
-            Shape::List | Shape::Scalar(_) => false,
         }
     }
 

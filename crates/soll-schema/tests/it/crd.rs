@@ -35,6 +35,25 @@ fn a_custom_kind_is_walked_as_a_builtin_one() {
 }
 
 #[test]
+fn pruning_keeps_less_than_merging_does() {
+    let schema = schema(
+        r#"{"type":"object","properties":{
+            "silent":{"type":"object"},
+            "map":{"type":"object","additionalProperties":{"type":"string"}},
+            "free":{"type":"object","x-kubernetes-preserve-unknown-fields":true,
+                "properties":{"known":{"type":"object","properties":{"a":{"type":"string"}}}}}}}"#,
+    );
+    let at = |path: &[&str]| schema.root().lookup(path).expect("declared");
+    let kept = |path: &[&str]| at(path).undeclared().is_some();
+    let merged = |path: &[&str]| at(path).values().is_some();
+    assert_eq!((kept(&["silent"]), merged(&["silent"])), (false, true));
+    assert_eq!((kept(&["map"]), merged(&["map"])), (true, true));
+    assert_eq!((kept(&["free"]), merged(&["free"])), (true, true));
+    assert_eq!((kept(&["free", "known"]), merged(&["free", "known"])), (false, true));
+    assert_eq!((kept(&[]), merged(&[])), (false, false));
+}
+
+#[test]
 fn says_where_a_schema_is_wrong() {
     let text = r#"{"type":"object","properties":{"spec":{"type":"object","properties":{"a":{"type":"text"}}}}}"#;
     let error = CrdSchema::from_openapi_v3(&parse_json(text.as_bytes()).expect("valid")).expect_err("no such type");
