@@ -50,7 +50,7 @@ impl Fitter {
 
     fn structure(&mut self, of: TypeRef<'_>, value: &mut Value) {
         let Some(map) = value.as_map_mut() else { return self.misfit("an object", value) };
-        let extra = of.values();
+        let extra = of.undeclared();
         let mut unknown = Vec::new();
         let builtin = self.rules == Rules::Builtin;
         map.retain(|entry| {
@@ -95,8 +95,13 @@ impl Fitter {
     }
 
     fn map(&mut self, of: TypeRef<'_>, value: &mut Value) {
-        let values = of.values().unwrap_or(TypeRef::ANY);
         let Some(map) = value.as_map_mut() else { return self.misfit("an object", value) };
+        let Some(values) = of.undeclared() else {
+            // A custom resource's object of which its schema says nothing.
+            self.findings.unknown.extend(map.keys().map(|key| self.path.key(key)));
+            map.retain(|_| false);
+            return;
+        };
         for (key, value) in map.iter_mut() {
             if self.rules == Rules::Builtin && value.is_null() && values.scalar() == Some(Scalar::String) {
                 *value = Value::str("");
@@ -326,5 +331,20 @@ mod tests {
         assert_eq!(unknown, ["spec.replica", "spec.template.spec.containers[0].imagee"]);
         assert_eq!(findings.misfits.len(), 1);
         assert_eq!(findings.misfits[0].0.to_string(), "spec.replicas");
+    }
+
+    #[test]
+    fn pruning_empties_custom_objects_of_which_the_schema_says_nothing() {
+        let schema = br#"{"type":"object","properties":{"spec":{"type":"object","properties":{
+            "silent":{"type":"object"},
+            "free":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}}}"#;
+        let schema = soll_yaml::parse_json(schema).expect("JSON");
+        let schema = soll_schema::CrdSchema::from_openapi_v3(&schema).expect("a schema");
+        let object = br#"{"kind":"W","spec":{"silent":{"a":1},"free":{"b":{"c":2}}}}"#;
+        let mut object = soll_yaml::parse_json(object).expect("JSON");
+        let findings = fit(schema.root(), &mut object, Rules::Custom);
+        let unknown: Vec<_> = findings.unknown.iter().map(ToString::to_string).collect();
+        assert_eq!(unknown, ["spec.silent.a"]);
+        assert_eq!(soll_yaml::to_json(&object), r#"{"kind":"W","spec":{"silent":{},"free":{"b":{"c":2}}}}"#);
     }
 }
