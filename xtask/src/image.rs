@@ -87,6 +87,8 @@ impl Target {
         cargo.args(["build", "--package", "soll", "--bin", "soll", "--profile", profile, "--target", self.triple]);
         let variable = format!("CARGO_TARGET_{}", self.triple.to_uppercase().replace('-', "_"));
         cargo.env(format!("{variable}_RUSTFLAGS"), "-C target-feature=+crt-static");
+        // These would take the place of the flags of the target.
+        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         if !self.triple.starts_with(std::env::consts::ARCH) {
             cargo.env(format!("{variable}_LINKER"), self.linker);
             cargo.env(format!("CC_{}", self.triple.replace('-', "_")), self.linker);

@@ -1,10 +1,11 @@
 //! Repository automation: what `./x` hands over to.
 //!
 //! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
-//! tests use, [`suite`] runs the whole test suite, [`gates`] the checks around it, [`image`] makes the
+//! tests use, [`suite`] runs the whole test suite, [`bench`] times `soll up`, [`gates`] the checks around it, [`image`] makes the
 //! container image, [`schema_table`] the table of builtin kinds, [`crds`] our own definitions. Nothing here ends up in the product.
 #![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
 
+mod bench;
 mod crds;
 mod gates;
 mod image;
@@ -41,6 +42,15 @@ enum Task {
     },
     /// Check format, lints, and what we depend on
     Check,
+    /// Measure how fast `soll up` answers and how fast its sample is Ready, each run with fresh data
+    Bench {
+        /// This binary instead of a release build
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// How often
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+    },
     /// Build the container image as an OCI layout tarball
     Image {
         /// Where to write the tarballs
@@ -64,6 +74,7 @@ fn main() -> Result<()> {
             suite::run(&repository, if faults { suite::Faults::Every } else { suite::Faults::Sampled })
         }
         Task::Check => gates::check(&repository),
+        Task::Bench { binary, runs } => bench::run_up(&repository, binary, runs),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
         Task::Crds => crds::write(repository.root()),
         Task::SchemaTable(task) => task.run(repository.root()),

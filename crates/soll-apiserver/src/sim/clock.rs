@@ -21,13 +21,17 @@ pub(super) struct Clock {
     since: RefCell<HashMap<String, Aspects>>,
 }
 
+/// So fast that nobody waits, and a back-off of minutes still is a pause.
+const INSTANT: f64 = 1000.0;
+
 /// For each aspect of an object, its state and the beginning of it.
 type Aspects = HashMap<&'static str, (u64, Instant)>;
 
 impl Clock {
     pub(super) fn new(scale: f64) -> Self {
-        // Slower than a thousandth would only look like a hang.
-        let scale = if scale.is_finite() { scale.max(0.001) } else { 1e6 };
+        // Slower than a thousandth would only look like a hang; faster than a thousandfold, a crash loop
+        // would be a hot loop.
+        let scale = if scale > 0.0 { scale.clamp(0.001, INSTANT) } else { INSTANT };
         let now = Instant::now();
         Self { scale, started: now, instant: now, wall: Timestamp::now(), since: RefCell::default() }
     }

@@ -50,7 +50,7 @@ const WIDTH: usize = 16;
 /// What can be chosen.
 #[derive(Debug, Clone)]
 pub struct SimulationOptions {
-    /// How many simulated seconds pass in a second.
+    /// How many simulated seconds pass in a second; 0 for as many as can be.
     pub scale: f64,
     /// Who turns Deployments into pods.
     pub controllers: Controllers,

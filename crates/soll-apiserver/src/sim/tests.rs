@@ -120,6 +120,31 @@ async fn a_deployment_becomes_available_and_rolls_out_a_new_image() {
 }
 
 #[tokio::test]
+async fn a_template_that_comes_back_brings_its_replica_set_back() {
+    let bed = Bed::start().await;
+    bed.create(deployment("web", "example.org/web:1", 1)).await;
+    for (generation, image) in [(1, "example.org/web:1"), (2, "example.org/web:2"), (3, "example.org/web:1")] {
+        let live = bed.cluster.get(&Kind::Deployment.gvk(), "default", "web").await.expect("it exists");
+        if generation > 1 {
+            let mut changed = live.clone();
+            map_mut(changed.value_mut(), &["spec"]).insert("template", value(&template("web", image)));
+            bed.until(Kind::Deployment, "web", is_rolled_out).await;
+            let live = bed.cluster.get(&Kind::Deployment.gvk(), "default", "web").await.expect("it exists");
+            map_mut(changed.value_mut(), &["metadata"]).insert("resourceVersion", Value::from(live.resource_version()));
+            bed.cluster.update(&changed, "test", Mode::Real).await.expect("it is updated");
+        }
+        bed.until(Kind::Deployment, "web", |object| {
+            is_rolled_out(object) && int(object, &["metadata", "generation"]) == generation
+        })
+        .await;
+    }
+    let sets = bed.all(Kind::ReplicaSet).await;
+    assert_eq!(sets.len(), 2);
+    let current = sets.iter().find(|set| int(set.value(), &["spec", "replicas"]) == 1).expect("one has the pod");
+    assert_eq!(current.annotation("deployment.kubernetes.io/revision"), Some("3"));
+}
+
+#[tokio::test]
 async fn a_pod_is_placed_runs_and_has_an_address() {
     let bed = Bed::start().await;
     bed.create(deployment("web", "example.org/web:1", 1)).await;
