@@ -436,4 +436,43 @@ mod tests {
         options.limits.documents = 1;
         assert!(parse_yaml("a\n---\nb\n", SourceId::default(), &options).is_err());
     }
+
+    /// Changes a text here and there, the same way each time.
+    fn mangled(text: &str, seed: u64) -> String {
+        const BITS: [char; 16] =
+            [':', '-', ' ', '\n', '#', '&', '*', '!', '|', '"', '\'', '[', '{', ',', '\t', '\u{2028}'];
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = |bound: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % bound as u64) as usize
+        };
+        let mut letters: Vec<char> = text.chars().collect();
+        for _ in 0..=next(4) {
+            let at = next(letters.len());
+            match next(3) {
+                0 => letters.insert(at, BITS[next(BITS.len())]),
+                1 => letters[at] = BITS[next(BITS.len())],
+                _ => letters.truncate(at.max(1)),
+            }
+        }
+        letters.into_iter().collect()
+    }
+
+    #[test]
+    fn no_text_makes_it_panic() {
+        let text = "a: &x [1, 'b', \"c\\n\"]\nb: |+\n  text\n\n  more\nc: >-\n folded\n text\nd: {e: *x, ? f : !!str 1}\n<<: {g: h}\n---\n- - i\n  - ~\n%";
+        for seed in 0..3000 {
+            let mangled = mangled(text, seed);
+            for options in [ParseOptions::go_v2(), ParseOptions::go_v3()] {
+                for value in parse_yaml(&mangled, SourceId::default(), &options).unwrap_or_default() {
+                    let written = crate::emit_yaml(&value);
+                    let read = parse_yaml(&written, SourceId::default(), &ParseOptions::go_v2());
+                    assert!(read.is_ok(), "{mangled:?} became {written:?}: {read:?}");
+                }
+            }
+        }
+        assert!(json(v3("[!!str, a]")).contains("cannot be read"));
+    }
 }
