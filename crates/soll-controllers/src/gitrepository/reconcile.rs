@@ -99,7 +99,7 @@ impl Pass<'_> {
         // The fast path: an unchanged remote costs one round trip.
         let current = self.current_revision().await;
         if let Some(current) = &current
-            && self.found(&origin, &reference).await.map_err(Stop::at(Part::Fetch))?.as_ref() == Some(current)
+            && self.found(&origin, &reference).await.map_err(Stop::at(Part::Fetch))? == *current
         {
             return Ok(Outcome::Unchanged);
         }
@@ -150,15 +150,19 @@ impl Pass<'_> {
     }
 
     /// The revision that the reference names now.
-    async fn found(&self, origin: &Origin, reference: &Reference) -> Result<Option<String>, Failure> {
+    async fn found(&self, origin: &Origin, reference: &Reference) -> Result<String, Failure> {
         match origin {
             Origin::Remote(remote) => {
                 let timeout = self.repository.spec.timeout.std();
                 let revision = git::ls_remote(remote, reference, timeout).await?;
-                Ok(Some(revision.to_string()))
+                Ok(revision.to_string())
             }
-            // Reading it is as cheap as asking.
-            Origin::Local(_) => Ok(None),
+            Origin::Local(path) => {
+                let (path, reference) = (path.clone(), reference.clone());
+                let found = tokio::task::spawn_blocking(move || git::local_revision(&path, &reference)).await;
+                let found = found.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+                Ok(found.to_string())
+            }
         }
     }
 
