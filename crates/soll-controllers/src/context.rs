@@ -47,7 +47,7 @@ pub(crate) struct Context {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     #[error("cannot write the {what} of {key}")]
-    Api { what: &'static str, key: Key, source: ApiError },
+    Api { what: &'static str, key: Key, source: Box<ApiError> },
     #[error("{0} is not ours to write any more: the lease is gone")]
     NotOurs(Key),
 }
@@ -153,7 +153,7 @@ impl Context {
 
     /// Remembers what a write returned; the watch will show it later.
     fn note(&self, what: &'static str, key: &Key, written: Result<Object, ApiError>) -> Result<Object, WriteError> {
-        let written = written.map_err(|source| WriteError::Api { what, key: key.clone(), source })?;
+        let written = written.map_err(|source| WriteError::Api { what, key: key.clone(), source: Box::new(source) })?;
         self.objects.update(key, &written);
         Ok(written)
     }

@@ -52,7 +52,8 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
     let mut pass = Pass::new(key, ctx, object, ks);
     let synced = pass.sync(&mut run, &signals).await;
     let next = match synced {
-        Ok(outcome) | Err(Stop::Outcome(outcome)) => pass.report(&mut run, &outcome).await,
+        Ok(outcome) => pass.report(&mut run, &outcome).await,
+        Err(Stop::Outcome(outcome)) => pass.report(&mut run, &outcome).await,
         Err(Stop::Write(error)) => Err(error),
     };
     ctx.runs.put(key, run);
@@ -74,14 +75,14 @@ pub(crate) async fn panicked(key: &Key, message: &str, ctx: &Context) -> Result<
 /// Why a pass ends before its end.
 pub(super) enum Stop {
     /// It is decided how it ended.
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
     /// A status that must be written before going on could not be.
     Write(WriteError),
 }
 
 impl From<Outcome> for Stop {
     fn from(outcome: Outcome) -> Self {
-        Self::Outcome(outcome)
+        Self::Outcome(Box::new(outcome))
     }
 }
 
