@@ -23,7 +23,7 @@ const OBJECTS: &[(&str, &str, &str, &str)] = &[
         "rbac.authorization.k8s.io",
         "v1",
         "clusterroles",
-        r#"{"metadata":{"name":"admin"},"rules":[
+        r#"{"metadata":{"name":"admin"},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"rbac.authorization.k8s.io/aggregate-to-admin":"true"}},{"matchLabels":{"rbac.authorization.k8s.io/aggregate-to-edit":"true"}},{"matchLabels":{"rbac.authorization.k8s.io/aggregate-to-view":"true"}}]},"rules":[
         {"verbs":["*"],"apiGroups":["","apps","batch","autoscaling","networking.k8s.io","policy","discovery.k8s.io","rbac.authorization.k8s.io","coordination.k8s.io","events.k8s.io"],
          "resources":["*"]}]}"#,
     ),
@@ -31,7 +31,7 @@ const OBJECTS: &[(&str, &str, &str, &str)] = &[
         "rbac.authorization.k8s.io",
         "v1",
         "clusterroles",
-        r#"{"metadata":{"name":"edit"},"rules":[
+        r#"{"metadata":{"name":"edit"},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"rbac.authorization.k8s.io/aggregate-to-edit":"true"}},{"matchLabels":{"rbac.authorization.k8s.io/aggregate-to-view":"true"}}]},"rules":[
         {"verbs":["*"],"apiGroups":["","apps","batch","autoscaling","networking.k8s.io","policy","discovery.k8s.io","coordination.k8s.io","events.k8s.io"],
          "resources":["*"]}]}"#,
     ),
@@ -39,7 +39,7 @@ const OBJECTS: &[(&str, &str, &str, &str)] = &[
         "rbac.authorization.k8s.io",
         "v1",
         "clusterroles",
-        r#"{"metadata":{"name":"view"},"rules":[
+        r#"{"metadata":{"name":"view"},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"rbac.authorization.k8s.io/aggregate-to-view":"true"}}]},"rules":[
         {"verbs":["get","list","watch"],"apiGroups":[""],"resources":["configmaps","endpoints","events","limitranges","namespaces","persistentvolumeclaims","pods","pods/log","pods/status","replicationcontrollers","resourcequotas","serviceaccounts","services"]},
         {"verbs":["get","list","watch"],"apiGroups":["apps","batch","autoscaling","networking.k8s.io","policy","discovery.k8s.io","events.k8s.io"],"resources":["*"]}]}"#,
     ),

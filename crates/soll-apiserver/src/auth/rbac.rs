@@ -3,6 +3,7 @@
 use soll_yaml::Value;
 
 use super::{MASTERS, User};
+use crate::selector::LabelSelector;
 use crate::store::Store;
 
 /// What somebody wants to do.
@@ -39,7 +40,23 @@ pub(crate) fn rules<'s>(store: &'s Store, user: &'s User, namespace: &'s str) ->
         .into_iter()
         .filter(move |binding| concerns(binding, user))
         .filter_map(move |binding| role(store, &binding))
-        .flat_map(|role| role.get("rules").and_then(Value::as_list).unwrap_or_default().to_vec())
+        .flat_map(move |role| rules_of(store, &role))
+}
+
+/// The rules of a role, with those of the roles that it aggregates.
+fn rules_of(store: &Store, role: &Value) -> Vec<Value> {
+    let own = |role: &Value| role.get("rules").and_then(Value::as_list).unwrap_or_default().to_vec();
+    let mut rules = own(role);
+    let selectors =
+        role.lookup(&["aggregationRule", "clusterRoleSelectors"]).and_then(Value::as_list).unwrap_or_default();
+    let selectors: Vec<LabelSelector> =
+        selectors.iter().filter_map(|selector| LabelSelector::from_value(selector).ok()).collect();
+    if !selectors.is_empty() {
+        let roles = store.snapshot(&format!("{GROUP}/clusterroles")).0;
+        let aggregated = roles.iter().filter(|entry| selectors.iter().any(|selector| selector.matches(&entry.value)));
+        rules.extend(aggregated.flat_map(|entry| own(&entry.value)));
+    }
+    rules
 }
 
 fn role(store: &Store, binding: &Value) -> Option<Value> {
@@ -128,6 +145,23 @@ mod tests {
         assert!(permits(r#"{"verbs":["patch"],"apiGroups":["apps"],"resources":["*/scale"]}"#, &scale));
         assert!(permits(r#"{"verbs":["patch"],"apiGroups":["apps"],"resources":["deployments/scale"]}"#, &scale));
         assert!(!permits(r#"{"verbs":["patch"],"apiGroups":["apps"],"resources":["deployments"]}"#, &scale));
+    }
+
+    #[test]
+    fn aggregated_rules_count() {
+        let store = Store::default();
+        let put = |name: &str, body: &str| {
+            let value = parse_json(body.as_bytes()).expect("JSON");
+            let key = crate::store::Key::new("", name);
+            store.put(&format!("{GROUP}/clusterroles"), &key, crate::store::Expected::Absent, value).expect("absent");
+        };
+        put("more", r#"{"metadata":{"labels":{"to":"edit"}},"rules":[{"verbs":["get"]}]}"#);
+        put("other", r#"{"metadata":{"labels":{"to":"view"}},"rules":[{"verbs":["list"]}]}"#);
+        let edit = r#"{"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"to":"edit"}}]},"rules":[{"verbs":["create"]}]}"#;
+        let rules = rules_of(&store, &parse_json(edit.as_bytes()).expect("JSON"));
+        let verbs: Vec<_> =
+            rules.iter().map(|rule| rule.get("verbs").map(soll_yaml::to_json).unwrap_or_default()).collect();
+        assert_eq!(verbs, [r#"["create"]"#, r#"["get"]"#]);
     }
 
     #[test]
