@@ -127,7 +127,7 @@ fn moved(ctx: &Context, object: &ObjectRef) {
 }
 
 /// Has drift corrected, if events may do that, and tells of a fight.
-pub(super) fn drifted(ctx: &Context, object: &ObjectRef, seen: Option<&Object>) {
+fn drifted(ctx: &Context, object: &ObjectRef, seen: Option<&Object>) {
     let Some(owner) = ctx.runs.owner(object) else { return };
     let Some(owning) = ctx.object(&owner) else { return };
     let suspended = owning.value().lookup(&["spec", "suspend"]).and_then(soll_yaml::Value::as_bool) == Some(true);

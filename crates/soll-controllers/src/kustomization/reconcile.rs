@@ -15,7 +15,7 @@ use super::inputs;
 use super::run::{Run, Signals, Success};
 use super::source::{self, Offer};
 use super::status::{self, Applied, Failed, Health, Outcome, Step};
-use super::{dependencies, finalize, live};
+use super::{dependencies, finalize};
 use crate::Key;
 use crate::behaviours::Behaviours;
 use crate::context::{Context, WriteError};
@@ -169,8 +169,6 @@ impl<'c> Pass<'c> {
             Stop::from(failed)
         })?;
         ctx.live_watches.ensure(desired.iter().map(Object::gvk));
-        // Somebody wrote to these while we did.
-        applied.overtaken.iter().for_each(|object| live::drifted(ctx, object, None));
         let mut inventory = applied.changes.inventory();
         let mut pruned = String::new();
         if self.ks.spec.prune {
