@@ -11,17 +11,31 @@ use crate::{PatchError, Trace};
 ///
 /// # Errors
 /// The first operation that is malformed or does not apply, by number and path. Nothing is changed then.
+/// Copies may not add up to more than 100,000 values: copying a document into itself doubles it.
 pub fn json_patch(target: &Value, operations: &Value, trace: Option<Trace<'_>>) -> Result<Value, PatchError> {
     let Some(list) = operations.as_list() else {
         let message = format!("a JSON patch is a list of operations, found a {}", operations.type_name());
         return Err(PatchError { message, path: FieldPath::root(), at: operations.at });
     };
     let mut document = target.clone();
+    let mut copies = MOST_COPIED;
     for (index, operation) in list.iter().enumerate() {
         let operation = Operation::read(index, operation)?;
-        operation.apply(&mut document, trace)?;
+        operation.apply(&mut document, &mut copies, trace)?;
     }
     Ok(document)
+}
+
+/// Copies share memory here, but not where the result is written.
+const MOST_COPIED: usize = 100_000;
+
+/// Takes the number of values in a tree from what is left; stops as soon as it is not enough.
+fn spend(value: &Value, left: &mut usize) -> bool {
+    let Some(rest) = left.checked_sub(1) else { return false };
+    *left = rest;
+    let items = value.as_list().unwrap_or_default();
+    value.as_map().into_iter().flatten().all(|entry| spend(&entry.value, left))
+        && items.iter().all(|item| spend(item, left))
 }
 
 struct Operation<'p> {
@@ -90,8 +104,8 @@ impl<'p> Operation<'p> {
         Ok(Self { index, kind: *kind, path, from, value: operation.get("value"), at: operation.at })
     }
 
-    fn apply(&self, document: &mut Value, trace: Option<Trace<'_>>) -> Result<(), PatchError> {
-        self.run(document, trace).map_err(|fault| PatchError {
+    fn apply(&self, document: &mut Value, copies: &mut usize, trace: Option<Trace<'_>>) -> Result<(), PatchError> {
+        self.run(document, copies, trace).map_err(|fault| PatchError {
             message: format!(
                 "operation {number} of the JSON patch ({kind} {path}): {fault}",
                 number = self.index + 1,
@@ -103,7 +117,7 @@ impl<'p> Operation<'p> {
         })
     }
 
-    fn run(&self, document: &mut Value, trace: Option<Trace<'_>>) -> Result<(), Fault> {
+    fn run(&self, document: &mut Value, copies: &mut usize, trace: Option<Trace<'_>>) -> Result<(), Fault> {
         let null = Value::null();
         let value = self.value.unwrap_or(&null);
         match self.kind {
@@ -119,6 +133,9 @@ impl<'p> Operation<'p> {
             }
             Kind::Copy => {
                 let copied = find(document, self.from.unwrap_or_default())?.cloned().unwrap_or_default();
+                if !spend(&copied, copies) {
+                    return Err(format!("the copies of this patch add up to more than {MOST_COPIED} values"));
+                }
                 add(document, self.path, copied)
             }
             Kind::Test => {
@@ -297,5 +314,13 @@ mod tests {
         let known = "expected one of add, remove, replace, move, copy, test";
         check("{}", r#"[{"op":"set"}]"#, &format!("{prefix} has the unknown `op: set`, {known}"));
         check("{}", "{}", "a JSON patch is a list of operations, found a map");
+    }
+
+    #[test]
+    fn copies_are_bounded() {
+        let copies = vec![r#"{"op":"copy","from":"/a","path":"/a/-"}"#; 60].join(",");
+        let bound =
+            "operation 16 of the JSON patch (copy /a/-): the copies of this patch add up to more than 100000 values";
+        check(r#"{"a":[1]}"#, &format!("[{copies}]"), bound);
     }
 }
