@@ -120,6 +120,38 @@ async fn a_deployment_becomes_available_and_rolls_out_a_new_image() {
 }
 
 #[tokio::test]
+async fn a_rollout_keeps_enough_pods_available_and_makes_no_more_than_allowed() {
+    let bed = Bed::start().await;
+    let mut web = deployment("web", "example.org/web:1", 4);
+    web["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}});
+    bed.create(web).await;
+    let first = bed.until(Kind::Deployment, "web", is_rolled_out).await;
+    let mut changed = first.clone();
+    map_mut(changed.value_mut(), &["spec"]).insert("template", value(&template("web", "example.org/web:2")));
+    // Opened before the change, so that no state in between is missed.
+    let mut watch =
+        bed.cluster.watch(&Kind::Deployment.gvk(), Selection::named("default", "web"), Depth::Whole).expect("a watch");
+    assert!(matches!(watch.next().await, WatchEvent::Restarted(_)));
+    bed.cluster.update(&changed, "test", Mode::Real).await.expect("it is updated");
+    let (mut fewest, mut most, mut partly) = (i64::MAX, 0, 0);
+    let rolled_out = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let WatchEvent::Applied(object) = watch.next().await else { continue };
+            let object = object.value();
+            fewest = fewest.min(int(object, &["status", "availableReplicas"]));
+            most = most.max(int(object, &["status", "replicas"]));
+            partly += i32::from((1..4).contains(&int(object, &["status", "updatedReplicas"])));
+            if is_rolled_out(object) && int(object, &["metadata", "generation"]) == 2 {
+                return;
+            }
+        }
+    });
+    rolled_out.await.expect("the rollout comes to its end");
+    assert!(partly > 0, "the pods were replaced all at once");
+    assert!(fewest >= 3 && most <= 5, "{fewest} available at least, {most} in all at most");
+}
+
+#[tokio::test]
 async fn a_template_that_comes_back_brings_its_replica_set_back() {
     let bed = Bed::start().await;
     bed.create(deployment("web", "example.org/web:1", 1)).await;
