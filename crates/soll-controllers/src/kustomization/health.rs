@@ -153,7 +153,9 @@ impl Wait {
             Assessment::Healthy => Look::Healthy(waited),
             Assessment::Failed(failure) => Look::Failed(failure),
             Assessment::Waiting(recheck_at) => {
-                let clock = recheck_at.map(|at| at.duration_since(now).try_into().unwrap_or(Duration::ZERO));
+                // A moment that has passed is no reason to look before the object may be read again.
+                let clock =
+                    recheck_at.map(|at| at.duration_since(now).try_into().unwrap_or(Duration::ZERO).max(READ_PAUSE));
                 let left = self.timeout.std().saturating_sub(waited);
                 let pending = self.checks.iter().filter(|check| !check.is_current());
                 let poll = pending.map(|check| if check.watched { DOUBT } else { POLL }).min();
