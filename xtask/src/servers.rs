@@ -261,6 +261,6 @@ mod tests {
         let module =
             fs::read_to_string(module_folder(&repository, "kubernetes").join("go.mod")).expect("go.mod is there");
         let version = KUBERNETES_STAMPS[0].split('=').nth(1).expect("a stamp is name=value");
-        assert!(module.contains(&format!("k8s.io/kubernetes {version}\n")), "{version}");
+        assert!(module.contains(&format!("k8s.io/kubernetes {version}")), "{version}");
     }
 }

@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(config["rootfs"]["diff_ids"][0], sha256(&tar));
         assert_eq!(config["config"]["User"], "65534:65534");
         let paths: Vec<_> = unpack(&tar).into_keys().collect();
-        assert_eq!(paths, ["etc/", "etc/passwd", "usr/", "usr/bin/", "usr/bin/soll"]);
+        assert_eq!(paths, ["etc", "etc/passwd", "usr", "usr/bin", "usr/bin/soll"]);
     }
 
     #[test]
