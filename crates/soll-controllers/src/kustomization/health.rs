@@ -56,11 +56,16 @@ struct Check {
     /// Whether a watch tells when it changes; else it is asked every few seconds.
     watched: bool,
     health: Option<Health>,
+    /// Whether it changed since it was read.
+    moved: bool,
     read_at: Option<Instant>,
+    reads: u32,
 }
 
-/// An object is read no more often than this.
+/// An object is read no more often than this in the long run.
 const READ_PAUSE: Duration = Duration::from_secs(1);
+/// The pause after the first read; it doubles with each.
+const FIRST_READ_PAUSE: Duration = Duration::from_millis(60);
 /// Objects that nobody watches for us are asked this often; as Flux polls.
 const POLL: Duration = Duration::from_secs(5);
 /// Watched objects are asked again after this long without news, in case the watch was too late or is over the budget.
@@ -118,7 +123,9 @@ impl Wait {
             desired,
             watched,
             health: None,
+            moved: false,
             read_at: None,
+            reads: 0,
         };
         let checks = wait_for.into_iter().map(check).collect();
         Self { applied, success, subject, started, timeout, expressions, checks }
@@ -126,7 +133,11 @@ impl Wait {
 
     /// Reads what moved and is not too fresh, and sums up.
     pub(super) async fn look(&mut self, cluster: &Cluster, moved: &BTreeSet<ObjectRef>, now: Timestamp) -> Look {
-        let due: Vec<usize> = (0..self.checks.len()).filter(|index| self.checks[*index].is_due(moved, now)).collect();
+        for check in &mut self.checks {
+            // Kept until it is read: the news may be about an object that was read a moment ago.
+            check.moved |= moved.contains(&check.object);
+        }
+        let due: Vec<usize> = (0..self.checks.len()).filter(|index| self.checks[*index].is_due(now)).collect();
         let reads = due.into_iter().map(|index| {
             let Check { gvk, object, .. } = &self.checks[index];
             async move { (index, cluster.find(gvk, &object.namespace, &object.name).await) }
@@ -135,7 +146,9 @@ impl Wait {
         for (index, answer) in answers {
             let check = &mut self.checks[index];
             check.health = Some(judge(answer, check.desired.as_ref(), &self.expressions, now));
+            check.moved = false;
             check.read_at = Some(Instant::now());
+            check.reads += 1;
         }
         self.sum_up(now)
     }
@@ -170,10 +183,9 @@ impl Wait {
         self.checks.iter().filter(|check| !check.is_current()).map(|check| (&check.gvk, &check.object))
     }
 
-    /// When objects that moved, but were read a moment ago, may be read again.
-    pub(super) fn next_read(&self, moved: &BTreeSet<ObjectRef>) -> Option<Instant> {
-        let fresh = self.checks.iter().filter(|check| moved.contains(&check.object));
-        fresh.filter_map(|check| check.read_at.map(|at| at + READ_PAUSE)).filter(|at| *at > Instant::now()).min()
+    /// When the first of the objects that moved, but were read a moment ago, may be read again.
+    pub(super) fn next_read(&self) -> Option<Instant> {
+        self.checks.iter().filter(|check| check.moved).filter_map(|check| Some(check.read_at? + check.pause())).min()
     }
 }
 
@@ -190,15 +202,20 @@ impl Check {
         self.health.as_ref().is_some_and(|health| health.status == HealthStatus::Current)
     }
 
-    fn is_due(&self, moved: &BTreeSet<ObjectRef>, now: Timestamp) -> bool {
+    /// How long after a read the next one may follow.
+    fn pause(&self) -> Duration {
+        FIRST_READ_PAUSE.saturating_mul(1 << self.reads.saturating_sub(1).min(10)).min(READ_PAUSE)
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
         let (Some(health), Some(read_at)) = (&self.health, self.read_at) else { return true };
         let age = read_at.elapsed();
-        if age < READ_PAUSE {
+        if age < self.pause() {
             return false;
         }
         let clock = health.recheck_at.is_some_and(|at| at <= now);
-        let pause = if self.watched { DOUBT } else { POLL };
-        moved.contains(&self.object) || clock || (!self.is_current() && age >= pause)
+        let doubt = if self.watched { DOUBT } else { POLL };
+        self.moved || clock || (!self.is_current() && age >= doubt)
     }
 }
 

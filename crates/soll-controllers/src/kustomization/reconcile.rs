@@ -323,7 +323,7 @@ impl<'c> Pass<'c> {
                 Ok(Outcome::Succeeded(wait.applied, Health::Passed(waited)))
             }
             Look::Waiting(at) => {
-                let again = wait.next_read(moved).map_or(at, |read| read.min(at));
+                let again = wait.next_read().map_or(at, |read| read.min(at));
                 let applied = wait.applied.clone();
                 wait.applied.told = true;
                 run.wait = Some(wait);
