@@ -13,7 +13,7 @@ on_both_grounds!(
 );
 
 fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: \"{value}\"\n")
 }
 
 fn value_of(stage: &crate::bed::Stage, name: &str) -> Option<String> {
