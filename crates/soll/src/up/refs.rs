@@ -13,10 +13,9 @@ pub(super) fn watch(directory: &Path, alias: &str, handle: &EngineHandle) -> any
     let (handle, alias) = (handle.clone(), alias.to_owned());
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // An error means that events may be lost: looking costs little.
-        if event.is_ok_and(|event| !event.kind.is_access() && !concerns_refs(&event)) {
-            return;
+        if event.as_ref().map_or(true, changes_refs) {
+            handle.local_repository_changed(&alias);
         }
-        handle.local_repository_changed(&alias);
     })
     .context("cannot watch the repository")?;
     let git = git_directory(directory)?;
@@ -29,11 +28,31 @@ pub(super) fn watch(directory: &Path, alias: &str, handle: &EngineHandle) -> any
     Ok(watcher)
 }
 
-/// Refs, packed or not; lock files come and go before the real thing.
-fn concerns_refs(event: &Event) -> bool {
-    event.paths.iter().any(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let in_refs = path.components().any(|part| part.as_os_str() == "refs");
-        !name.ends_with(".lock") && (in_refs || name == "packed-refs")
-    })
+/// Whether refs, packed or not, were written. Reading them is no news: we do it ourselves.
+/// Lock files come and go before the real thing.
+fn changes_refs(event: &Event) -> bool {
+    !event.kind.is_access()
+        && event.paths.iter().any(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let in_refs = path.components().any(|part| part.as_os_str() == "refs");
+            !name.ends_with(".lock") && (in_refs || name == "packed-refs")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::EventKind;
+    use notify::event::{AccessKind, CreateKind};
+
+    #[test]
+    fn only_written_refs_are_news() {
+        let event = |kind, path: &str| changes_refs(&Event::new(kind).add_path(path.into()));
+        let created = EventKind::Create(CreateKind::File);
+        assert!(event(created, "/repo/.git/refs/heads/main"));
+        assert!(event(created, "/repo/.git/packed-refs"));
+        assert!(!event(created, "/repo/.git/refs/heads/main.lock"));
+        assert!(!event(created, "/repo/.git/index"));
+        assert!(!event(EventKind::Access(AccessKind::Read), "/repo/.git/refs/heads/main"));
+    }
 }
