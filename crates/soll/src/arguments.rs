@@ -276,9 +276,6 @@ pub(crate) struct Controller {
     /// Directory of artifacts and caches
     #[arg(long, default_value = "/data", env = "SOLL_STORAGE_PATH")]
     pub(crate) storage_path: PathBuf,
-    /// Address that events are posted to
-    #[arg(long, default_value = "", env = "SOLL_EVENTS_ADDR")]
-    pub(crate) events_addr: String,
     /// Number of objects reconciled at the same time
     #[arg(long, default_value_t = 4, env = "SOLL_CONCURRENT")]
     pub(crate) concurrent: usize,

@@ -135,4 +135,17 @@ mod tests {
         assert_eq!(mixed.get("steady-ready"), Some(false));
         assert!(config(&parse(&["--behaviour", "nonsense=on"])).is_err());
     }
+
+    #[test]
+    fn the_installed_deployment_starts_with_flags_that_exist() {
+        let objects = soll_api::install(&soll_api::InstallOptions::new("soll:test", "0.0.0"));
+        let deployment = objects.iter().find(|object| object.kind() == "Deployment").expect("there is one");
+        let path = ["spec", "template", "spec", "containers"];
+        let containers = deployment.value().lookup(&path).and_then(|containers| containers.as_list()).expect("a list");
+        let arguments = containers[0].get("args").and_then(|arguments| arguments.as_list()).expect("a list");
+        let mut arguments = arguments.iter().map(|argument| argument.as_str().expect("text"));
+        assert_eq!(arguments.next(), Some("controller"));
+        let config = config(&parse(&arguments.collect::<Vec<_>>())).expect("valid");
+        assert!(config.leader_election.is_some());
+    }
 }
