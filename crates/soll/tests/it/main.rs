@@ -3,6 +3,7 @@
 
 mod bed;
 mod corpus;
+mod fields;
 mod life;
 mod trouble;
 
