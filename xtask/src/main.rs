@@ -1,7 +1,7 @@
 //! Repository automation: what `./x` hands over to.
 //!
 //! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
-//! tests use, [`suite`] runs the whole test suite, [`bench`] times `soll up`, [`gates`] the checks around it, [`image`] makes the
+//! tests use, [`suite`] runs the whole test suite, [`bench`] measures, [`gates`] the checks around it, [`image`] makes the
 //! container image, [`schema_table`] the table of builtin kinds, [`crds`] our own definitions. Nothing here ends up in the product.
 #![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
 
@@ -35,22 +35,12 @@ enum Task {
         names: Vec<String>,
     },
     /// Run the whole suite, real servers included; the last line says how many tests passed
-    Test {
-        /// Try every fault point instead of a sample
-        #[arg(long)]
-        faults: bool,
-    },
+    Test,
     /// Check format, lints, and what we depend on
     Check,
-    /// Measure how fast `soll up` answers and how fast its sample is Ready, each run with fresh data
-    Bench {
-        /// This binary instead of a release build
-        #[arg(long)]
-        binary: Option<PathBuf>,
-        /// How often
-        #[arg(long, default_value_t = 20)]
-        runs: usize,
-    },
+    /// Measure
+    #[command(subcommand)]
+    Bench(Bench),
     /// Build the container image as an OCI layout tarball
     Image {
         /// Where to write the tarballs
@@ -66,15 +56,27 @@ enum Task {
     SchemaTable(schema_table::SchemaTable),
 }
 
+/// What can be measured; each part is a module of [`bench`].
+#[derive(Subcommand)]
+enum Bench {
+    /// How fast `soll up` answers and how fast its sample is Ready, each run with fresh data
+    Up {
+        /// This binary instead of a release build
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// How often
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+    },
+}
+
 fn main() -> Result<()> {
     let repository = Repository::here()?;
     match Arguments::parse().task {
         Task::Servers { names } => servers::ensure(&repository, &names),
-        Task::Test { faults } => {
-            suite::run(&repository, if faults { suite::Faults::Every } else { suite::Faults::Sampled })
-        }
+        Task::Test => suite::run(&repository),
         Task::Check => gates::check(&repository),
-        Task::Bench { binary, runs } => bench::run_up(&repository, binary, runs),
+        Task::Bench(Bench::Up { binary, runs }) => bench::up::measure(&repository, binary, runs),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
         Task::Crds => crds::write(repository.root()),
         Task::SchemaTable(task) => task.run(repository.root()),

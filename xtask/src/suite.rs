@@ -9,15 +9,6 @@ use std::ops::AddAssign;
 use std::process::Stdio;
 use std::time::Instant;
 
-/// How many of the fault points are tried.
-#[derive(Clone, Copy)]
-pub(crate) enum Faults {
-    /// Some, by a seed that is printed.
-    Sampled,
-    /// All; hours.
-    Every,
-}
-
 /// What has been counted so far. A gate (format, lints) counts as one test.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
@@ -27,7 +18,7 @@ struct Tally {
 
 /// Builds the servers, checks format and lints, runs all tests, and ends with the line
 /// `N passed, N failed`, whatever happened before.
-pub(crate) fn run(repository: &Repository, faults: Faults) -> Result<()> {
+pub(crate) fn run(repository: &Repository) -> Result<()> {
     let start = Instant::now();
     let mut tally = Tally::default();
     let mut step = |name: &str, outcome: Result<Tally>| {
@@ -40,7 +31,7 @@ pub(crate) fn run(repository: &Repository, faults: Faults) -> Result<()> {
     for gate in GATES {
         step(gate.name, (gate.check)(repository).map(|()| Tally { passed: 1, failed: 0 }));
     }
-    step("tests", tests(repository, faults));
+    step("tests", tests(repository));
     eprintln!("the suite took {}", spoken(start.elapsed()));
 
     // The last line of standard output is read by programs.
@@ -52,13 +43,10 @@ pub(crate) fn run(repository: &Repository, faults: Faults) -> Result<()> {
 }
 
 /// Runs `cargo test`, showing its output as it comes and counting as it goes.
-fn tests(repository: &Repository, faults: Faults) -> Result<Tally> {
+fn tests(repository: &Repository) -> Result<Tally> {
     let mut command = repository.cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]).stdout(Stdio::piped());
     command.env("SOLL_CACHE", repository.cache());
-    if let Faults::Every = faults {
-        command.env("SOLL_FAULTS", "every");
-    }
     let shown = shown(&command);
     let mut cargo = command.spawn().with_context(|| format!("cannot run {shown}"))?;
     let output = cargo.stdout.take().context("the output was asked for")?;
