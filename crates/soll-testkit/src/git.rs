@@ -17,6 +17,8 @@ use base64::Engine as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::oneshot;
 
+use crate::keeper::Keeper;
+
 /// Serves bare repositories through `git http-backend`, as real Git hosts do, on a free port of the loopback interface.
 ///
 /// Ends with the value. Stopped and started again it has the same port, as a server that was away.
@@ -24,7 +26,8 @@ pub struct GitServer {
     shared: Arc<Shared>,
     address: SocketAddr,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    _folder: tempfile::TempDir,
+    /// Removes the folder, also at the end of a process that never drops this.
+    _keeper: Keeper,
 }
 
 struct Shared {
@@ -47,10 +50,11 @@ impl GitServer {
     }
 
     fn new(authorization: Option<String>) -> Self {
-        let folder = tempfile::Builder::new().prefix("soll-git-").tempdir().expect("a temporary folder");
-        let shared = Shared { root: folder.path().to_owned(), authorization, requests: AtomicU64::new(0) };
+        let folder = tempfile::Builder::new().prefix("soll-git-").tempdir().expect("a temporary folder").keep();
+        let keeper = Keeper::of(folder).expect("a shell can be started");
+        let shared = Shared { root: keeper.folder().to_owned(), authorization, requests: AtomicU64::new(0) };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut server = Self { shared: Arc::new(shared), address, running: None, _folder: folder };
+        let mut server = Self { shared: Arc::new(shared), address, running: None, _keeper: keeper };
         server.restart();
         server
     }

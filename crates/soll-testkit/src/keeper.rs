@@ -2,7 +2,7 @@
 //!
 //! An ordinary end is the business of [`Drop`], but statics are never dropped and a test process may be
 //! killed. So a shell holds the other end of a pipe: when we are gone, however that came about, it reads the
-//! end of the file, kills what is left and removes the folder.
+//! end of the file, kills what is left and removes the folder. The same goes for folders without a server.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ rm -rf "$1"
 "#;
 
 /// A folder for servers whose processes end with ours.
-pub(crate) struct Keeper {
+pub struct Keeper {
     folder: PathBuf,
     shell: Child,
     pipe: Option<ChildStdin>,
@@ -27,7 +27,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Takes charge of a folder, which is removed at the end.
-    pub(crate) fn of(folder: PathBuf) -> io::Result<Self> {
+    pub fn of(folder: PathBuf) -> io::Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "keeper"])
             .arg(&folder)
@@ -39,12 +39,13 @@ impl Keeper {
         Ok(Self { folder, shell, pipe })
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// The folder: for what the servers need, and their output.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Starts a server under a name, its output in `<name>.log`.
-    pub(crate) fn start(&self, name: &str, command: &mut Command) -> io::Result<Kept> {
+    pub fn start(&self, name: &str, command: &mut Command) -> io::Result<Kept> {
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join(format!("{name}.log")))?;
         let child =
             command.current_dir(&self.folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
@@ -63,14 +64,14 @@ impl Drop for Keeper {
 }
 
 /// A running server; dropping it kills it.
-pub(crate) struct Kept {
+pub struct Kept {
     child: Child,
     pid_file: PathBuf,
 }
 
 impl Kept {
     /// Whether it has ended by itself.
-    pub(crate) fn ended(&mut self) -> bool {
+    pub fn ended(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 }

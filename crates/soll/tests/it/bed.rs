@@ -1,7 +1,7 @@
 //! A cluster with the engine beside it, embedded or real, and what tests do with it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use soll_api::{Gvk, Object, ObjectRef};
 use soll_apiserver::sim::{Controllers, Simulation, SimulationOptions};
 use soll_apiserver::{Running, Server, ServerOptions};
 use soll_cluster::{ApplyOptions, Cluster, ConnectOptions, Credentials, DeleteOptions, Depth, Selection, WatchEvent};
-use soll_testkit::{ControlPlane, GitServer, Repository};
+use soll_testkit::{ControlPlane, GitServer, Keeper, Kept, Repository};
 use soll_yaml::{ParseOptions, Sources, Value, parse_yaml};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -30,20 +30,10 @@ pub(crate) struct Bed {
     pub(crate) cluster: Cluster,
     pub(crate) git: GitServer,
     kubeconfig: PathBuf,
-    _engine: Engine,
+    _engine: Kept,
     _embedded: Option<(Server, Running)>,
-    _folder: tempfile::TempDir,
-}
-
-/// The engine's process; killed with the value.
-struct Engine(Child);
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    // Last, so that the engine is killed before its folder is removed.
+    _keeper: Keeper,
 }
 
 pub(crate) fn runtime() -> &'static Runtime {
@@ -66,11 +56,12 @@ impl Bed {
     }
 
     fn start(ground: Ground) -> Self {
-        let folder = tempfile::Builder::new().prefix("soll-bed-").tempdir().expect("a temporary folder");
+        let folder = tempfile::Builder::new().prefix("soll-bed-").tempdir().expect("a temporary folder").keep();
+        let keeper = Keeper::of(folder).expect("a shell can be started");
         let (kubeconfig, embedded) = match ground {
             Ground::Real => (ControlPlane::shared().kubeconfig(), None),
             Ground::Embedded => {
-                let kubeconfig = folder.path().join("kubeconfig");
+                let kubeconfig = keeper.folder().join("kubeconfig");
                 let served = runtime().block_on(async {
                     let server = Server::new(&ServerOptions::default()).expect("a server");
                     let running = server.serve(([127, 0, 0, 1], 0).into()).await.expect("a free port");
@@ -86,12 +77,12 @@ impl Bed {
             Cluster::connect(&options).await.expect("a kubeconfig that works")
         });
         let bed = Self {
-            _engine: Engine(spawn_engine(&kubeconfig, folder.path())),
+            _engine: start_engine(&keeper, &kubeconfig),
             git: GitServer::start(),
             cluster,
             kubeconfig,
             _embedded: embedded,
-            _folder: folder,
+            _keeper: keeper,
         };
         runtime().block_on(async {
             for crd in soll_api::crds() {
@@ -290,13 +281,13 @@ spec:
     }
 }
 
-fn spawn_engine(kubeconfig: &Path, folder: &Path) -> Child {
-    let log = std::fs::File::create(folder.join("engine.log")).expect("writable");
+/// `soll controller` as a process of its own; it logs to `engine.log` in the keeper's folder.
+fn start_engine(keeper: &Keeper, kubeconfig: &Path) -> Kept {
     let mut command = Command::new(env!("CARGO_BIN_EXE_soll"));
     command.args(["controller", "--storage-addr=127.0.0.1:0", "--health-addr=0", "--metrics-addr=0"]);
-    command.arg("--kubeconfig").arg(kubeconfig).arg("--storage-path").arg(folder.join("data"));
+    command.arg("--kubeconfig").arg(kubeconfig).arg("--storage-path").arg(keeper.folder().join("data"));
     command.args(["--requeue-dependency=1s", "--log-level=debug"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the engine starts")
+    keeper.start("engine", &mut command).expect("the engine starts")
 }
 
 /// The documents of a YAML text as objects.
