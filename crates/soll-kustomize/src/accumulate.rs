@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use soll_api::Object;
 use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
 use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml};
 
@@ -126,7 +125,10 @@ impl<'a> Builder<'a> {
         if let Some(option) = has("transformerAnnotations") {
             self.problems.add(option.at, "`transformerAnnotations` of buildMetadata is not supported; remove it");
         }
-        Metadata { origins: has("originAnnotations").is_some(), managed_by: has("managedByLabel").is_some() }
+        Metadata {
+            origins: has("originAnnotations").is_some(),
+            managed_by: self.options.managed_by_label || has("managedByLabel").is_some(),
+        }
     }
 
     fn accumulate(&self, into: &mut Accumulator, ks: &Kustomization, place: &Place<'_>) {
@@ -355,9 +357,9 @@ impl<'a> Builder<'a> {
                 self.problems.add(at, "empty item in a list; remove it or give it a value");
                 continue;
             }
-            match Object::new(value) {
-                Ok(object) => objects.push(object.into_value()),
-                Err(error) => self.problems.add(error.at, error.message),
+            match nameless(&value) {
+                None => objects.push(value),
+                Some(message) => self.problems.add(value.at, message),
             }
         }
         Some(objects)
@@ -464,6 +466,19 @@ impl Block {
             *value = Value::from(relocated).at(value.at);
         }
     }
+}
+
+/// What a manifest lacks to be told from others; kustomize wants no `apiVersion`.
+fn nameless(value: &Value) -> Option<String> {
+    if value.as_map().is_none() {
+        return Some(format!("expected a Kubernetes object, found a {}", value.type_name()));
+    }
+    let kind = value.lookup_str(&["kind"]).unwrap_or_default();
+    if kind.is_empty() {
+        return Some("the object has no `kind`".to_owned());
+    }
+    let is_named = value.lookup_str(&["metadata", "name"]).is_some_and(|name| !name.is_empty());
+    (!is_named && !kind.ends_with("List")).then(|| format!("the {kind} has no `metadata.name`"))
 }
 
 fn null_in_list(value: &Value) -> Option<At> {

@@ -53,7 +53,7 @@ pub fn build(
 ) -> Result<Build, BuildErrors> {
     let generated = if has_kustomization(tree, root) { None } else { Some(generate(tree, root)) };
     let mutate = |ks: &mut Kustomization, builder: &Builder<'_>| apply(overrides, ks, builder);
-    build_with(tree, root, options, Some(Root { generated, mutate: &mutate }))
+    build_with(tree, root, options, Some(Root { generated, mutate: &mutate }))?.into_objects()
 }
 
 /// Adds labels and annotations to all objects, over what they have.

@@ -13,6 +13,7 @@ mod accumulate;
 mod config;
 mod defaults;
 mod field_spec;
+mod file_names;
 mod generate;
 mod hash;
 mod kustomization;
@@ -31,8 +32,9 @@ use std::sync::Arc;
 
 use soll_api::Object;
 use soll_tree::{FileTree, TreePath};
-use soll_yaml::{ParseLimits, Sources};
+use soll_yaml::{ParseLimits, Sources, Value};
 
+pub use file_names::file_names;
 pub use problem::{BuildErrors, Problem};
 
 use accumulate::Builder;
@@ -45,7 +47,7 @@ use kustomization::Kustomization;
 ///
 /// # Errors
 /// Every problem of the build, each with its place. A remote base is the problem `needs URL`.
-pub fn build(tree: &dyn FileTree, root: &TreePath, options: &Options) -> Result<Build, BuildErrors> {
+pub fn build(tree: &dyn FileTree, root: &TreePath, options: &Options) -> Result<Manifests, BuildErrors> {
     build_with(tree, root, options, None)
 }
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub load: LoadRestriction,
     /// The order of the output, unless the root's `sortOptions` says otherwise.
     pub order: Order,
+    /// Whether every object is labelled as `buildMetadata: [managedByLabel]` of the root would.
+    pub managed_by_label: bool,
     /// Where a build stops.
     pub limits: Limits,
 }
@@ -100,7 +104,40 @@ impl Default for Limits {
     }
 }
 
-/// What a build makes.
+/// What kustomize prints: each has a kind and a name, and nobody asked for more.
+#[derive(Debug)]
+pub struct Manifests {
+    /// The manifests, in order.
+    pub values: Vec<Value>,
+    /// Explains the positions in the manifests.
+    pub sources: Arc<Sources>,
+    /// What is odd and worked anyway.
+    pub warnings: Vec<Problem>,
+}
+
+impl Manifests {
+    /// The manifests as objects that a cluster can take.
+    ///
+    /// # Errors
+    /// Each manifest that is none: kustomize lets a missing `apiVersion` pass.
+    pub fn into_objects(self) -> Result<Build, BuildErrors> {
+        let mut objects = Vec::with_capacity(self.values.len());
+        let mut problems = Vec::new();
+        for value in self.values {
+            match Object::new(value) {
+                Ok(object) => objects.push(object),
+                Err(error) => problems.push(Problem::new(error.at, error.message)),
+            }
+        }
+        if problems.is_empty() {
+            Ok(Build { objects, sources: self.sources, warnings: self.warnings })
+        } else {
+            Err(BuildErrors { problems, sources: self.sources })
+        }
+    }
+}
+
+/// Manifests that are objects.
 #[derive(Debug)]
 pub struct Build {
     /// The objects, in order.
@@ -126,7 +163,7 @@ fn build_with(
     root: &TreePath,
     options: &Options,
     special: Option<Root<'_>>,
-) -> Result<Build, BuildErrors> {
+) -> Result<Manifests, BuildErrors> {
     let sources = Arc::new(Sources::new());
     let builder = Builder::new(tree, options, &sources);
     let resources = builder.run(root, special);
@@ -134,16 +171,6 @@ fn build_with(
     if !problems.is_empty() {
         return Err(BuildErrors { problems, sources });
     }
-    let mut objects = Vec::with_capacity(resources.len());
-    let mut wrong = Vec::new();
-    for resource in resources {
-        match Object::new(resource.value) {
-            Ok(object) => objects.push(object),
-            Err(error) => wrong.push(Problem::new(error.at, error.message)),
-        }
-    }
-    if !wrong.is_empty() {
-        return Err(BuildErrors { problems: wrong, sources });
-    }
-    Ok(Build { objects, warnings: builder.warnings.take(), sources })
+    let values = resources.into_iter().map(|resource| resource.value).collect();
+    Ok(Manifests { values, warnings: builder.warnings.take(), sources })
 }

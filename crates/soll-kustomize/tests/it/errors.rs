@@ -28,15 +28,15 @@ patches:
 a: b: c
 # file: a.yaml
 kind: ConfigMap
-metadata: {name: a}
+metadata: {nam: a}
 ",
         "
 kustomization.yaml:8:18: `kind` is no regular expression: unclosed group
 kustomization.yaml:5:1: unknown field `namePrfix` in a kustomization; did you mean `namePrefix`?
 kustomization.yaml:2:3: `missing.yaml` does not exist
 broken.yaml:1:5: mapping values are not allowed in this context
-a.yaml:1:1: the object has no `apiVersion`
-a.yaml:1:1: no resource matches strategic merge patch \"ConfigMap. `a`\"
+a.yaml:1:1: the ConfigMap has no `metadata.name`
+a.yaml:1:1: no resource matches strategic merge patch \"ConfigMap. ``\"
 kustomization.yaml:10:5: no resource matches strategic merge patch \"Service.v1 `nobody`\"
 ",
     );

@@ -7,7 +7,7 @@ use soll_kustomize::flux::{Overrides, build, common_metadata};
 use soll_kustomize::{Build, BuildErrors, Options};
 use soll_yaml::{from_value, parse_json};
 
-use crate::{Files, printed};
+use crate::Files;
 
 const MANIFESTS: &str = "
 # file: apps/a.yaml
@@ -34,6 +34,10 @@ fn built(files: &str, root: &str, spec: &str) -> Result<Build, BuildErrors> {
     let text = format!(r#"{{"interval":"1m","prune":true,"sourceRef":{{"kind":"GitRepository","name":"x"}},{spec}}}"#);
     let spec: KustomizationSpec = from_value(&parse_json(text.as_bytes()).unwrap()).unwrap();
     build(&Files::of(files), &root.parse().unwrap(), &Overrides::of(&spec), &Options::default())
+}
+
+fn printed(build: &Build) -> String {
+    build.objects.iter().map(|object| soll_yaml::emit_yaml(object.value())).collect()
 }
 
 fn names(build: &Build) -> Vec<String> {

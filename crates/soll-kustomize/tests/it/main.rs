@@ -13,7 +13,7 @@ mod scale;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use soll_kustomize::{Build, BuildErrors, Options, build};
+use soll_kustomize::{BuildErrors, Manifests, Options, build};
 use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
 use soll_yaml::emit_yaml;
 
@@ -32,7 +32,7 @@ impl Files {
         files
     }
 
-    fn build(&self, root: &str) -> Result<Build, BuildErrors> {
+    fn build(&self, root: &str) -> Result<Manifests, BuildErrors> {
         build(self, &root.parse().unwrap(), &Options::default())
     }
 }
@@ -65,8 +65,8 @@ impl FileTree for Files {
     }
 }
 
-fn printed(build: &Build) -> String {
-    let texts: Vec<_> = build.objects.iter().map(|object| emit_yaml(object.value())).collect();
+fn printed(build: &Manifests) -> String {
+    let texts: Vec<_> = build.values.iter().map(emit_yaml).collect();
     texts.join("---\n")
 }
 

@@ -44,7 +44,7 @@ patches:
 fn check(object: usize, path: &str, expected: &[&str]) {
     let build = Files::of(FILES).build("over").unwrap();
     let field = soll_yaml::FieldPath::parse(path);
-    let value = field.find(build.objects[object].value()).unwrap();
+    let value = field.find(&build.values[object]).unwrap();
     let chain: Vec<_> = soll_api::Origin::chain(&build.sources, value.at).iter().map(ToString::to_string).collect();
     assert_eq!(chain, expected, "{path}");
 }

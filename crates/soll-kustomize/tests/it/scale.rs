@@ -28,7 +28,7 @@ fn time(count: usize) -> Duration {
     let start = Instant::now();
     let build = files.build("").unwrap();
     let elapsed = start.elapsed();
-    let last = build.objects.last().unwrap().value();
+    let last = build.values.last().unwrap();
     let name = soll_yaml::FieldPath::parse("spec.containers[0].envFrom[0].configMapRef.name");
     assert_eq!(name.find(last).unwrap().as_str(), Some(format!("x-c{}", count - 1).as_str()));
     elapsed
