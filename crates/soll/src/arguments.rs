@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Up(Up),
     /// Build the manifests of a directory as the engine would, and print them
     Build(Build),
+    /// Build a kustomization and print it, as `kustomize build` does
+    Kustomize(Box<Kustomize>),
     /// Show what applying a directory would change in the cluster (exit code 1 if anything)
     Diff(Diff),
     /// List Flux objects and their state
@@ -134,6 +136,91 @@ pub(crate) struct Build {
     /// Format of errors
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
+}
+
+/// The flags of `kustomize build`, so that scripts need no change, and our own at the end.
+#[derive(Args)]
+pub(crate) struct Kustomize {
+    /// Directory with a kustomization
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Write to this file, or one file a manifest into this directory; `json` and `yaml` choose the format instead
+    #[arg(short, long, value_name = "PATH|json|yaml")]
+    pub(crate) output: Option<PathBuf>,
+    /// Which files may be read: those in or below a kustomization's own directory, or any
+    #[arg(long, value_enum, default_value_t = LoadRestrictor::RootOnly)]
+    pub(crate) load_restrictor: LoadRestrictor,
+    /// The order of the output, unless `sortOptions` says otherwise
+    #[arg(long, value_enum, default_value_t = Reorder::Legacy)]
+    pub(crate) reorder: Reorder,
+    /// Label every object as managed by kustomize [env: KUSTOMIZE_ENABLE_MANAGEDBY_LABEL=on]
+    #[arg(long)]
+    pub(crate) enable_managedby_label: bool,
+    /// Inflate `helmCharts`
+    #[arg(long)]
+    pub(crate) enable_helm: bool,
+    /// Taken and not needed: charts are rendered within the process
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub(crate) helm_command: Option<PathBuf>,
+    /// API versions that charts see
+    #[arg(long, value_name = "GROUP/VERSION", hide = true)]
+    pub(crate) helm_api_versions: Vec<String>,
+    /// Kubernetes version that charts see
+    #[arg(long, value_name = "VERSION", hide = true)]
+    pub(crate) helm_kube_version: Option<String>,
+    /// Taken and not needed
+    #[arg(long, hide = true)]
+    pub(crate) helm_debug: bool,
+    /// Refused: programs and containers are not run
+    #[arg(long, hide = true)]
+    pub(crate) enable_alpha_plugins: bool,
+    /// Refused, as --enable-alpha-plugins
+    #[arg(long, hide = true)]
+    pub(crate) network: bool,
+    /// Refused, as --enable-alpha-plugins
+    #[arg(long, hide = true)]
+    pub(crate) network_name: Option<String>,
+    /// Refused, as --enable-alpha-plugins
+    #[arg(long, hide = true)]
+    pub(crate) mount: Vec<String>,
+    /// Refused, as --enable-alpha-plugins
+    #[arg(short, long, hide = true)]
+    pub(crate) env: Vec<String>,
+    /// Refused, as --enable-alpha-plugins
+    #[arg(long, hide = true)]
+    pub(crate) as_current_user: bool,
+    /// Say in comments where each object, or each field, was written
+    #[arg(long, value_enum, value_name = "DETAIL", num_args = 0..=1, require_equals = true, default_missing_value = "field")]
+    pub(crate) origins: Option<OriginDetail>,
+}
+
+/// As kustomize spells it.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoadRestrictor {
+    /// Files in or below the directory of the kustomization that names them
+    #[value(name = "LoadRestrictionsRootOnly")]
+    RootOnly,
+    /// Any file
+    #[value(name = "LoadRestrictionsNone", alias = "none")]
+    None,
+}
+
+/// As kustomize spells it.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reorder {
+    /// Namespaces, definitions and accounts first, webhooks last
+    Legacy,
+    /// As read
+    None,
+}
+
+/// How much the comments about origins say.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OriginDetail {
+    /// A line above each object
+    Object,
+    /// Each field, too
+    Field,
 }
 
 #[derive(Args)]

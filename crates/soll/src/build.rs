@@ -41,17 +41,9 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Opens the directory; its tree is the Git repository it is in, or else the whole file system, so that bases
-    /// beside it are found.
+    /// Opens the directory and reads the Kustomization, if one was given.
     pub(crate) fn open(arguments: &BuildArguments) -> anyhow::Result<Self> {
-        let directory = &arguments.path;
-        let directory = directory.canonicalize().with_context(|| format!("cannot open {}", directory.display()))?;
-        if !directory.is_dir() {
-            bail!("{} is a file: name the directory that it is in", arguments.path.display());
-        }
-        let root = directory.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(Path::new("/"));
-        let path = directory.strip_prefix(root).expect("an ancestor is a prefix");
-        let path: TreePath = path.to_str().context("the path is no UTF-8 text")?.parse()?;
+        let (tree, path) = tree_of(&arguments.path)?;
         let mut kustomization = match &arguments.kustomization_file {
             Some(file) => read_kustomization(file)?,
             None => Kustomization::from_object(&plain())?,
@@ -63,7 +55,7 @@ impl Site {
             variables.extend(post_build.substitute.clone());
         }
         let is_named = arguments.kustomization_file.is_some();
-        Ok(Self { tree: DirTree::open(root)?, kustomization, is_named, variables })
+        Ok(Self { tree, kustomization, is_named, variables })
     }
 
     /// Builds as the engine does.
@@ -85,6 +77,19 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// The tree that a directory lies in, and its path there. The tree is the Git repository it is in, or else the whole
+/// file system, so that bases beside it are found.
+pub(crate) fn tree_of(path: &Path) -> anyhow::Result<(DirTree, TreePath)> {
+    let directory = path.canonicalize().with_context(|| format!("cannot open {}", path.display()))?;
+    if !directory.is_dir() {
+        bail!("{} is a file: name the directory that it is in", path.display());
+    }
+    let root = directory.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(Path::new("/"));
+    let path = directory.strip_prefix(root).expect("an ancestor is a prefix");
+    let path: TreePath = path.to_str().context("the path is no UTF-8 text")?.parse()?;
+    Ok((DirTree::open(root)?, path))
 }
 
 /// What a Kustomization says that says nothing.

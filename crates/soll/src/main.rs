@@ -8,7 +8,9 @@ mod controller;
 mod diff;
 mod excerpt;
 mod install;
+mod kustomize;
 mod logging;
+mod origins;
 mod remote;
 mod signals;
 mod terminal;
@@ -46,6 +48,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Ok(0)
         }
         Command::Build(arguments) => build::build(&arguments),
+        Command::Kustomize(arguments) => kustomize::kustomize(&arguments),
         command => runtime()?.block_on(connected(command)),
     }
 }
@@ -63,7 +66,9 @@ async fn connected(command: Command) -> anyhow::Result<u8> {
         Command::Resume(named) => remote::resume(&named).await,
         Command::Tree(named) => remote::tree(&named).await,
         Command::Diff(arguments) => diff::diff(&arguments).await,
-        Command::Build(_) | Command::Completion { .. } => unreachable!("these run without a runtime"),
+        Command::Build(_) | Command::Kustomize(_) | Command::Completion { .. } => {
+            unreachable!("these run without a runtime")
+        }
     }
 }
 

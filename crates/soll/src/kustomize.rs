@@ -1,0 +1,136 @@
+//! `soll kustomize`: `kustomize build`, with its flags.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use soll_api::Failure;
+use soll_kustomize::{LoadRestriction, Manifests, Options, Order};
+use soll_tree::{DirTree, FileTree as _, TreePath};
+use soll_yaml::{Value, emit_yaml, to_json};
+
+use crate::arguments::{Kustomize, LoadRestrictor, Reorder};
+use crate::terminal::{self, Palette};
+use crate::{build, excerpt, origins};
+
+/// Where the output goes, and in which form.
+enum Sink {
+    Yaml,
+    Json,
+    File(PathBuf),
+    /// One file for each manifest.
+    Directory(PathBuf),
+}
+
+/// Builds a directory and prints it. Exit code 1, and every problem with its place, if the build fails.
+pub(crate) fn kustomize(arguments: &Kustomize) -> anyhow::Result<u8> {
+    refuse(arguments)?;
+    let (tree, root) = build::tree_of(&arguments.path)?;
+    match soll_kustomize::build(&tree, &root, &options(arguments)) {
+        Ok(built) => {
+            for warning in &built.warnings {
+                let place = built.sources.place(warning.at).map(|place| format!("{place}: ")).unwrap_or_default();
+                terminal::say(&format!("warning: {place}{}", warning.message));
+            }
+            write(&built, arguments)?;
+            Ok(0)
+        }
+        Err(errors) => {
+            for failure in errors.failures() {
+                terminal::say(&shown(&failure, &tree));
+            }
+            Ok(1)
+        }
+    }
+}
+
+fn shown(failure: &Failure, tree: &DirTree) -> String {
+    let read = |path: &str| {
+        let bytes = tree.read(&path.parse::<TreePath>().ok()?).ok()?;
+        String::from_utf8(bytes.to_vec()).ok()
+    };
+    excerpt::render(failure, Palette::stderr(), read)
+}
+
+/// Flags that ask for what is not done here.
+fn refuse(arguments: &Kustomize) -> anyhow::Result<()> {
+    let path = arguments.path.to_string_lossy();
+    if path.contains("://") || path.starts_with("git@") || path.starts_with("github.com/") {
+        bail!("{path} is remote: clone it and name the directory");
+    }
+    let functions = [
+        (arguments.enable_alpha_plugins, "--enable-alpha-plugins"),
+        (arguments.network, "--network"),
+        (arguments.network_name.is_some(), "--network-name"),
+        (!arguments.mount.is_empty(), "--mount"),
+        (!arguments.env.is_empty(), "--env"),
+        (arguments.as_current_user, "--as-current-user"),
+    ];
+    if let Some((_, flag)) = functions.iter().find(|(given, _)| *given) {
+        bail!("{flag} is for programs and containers that kustomize runs; soll runs none, as Flux does");
+    }
+    if arguments.enable_helm {
+        bail!("--enable-helm: `helmCharts` are not built yet; use a HelmRelease, or render the chart into the source");
+    }
+    Ok(())
+}
+
+fn options(arguments: &Kustomize) -> Options {
+    Options {
+        load: match arguments.load_restrictor {
+            LoadRestrictor::RootOnly => LoadRestriction::RootOnly,
+            LoadRestrictor::None => LoadRestriction::InTree,
+        },
+        order: match arguments.reorder {
+            Reorder::Legacy => Order::Legacy,
+            Reorder::None => Order::AsRead,
+        },
+        managed_by_label: arguments.enable_managedby_label || is_labelled_by_environment(),
+        ..Options::default()
+    }
+}
+
+impl Sink {
+    fn of(output: Option<&Path>) -> Self {
+        match output {
+            None => Self::Yaml,
+            Some(path) if path == Path::new("yaml") => Self::Yaml,
+            Some(path) if path == Path::new("json") => Self::Json,
+            Some(path) if path.is_dir() => Self::Directory(path.to_owned()),
+            Some(path) => Self::File(path.to_owned()),
+        }
+    }
+}
+
+fn write(built: &Manifests, arguments: &Kustomize) -> anyhow::Result<()> {
+    let text = |value: &Value| match arguments.origins {
+        Some(detail) => origins::annotated(value, &built.sources, detail),
+        None => emit_yaml(value),
+    };
+    match Sink::of(arguments.output.as_deref()) {
+        Sink::Yaml => terminal::print(&joined(built, &text)),
+        Sink::Json => {
+            let lines: String = built.values.iter().map(|value| to_json(value) + "\n").collect();
+            terminal::print(&lines);
+        }
+        Sink::File(path) => {
+            std::fs::write(&path, joined(built, &text)).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Sink::Directory(directory) => {
+            for (name, value) in soll_kustomize::file_names(&built.values) {
+                let path = directory.join(name);
+                std::fs::write(&path, text(value)).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn joined(built: &Manifests, text: &dyn Fn(&Value) -> String) -> String {
+    let texts: Vec<_> = built.values.iter().map(text).collect();
+    texts.join("---\n")
+}
+
+/// As kustomize reads its environment.
+fn is_labelled_by_environment() -> bool {
+    std::env::var_os("KUSTOMIZE_ENABLE_MANAGEDBY_LABEL").is_some_and(|value| value == "on")
+}
