@@ -22,6 +22,8 @@ struct Server {
 enum Recipe {
     /// A package of the Go module in `tests/servers/<folder>`, which pins everything.
     Module { folder: &'static str, package: &'static str, stamps: &'static [&'static str] },
+    /// A program of our own in `tests/oracles/<folder>` around a published module.
+    Oracle { folder: &'static str, stamps: &'static [&'static str] },
     /// A package of a published module that can be installed as it is.
     Install { package: &'static str, version: &'static str, stamps: &'static [&'static str] },
     /// A published module that embeds files which its archive does not hold: they are put there first.
@@ -80,6 +82,14 @@ const SERVERS: &[Server] = &[
         recipe: Recipe::Install {
             package: "sigs.k8s.io/kustomize/kustomize/v5",
             version: "v5.8.1",
+            stamps: &["sigs.k8s.io/kustomize/api/provenance.version=v5.8.1"],
+        },
+        cold: "30 s",
+    },
+    Server {
+        name: "kustomize-oracle",
+        recipe: Recipe::Oracle {
+            folder: "kustomize",
             stamps: &["sigs.k8s.io/kustomize/api/provenance.version=v5.8.1"],
         },
         cold: "30 s",
@@ -149,6 +159,12 @@ impl Server {
                     add(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
                 }
             }
+            Recipe::Oracle { folder, stamps } => {
+                stamps.iter().for_each(|stamp| add(stamp.as_bytes()));
+                for path in files_of(&oracle_folder(repository, folder))? {
+                    add(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+                }
+            }
             Recipe::Install { package, version, stamps } => {
                 add(package.as_bytes());
                 add(version.as_bytes());
@@ -173,6 +189,9 @@ impl Server {
         match &self.recipe {
             Recipe::Module { folder, package, stamps } => {
                 run(go_build(stamps, &fresh).arg(package).current_dir(module_folder(repository, folder)))?;
+            }
+            Recipe::Oracle { folder, stamps } => {
+                run(go_build(stamps, &fresh).arg(".").current_dir(oracle_folder(repository, folder)))?;
             }
             Recipe::Install { package, version, stamps } => {
                 // `go install` names the file itself.
@@ -201,6 +220,19 @@ impl Server {
 
 fn module_folder(repository: &Repository, folder: &str) -> PathBuf {
     repository.root().join("tests/servers").join(folder)
+}
+
+fn oracle_folder(repository: &Repository, folder: &str) -> PathBuf {
+    repository.root().join("tests/oracles").join(folder)
+}
+
+/// The files of a folder, in order.
+fn files_of(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    Ok(paths)
 }
 
 fn go_build(stamps: &[&str], binary: &Path) -> Command {
