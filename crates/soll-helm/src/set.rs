@@ -361,12 +361,7 @@ fn set_index(list: &mut Vec<Value>, index: usize, value: Value) -> Parsed<()> {
 fn cannot_convert(value: &Value, wanted: &str) -> Stop {
     let kind = match value.data {
         Data::Null => "nil",
-        Data::Bool(_) => "bool",
-        Data::Int(_) => "int64",
-        Data::Float(_) => "float64",
-        Data::Str(_) => "string",
-        Data::List(_) => "[]interface {}",
-        Data::Map(_) => "map[string]interface {}",
+        _ => crate::values::go_type(value),
     };
     format!("unable to parse key: interface conversion: interface {{}} is {kind}, not {wanted}").into()
 }

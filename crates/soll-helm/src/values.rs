@@ -311,3 +311,16 @@ fn go_t(value: &Value) -> String {
         Data::Map(_) => go_v(value),
     }
 }
+
+/// Go's name of a value's type.
+pub(crate) fn go_type(value: &Value) -> &'static str {
+    match value.data {
+        Data::Null => "<nil>",
+        Data::Bool(_) => "bool",
+        Data::Int(_) => "int64",
+        Data::Float(_) => "float64",
+        Data::Str(_) => "string",
+        Data::List(_) => "[]interface {}",
+        Data::Map(_) => "map[string]interface {}",
+    }
+}
