@@ -85,6 +85,14 @@ impl Running {
         std::fs::rename(&beside, path)
     }
 
+    /// Stops listening here and cuts every connection, as when a server dies. The [`crate::Server`] keeps its objects and
+    /// can serve again, also at the same address.
+    pub async fn stop(self) {
+        self.accepting.abort();
+        // Cancelled, as wanted; a panic was already reported by its task.
+        let _ = self.accepting.await;
+    }
+
     /// Waits until the server was closed and its connections are finished.
     pub async fn closed(self) {
         // A panic there was already reported by its task.

@@ -1,8 +1,9 @@
 //! A cluster with the engine beside it, embedded or real, and what tests do with it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use soll_api::{Gvk, Object, ObjectRef};
@@ -29,11 +30,64 @@ pub(crate) enum Ground {
 pub(crate) struct Bed {
     pub(crate) cluster: Cluster,
     pub(crate) git: GitServer,
+    api: Mutex<ApiServer>,
     kubeconfig: PathBuf,
-    _engine: Kept,
-    _embedded: Option<(Server, Running)>,
+    engine: Mutex<Kept>,
     // Last, so that the engine is killed before its folder is removed.
     _keeper: Keeper,
+}
+
+/// The API server of a bed, which can go away and come back with all its objects.
+enum ApiServer {
+    Embedded { server: Server, running: Option<Running>, address: SocketAddr },
+    Real(ControlPlane),
+}
+
+impl ApiServer {
+    fn start(ground: Ground) -> Self {
+        match ground {
+            Ground::Real => Self::Real(ControlPlane::start()),
+            Ground::Embedded => runtime().block_on(async {
+                let server = Server::new(&ServerOptions::default()).expect("a server");
+                let running = server.serve(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+                let address = running.address();
+                Self::Embedded { server, running: Some(running), address }
+            }),
+        }
+    }
+
+    /// The kubeconfig of somebody who may do everything.
+    fn kubeconfig(&self, folder: &Path) -> PathBuf {
+        match self {
+            Self::Real(control_plane) => control_plane.kubeconfig(),
+            Self::Embedded { running, .. } => {
+                let path = folder.join("kubeconfig");
+                running.as_ref().expect("it has just started").write_kubeconfig(&path).expect("writable");
+                path
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        match self {
+            Self::Real(control_plane) => control_plane.stop_apiserver(),
+            Self::Embedded { running, .. } => {
+                if let Some(running) = running.take() {
+                    runtime().block_on(running.stop());
+                }
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        self.stop();
+        match self {
+            Self::Real(control_plane) => control_plane.restart_apiserver(),
+            Self::Embedded { server, running, address } => {
+                *running = Some(runtime().block_on(server.serve(*address)).expect("the port is free again"));
+            }
+        }
+    }
 }
 
 pub(crate) fn runtime() -> &'static Runtime {
@@ -55,33 +109,23 @@ impl Bed {
         }
     }
 
-    fn start(ground: Ground) -> Self {
+    /// A bed of one's own: for what would disturb others.
+    pub(crate) fn start(ground: Ground) -> Self {
         let folder = tempfile::Builder::new().prefix("soll-bed-").tempdir().expect("a temporary folder").keep();
         let keeper = Keeper::of(folder).expect("a shell can be started");
-        let (kubeconfig, embedded) = match ground {
-            Ground::Real => (ControlPlane::shared().kubeconfig(), None),
-            Ground::Embedded => {
-                let kubeconfig = keeper.folder().join("kubeconfig");
-                let served = runtime().block_on(async {
-                    let server = Server::new(&ServerOptions::default()).expect("a server");
-                    let running = server.serve(([127, 0, 0, 1], 0).into()).await.expect("a free port");
-                    running.write_kubeconfig(&kubeconfig).expect("writable");
-                    (server, running)
-                });
-                (kubeconfig, Some(served))
-            }
-        };
+        let api = ApiServer::start(ground);
+        let kubeconfig = api.kubeconfig(keeper.folder());
         let cluster = runtime().block_on(async {
             let credentials = Credentials::Kubeconfig(kubeconfig.clone());
             let options = ConnectOptions { credentials, qps: 0.0, ..ConnectOptions::default() };
             Cluster::connect(&options).await.expect("a kubeconfig that works")
         });
         let bed = Self {
-            _engine: start_engine(&keeper, &kubeconfig),
+            engine: Mutex::new(start_engine(&keeper, &kubeconfig)),
             git: GitServer::start(),
             cluster,
             kubeconfig,
-            _embedded: embedded,
+            api: Mutex::new(api),
             _keeper: keeper,
         };
         runtime().block_on(async {
@@ -98,6 +142,21 @@ impl Bed {
             std::mem::forget(Simulation::start(bed.cluster.clone(), options).await.expect("a cluster without nodes"));
         });
         bed
+    }
+
+    /// The API server goes away: it answers nobody, and connections break.
+    pub(crate) fn stop_api_server(&self) {
+        self.api.lock().expect("nobody panics here").stop();
+    }
+
+    /// The API server comes back, with all its objects.
+    pub(crate) fn restart_api_server(&self) {
+        self.api.lock().expect("nobody panics here").restart();
+    }
+
+    /// Whether the engine has ended by itself.
+    pub(crate) fn engine_has_ended(&self) -> bool {
+        self.engine.lock().expect("nobody panics here").ended()
     }
 
     /// The original kubectl on this cluster; its output, whether it succeeded or not.
@@ -153,7 +212,7 @@ impl Bed {
         name: &str,
         wanted: impl Fn(Option<&Object>) -> bool,
     ) -> Option<Object> {
-        let last: Arc<std::sync::Mutex<Option<Object>>> = Arc::default();
+        let last: Arc<Mutex<Option<Object>>> = Arc::default();
         let seen = Arc::clone(&last);
         let following = async {
             let selection = Selection::named(namespace, name);
@@ -220,7 +279,7 @@ impl Bed {
     }
 
     /// A namespace, a repository and a GitRepository for one test.
-    pub(crate) fn stage(&'static self, name: &str) -> Stage {
+    pub(crate) fn stage(&self, name: &str) -> Stage<'_> {
         let repository = self.git.repository(name);
         self.apply(&format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"));
         Stage { bed: self, namespace: name.to_owned(), repository }
@@ -228,13 +287,13 @@ impl Bed {
 }
 
 /// What one test plays on: its namespace and its repository.
-pub(crate) struct Stage {
-    pub(crate) bed: &'static Bed,
+pub(crate) struct Stage<'a> {
+    pub(crate) bed: &'a Bed,
     pub(crate) namespace: String,
     pub(crate) repository: Repository,
 }
 
-impl Stage {
+impl Stage<'_> {
     /// Creates the GitRepository `source`.
     pub(crate) fn source(&self) {
         let (namespace, url) = (&self.namespace, self.repository.url());

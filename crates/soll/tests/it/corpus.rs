@@ -75,7 +75,7 @@ fn reference_build(path: &Path) -> Vec<u8> {
 }
 
 /// The live objects of an inventory, normalised, as YAML.
-fn snapshot(stage: &Stage, inventory: &Inventory) -> BTreeMap<ObjectRef, String> {
+fn snapshot(stage: &Stage<'_>, inventory: &Inventory) -> BTreeMap<ObjectRef, String> {
     let read = |entry: &soll_api::InventoryEntry| {
         let reference = entry.object_ref().expect("an id");
         let found = runtime().block_on(stage.bed.cluster.find_ref(&reference, &entry.v)).expect("readable");

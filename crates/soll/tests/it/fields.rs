@@ -36,7 +36,7 @@ fn each_field_of_a_gitrepository_works_or_is_refused(ground: Ground) {
 }
 
 /// Creates an object for each sample, all at once, and sees each of them refused by name or come to a verdict.
-fn check(stage: &Stage, kind: &str, fit: impl Fn(&mut Value)) {
+fn check(stage: &Stage<'_>, kind: &str, fit: impl Fn(&mut Value)) {
     let samples = soll_api::samples(kind);
     assert!(samples.len() > 20, "the table has the fields");
     for (position, sample) in samples.iter().enumerate() {

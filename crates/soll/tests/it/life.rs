@@ -16,7 +16,7 @@ fn config_map(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: \"{value}\"\n")
 }
 
-fn value_of(stage: &crate::bed::Stage, name: &str) -> Option<String> {
+fn value_of(stage: &crate::bed::Stage<'_>, name: &str) -> Option<String> {
     stage.find("ConfigMap", name)?.value().lookup_str(&["data", "key"]).map(str::to_owned)
 }
 

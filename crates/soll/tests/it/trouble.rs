@@ -9,6 +9,7 @@ on_both_grounds!(
     an_immutable_change_fails_and_force_recreates,
     a_rollout_that_fails_names_the_pod,
     a_git_server_that_is_away_leaves_the_last_good_artifact,
+    an_api_server_that_was_away_finds_everything_reconciled,
     a_field_that_is_not_built_is_refused_by_name,
 );
 
@@ -103,6 +104,34 @@ spec: {{url: {url}, interval: 1s, timeout: 5s, ref: {{branch: main}}}}
     server.restart();
     let second = repository.write("b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n").push("two");
     stage.ready("app", &second);
+}
+
+fn an_api_server_that_was_away_finds_everything_reconciled(ground: Ground) {
+    let bed = Bed::start(ground);
+    let stage = bed.stage("trouble-api");
+    let config_map = |name: &str, value: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: {value}}}\n")
+    };
+    let value_of = |name: &str| stage.find("ConfigMap", name)?.value().lookup_str(&["data", "key"]).map(str::to_owned);
+    let first = stage.repository.write("a.yaml", &config_map("a", "one")).write("b.yaml", &config_map("b", "one"));
+    let first = first.push("one");
+    stage.source();
+    stage.kustomization("app", "./", "prune: true\ntargetNamespace: trouble-api");
+    stage.ready("app", &first);
+    let uid = stage.find("ConfigMap", "a").expect("a").uid().to_owned();
+
+    bed.stop_api_server();
+    let second = stage.repository.write("a.yaml", &config_map("a", "two")).remove("b.yaml").push("two");
+    bed.restart_api_server();
+
+    stage.ready("app", &second);
+    assert_eq!(value_of("a").as_deref(), Some("two"));
+    assert_eq!(stage.find("ConfigMap", "a").expect("a").uid(), uid, "nothing was made anew");
+    stage.wait("ConfigMap", "b", |b| b.is_none());
+    // The watches are back as well.
+    bed.delete("ConfigMap", "trouble-api", "a");
+    stage.wait("ConfigMap", "a", |a| a.is_some_and(|a| a.uid() != uid && !a.is_terminating()));
+    assert!(!bed.engine_has_ended(), "the engine has waited");
 }
 
 fn a_field_that_is_not_built_is_refused_by_name(ground: Ground) {
