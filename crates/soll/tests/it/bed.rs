@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -159,11 +159,16 @@ impl Bed {
         self.engine.lock().expect("nobody panics here").ended()
     }
 
+    /// A command line on this cluster.
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(program);
+        command.env("KUBECONFIG", &self.kubeconfig).env("NO_COLOR", "1").args(arguments).stdin(Stdio::null());
+        Ran::of(&mut command)
+    }
+
     /// The original kubectl on this cluster; its output, whether it succeeded or not.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(soll_testkit::tools().kubectl);
-        let output = command.env("KUBECONFIG", &self.kubeconfig).args(arguments).output().expect("kubectl runs");
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+        self.run(&soll_testkit::tools().kubectl, arguments).text
     }
 
     /// Applies the documents of a YAML text by server-side apply, as the user.
@@ -283,6 +288,22 @@ impl Bed {
         let repository = self.git.repository(name);
         self.apply(&format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"));
         Stage { bed: self, namespace: name.to_owned(), repository }
+    }
+}
+
+/// What a command line did.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    /// Standard output, then standard error.
+    pub(crate) text: String,
+}
+
+impl Ran {
+    /// Runs a command to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        Self { code: output.status.code(), text }
     }
 }
 

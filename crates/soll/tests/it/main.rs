@@ -2,10 +2,13 @@
 //! engine as a process of its own and repositories on a real Git server.
 
 mod bed;
+mod clients;
+mod commands;
 mod corpus;
 mod fields;
 mod life;
 mod trouble;
+mod up;
 
 /// Defines a module with one test for each case and ground.
 macro_rules! on_both_grounds {

@@ -1,0 +1,98 @@
+//! Soll's own commands, for people without the other command lines.
+
+use std::path::Path;
+
+use crate::bed::{Bed, Ground, Ran, Stage};
+use crate::on_both_grounds;
+
+on_both_grounds!(commands_show_and_steer_what_is_reconciled, diff_shows_what_an_apply_would_change);
+
+fn soll(stage: &Stage<'_>, arguments: &[&str]) -> Ran {
+    stage.bed.run(Path::new(env!("CARGO_BIN_EXE_soll")), arguments)
+}
+
+/// Runs it, expects it to end with 0 and to print each of some texts.
+fn shows(stage: &Stage<'_>, arguments: &[&str], wanted: &[&str]) {
+    let ran = soll(stage, arguments);
+    assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.text);
+    for wanted in wanted {
+        assert!(ran.text.contains(wanted), "{arguments:?} shows no {wanted:?}:\n{}", ran.text);
+    }
+}
+
+fn config_map(value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  key: \"{value}\"\n")
+}
+
+fn commands_show_and_steer_what_is_reconciled(ground: Ground) {
+    let stage = Bed::shared(ground).stage("commands");
+    let first = stage.repository.write("a.yaml", &config_map("one")).push("one");
+    stage.bed.apply(&format!(
+        "apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {{name: source, namespace: commands}}
+spec: {{url: {}, interval: 10m, ref: {{branch: main}}}}
+",
+        stage.repository.url()
+    ));
+    stage.kustomization("app", "./", "prune: true\ntargetNamespace: commands");
+    stage.ready("app", &first);
+    let in_namespace = |arguments: &[&'static str]| -> Vec<&'static str> { [arguments, &["-n", "commands"]].concat() };
+
+    shows(&stage, &in_namespace(&["get"]), &["source", "app", "Applied revision", &first[..8]]);
+    shows(&stage, &["get", "-A"], &["commands", "source", "app"]);
+    shows(&stage, &in_namespace(&["get", "kustomizations", "app", "-o", "json"]), &["\"name\":\"app\"", &first]);
+    shows(&stage, &in_namespace(&["events", "--for", "Kustomization/app"]), &["ReconciliationSucceeded"]);
+    shows(&stage, &in_namespace(&["tree", "kustomization", "app"]), &["ConfigMap/commands/a"]);
+
+    let second = stage.repository.write("a.yaml", &config_map("two")).push("two");
+    shows(&stage, &in_namespace(&["reconcile", "kustomization", "app", "--with-source"]), &[&second[..8]]);
+    stage.ready("app", &second);
+    shows(&stage, &in_namespace(&["suspend", "kustomization", "app"]), &["suspended"]);
+    shows(&stage, &in_namespace(&["get", "kustomizations"]), &["True        True"]);
+    shows(&stage, &in_namespace(&["resume", "kustomization", "app"]), &["resumed"]);
+
+    let missing = soll(&stage, &in_namespace(&["reconcile", "kustomization", "nobody"]));
+    assert_ne!(missing.code, Some(0));
+    assert!(missing.text.contains("no Kustomization nobody in namespace commands"), "{}", missing.text);
+}
+
+fn diff_shows_what_an_apply_would_change(ground: Ground) {
+    let stage = Bed::shared(ground).stage("commands-diff");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let place = folder.path().to_str().expect("UTF-8");
+    let secret =
+        |value: &str| format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  password: {value}\n");
+    let write = |map: &str, password: &str| {
+        std::fs::write(folder.path().join("a.yaml"), config_map(map)).expect("writable");
+        std::fs::write(folder.path().join("s.yaml"), secret(password)).expect("writable");
+    };
+    write("one", "hunter1");
+    let built = soll(&stage, &["build", place]);
+    assert_eq!(built.code, Some(0), "{}", built.text);
+    let manifest = folder.path().join("../commands-diff-built.yaml");
+    std::fs::write(&manifest, &built.text).expect("writable");
+    let applied = stage.bed.kubectl(&[
+        "-n",
+        "commands-diff",
+        "apply",
+        "--server-side",
+        "--field-manager=kustomize-controller",
+        "-f",
+        &manifest.to_string_lossy(),
+    ]);
+    std::fs::remove_file(&manifest).expect("it was written");
+    assert!(applied.contains("configmap/a serverside-applied"), "{applied}");
+
+    let same = soll(&stage, &["diff", place, "-n", "commands-diff"]);
+    assert_eq!(same.code, Some(0), "{}", same.text);
+    write("two", "hunter2");
+    let changed = soll(&stage, &["diff", place, "-n", "commands-diff"]);
+    assert_eq!(changed.code, Some(1), "{}", changed.text);
+    for wanted in ["ConfigMap/commands-diff/a", "Secret/commands-diff/s", "-   key: one", "+   key: two"] {
+        assert!(changed.text.contains(wanted), "no {wanted:?} in\n{}", changed.text);
+    }
+    for secret in ["hunter1", "hunter2", "aHVudGVyMQ", "aHVudGVyMg"] {
+        assert!(!changed.text.contains(secret), "a secret is shown:\n{}", changed.text);
+    }
+}
