@@ -13,7 +13,7 @@ mod ignore;
 mod load;
 mod manifest;
 mod metadata;
-mod release;
+pub mod release;
 mod schema;
 mod set;
 mod values;
@@ -26,10 +26,6 @@ pub use ignore::IgnoreError;
 pub use load::{ChartError, ChartLimits, load_archive, load_directory};
 pub use manifest::{Hook, HookEvent, KindOrder, Manifest, ManifestError, sort_manifests, split_manifests};
 pub use metadata::{Dependency, Maintainer, Metadata, is_compatible};
-pub use release::{
-    ApplyMethod, Execution, HookRecord, Info, Phase, RecordError, Release, Stamp, Status, Storage, prunable,
-    record_name,
-};
 pub use schema::{SchemaError, SchemaFault, check_values};
 pub use set::{Assignment, set, set_json};
 pub use values::{Coalesced, GLOBAL, Nulls, coalesce, merge, parse_values};
