@@ -111,6 +111,11 @@ const SERVERS: &[Server] = &[
         recipe: Recipe::Install { package: "helm.sh/helm/v4/cmd/helm", version: "v4.2.4", stamps: &[] },
         cold: "1 min",
     },
+    Server {
+        name: "helm3",
+        recipe: Recipe::Install { package: "helm.sh/helm/v3/cmd/helm", version: "v3.21.4", stamps: &[] },
+        cold: "1 min",
+    },
 ];
 
 /// Builds what is missing or out of date, all or only those named.
@@ -200,7 +205,8 @@ impl Server {
                 let mut install = Command::new("go");
                 install.args(["install", "-trimpath", "-ldflags", &linker_flags(stamps)]);
                 run(install.arg(format!("{package}@{version}")).env("GOBIN", &folder).current_dir(&folder))?;
-                fs::rename(folder.join(self.name), &fresh).context("go install made another file than expected")?;
+                let name = package.rsplit('/').next().filter(|last| !is_major(last)).unwrap_or(self.name);
+                fs::rename(folder.join(name), &fresh).context("go install made another file than expected")?;
             }
             Recipe::Patched { module, version, package, files, stamps } => {
                 let source = repository.cache().join("source").join(format!("{}-{version}", self.name));
@@ -216,6 +222,11 @@ impl Server {
         }
         fs::rename(&fresh, binary).with_context(|| format!("cannot write {}", binary.display()))
     }
+}
+
+/// Whether a part of a package's path is a major version, after which Go names no binary.
+fn is_major(part: &str) -> bool {
+    part.strip_prefix('v').is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn module_folder(repository: &Repository, folder: &str) -> PathBuf {

@@ -1,0 +1,6 @@
+//! The engine beside the real helm.
+#![allow(clippy::unwrap_used)]
+// The corpus is read from disk, and helm is a program.
+#![allow(clippy::disallowed_methods)]
+
+mod records;
