@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use soll_yaml::{FieldPath, Str, Value};
 
-use crate::types::{Field, ListType, Scalar, Shape, TypeRef};
+use crate::types::{Field, ListType, PatchStrategy, Scalar, Shape, TypeRef};
 use crate::{Schemas, layout::tag};
 
 /// The structural schema of one version of a custom kind.
@@ -22,9 +22,12 @@ pub(crate) struct CrdNode {
     pub(crate) openapi: Value,
     /// By name.
     pub(crate) fields: Vec<CrdField>,
-    values: Next,
-    undeclared: Next,
-    items: Next,
+    pub(crate) values: Next,
+    pub(crate) undeclared: Next,
+    pub(crate) items: Next,
+    pub(crate) patch: PatchStrategy,
+    /// The field by which a strategic merge patch matches the items of the list.
+    pub(crate) merge_key: Option<Str>,
     pub(crate) list_type: ListType,
     pub(crate) map_keys: Vec<Str>,
     pub(crate) atomic: bool,
@@ -33,14 +36,14 @@ pub(crate) struct CrdNode {
 }
 
 pub(crate) struct CrdField {
-    name: Str,
-    to: Next,
-    required: bool,
+    pub(crate) name: Str,
+    pub(crate) to: Next,
+    pub(crate) required: bool,
 }
 
 /// Where an edge of the graph leads.
 #[derive(Clone, Copy, PartialEq)]
-enum Next {
+pub(crate) enum Next {
     Nowhere,
     Node(u32),
     Any,
@@ -78,6 +81,10 @@ impl CrdSchema {
     #[must_use]
     pub fn root(&self) -> TypeRef<'_> {
         TypeRef::crd(self, 0)
+    }
+
+    pub(crate) fn of_nodes(nodes: Vec<CrdNode>) -> Self {
+        Self { nodes: Arc::new(nodes) }
     }
 
     pub(crate) fn node(&self, index: u32) -> &CrdNode {
@@ -165,6 +172,8 @@ impl Reader {
             values: Next::Nowhere,
             undeclared: Next::Nowhere,
             items: Next::Nowhere,
+            patch: PatchStrategy::default(),
+            merge_key: None,
             list_type: ListType::Atomic,
             map_keys: Vec::new(),
             atomic: openapi.lookup_str(&["x-kubernetes-map-type"]) == Some("atomic"),

@@ -8,10 +8,12 @@
 pub mod layout;
 
 mod crd;
+mod definitions;
 mod kinds;
 mod table;
 mod types;
 
 pub use crd::{CrdSchema, SchemaError};
+pub use definitions::Definitions;
 pub use kinds::{GroupVersion, KindInfo, Names, Resource, Schemas, Scope, Subresource, Verb, Verbs};
 pub use types::{Field, ListType, PatchStrategy, Scalar, Shape, TypeRef};

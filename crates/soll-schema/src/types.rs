@@ -285,12 +285,18 @@ impl<'a> TypeRef<'a> {
     /// The field that a strategic merge patch matches the items of this list by.
     #[must_use]
     pub fn patch_merge_key(&self) -> Option<&'a str> {
-        self.field.merge_key
+        match self.node {
+            Node::Table(_) => self.field.merge_key,
+            Node::Crd(schema, index) => schema.node(index).merge_key.as_deref(),
+        }
     }
 
     /// How a strategic merge patch treats this field.
     #[must_use]
     pub fn patch_strategy(&self) -> PatchStrategy {
+        if let Some(node) = self.crd_node() {
+            return node.patch;
+        }
         PatchStrategy {
             merge: self.field.flags & field_flag::MERGE != 0,
             retain_keys: self.field.flags & field_flag::RETAIN_KEYS != 0,
