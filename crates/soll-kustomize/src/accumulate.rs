@@ -4,13 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
-use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml};
+use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml, to_json};
 
 use crate::config::Config;
 use crate::kustomization::{FILE_NAMES, Kustomization, Sort, Text, Unknown, Var, read};
+use crate::merge_types::MergeTypes;
 use crate::problem::{Problem, Problems};
-use crate::resource::{Provenance, Resource};
+use crate::provenance::Provenance;
+use crate::resource::Resource;
 use crate::resources::Resources;
+use crate::written::Written;
 use crate::{
     LoadRestriction, Options, Order, Root, defaults, generate, hash, order, plugin, references, transform, vars,
 };
@@ -22,6 +25,9 @@ pub(crate) struct Builder<'a> {
     pub(crate) sources: &'a Arc<Sources>,
     pub(crate) problems: Problems,
     pub(crate) warnings: RefCell<Vec<Problem>>,
+    /// How scalars were written.
+    pub(crate) written: Written<'a>,
+    pub(crate) merge_types: MergeTypes,
     loads: Cell<usize>,
     metadata: Cell<Metadata>,
 }
@@ -30,7 +36,15 @@ pub(crate) struct Builder<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Metadata {
     origins: bool,
+    transformations: bool,
     managed_by: bool,
+}
+
+impl Metadata {
+    /// Whether it matters where objects came from.
+    fn tracks(self) -> bool {
+        self.origins || self.transformations
+    }
 }
 
 /// What one kustomization and all below it have made so far.
@@ -64,6 +78,8 @@ impl<'a> Builder<'a> {
             sources,
             problems: Problems::default(),
             warnings: RefCell::default(),
+            written: Written::new(tree, sources),
+            merge_types: MergeTypes::default(),
             loads: Cell::new(0),
             metadata: Cell::default(),
         }
@@ -73,6 +89,10 @@ impl<'a> Builder<'a> {
     pub(crate) fn run(&self, directory: &TreePath, special: Option<Root<'_>>) -> Vec<Resource> {
         let place = Place { directory: directory.clone(), written: String::new(), outer: None, depth: 0 };
         let Some(ks) = self.root(directory, special) else { return Vec::new() };
+        if ks.is_empty {
+            self.problems.add(ks.at, "kustomization.yaml is empty");
+            return Vec::new();
+        }
         self.metadata.set(self.metadata_of(&ks));
         let mut accumulator = Accumulator::default();
         self.accumulate(&mut accumulator, &ks, &place);
@@ -93,13 +113,18 @@ impl<'a> Builder<'a> {
             (Some(Sort::Legacy { first, last }), _) => order::sort(&mut resources, first, last),
             (None, Order::Legacy) => order::sort(&mut resources, &[], &[]),
         }
-        for resource in resources.contents_mut() {
-            if !resource.previous.is_empty() {
-                resource.drop_empty_annotations();
+        for resource in resources.iter() {
+            if let Some(message) = nameless(&resource.value) {
+                self.problems.push(Problem::new(resource.at(), message).of(&resource.first_id()));
             }
-            resource.write_annotations_as_text();
+        }
+        for resource in resources.contents_mut() {
+            resource.write_annotations_as_text(&|value| self.written.text(value));
             if self.metadata.get().origins {
                 resource.write_origin();
+            }
+            if self.metadata.get().transformations {
+                resource.write_transformations();
             }
         }
         if self.metadata.get().managed_by {
@@ -120,49 +145,57 @@ impl<'a> Builder<'a> {
         Some(ks)
     }
 
-    fn metadata_of(&self, ks: &Kustomization) -> Metadata {
-        let has = |option: &str| ks.build_metadata.iter().find(|text| text.as_str() == option);
-        if let Some(option) = has("transformerAnnotations") {
-            self.problems.add(option.at, "`transformerAnnotations` of buildMetadata is not supported; remove it");
+    /// Where an object came from, if anyone asks.
+    pub(crate) fn tracked(&self, origin: &dyn Fn() -> Provenance) -> Option<Provenance> {
+        self.metadata.get().tracks().then(origin)
+    }
+
+    /// Notes that a transformer has run over all objects.
+    pub(crate) fn note_transformation(&self, resources: &mut Resources, by: &dyn Fn() -> Provenance) {
+        if let Some(by) = self.tracked(by) {
+            resources.contents_mut().for_each(|resource| resource.note_transformation(&by));
         }
+    }
+
+    fn metadata_of(&self, ks: &Kustomization) -> Metadata {
+        let has = |option: &str| ks.build_metadata.iter().any(|text| text.as_str() == option);
         Metadata {
-            origins: has("originAnnotations").is_some(),
-            managed_by: self.options.managed_by_label || has("managedByLabel").is_some(),
+            origins: has("originAnnotations"),
+            transformations: has("transformerAnnotations"),
+            managed_by: self.options.managed_by_label || has("managedByLabel"),
+        }
+    }
+
+    /// Takes the schema that a kustomization brings; the first one counts, for the whole build.
+    fn take_schema(&self, ks: &Kustomization) {
+        let Some(path) = &ks.openapi else { return };
+        if let Some(document) = self.values(path, ks).and_then(|values| values.into_iter().next()) {
+            self.merge_types.bring(&document);
         }
     }
 
     fn accumulate(&self, into: &mut Accumulator, ks: &Kustomization, place: &Place<'_>) {
+        self.take_schema(ks);
         for path in &ks.resources {
             self.resource(into, path, ks, place);
         }
         let mut config = defaults::config();
         for path in &ks.configurations {
             for value in self.values(path, ks).unwrap_or_default() {
-                config.merge(&Config::read(&value, &self.problems));
+                self.merge(&mut config, &Config::read(&value, &self.problems), path.at);
             }
         }
-        into.config.merge(&config);
+        self.merge(&mut into.config, &config, ks.at);
         for path in &ks.crds {
             for value in self.values(path, ks).unwrap_or_default() {
-                plugin::read_crd(&value, &mut into.config);
+                if let Err(message) = plugin::read_crd(&value, &mut into.config) {
+                    self.problems.add(path.at, message);
+                }
             }
-        }
-        if let Some(path) = &ks.openapi {
-            // Read so that a missing file is a problem, and that the read is recorded.
-            self.values(path, ks);
         }
         generate::run(&mut into.resources, ks, self);
         for plugin in self.plugins(&ks.generators, ks, place).iter() {
             plugin::generate(&mut into.resources, plugin, ks, self);
-        }
-        if self.metadata.get().origins {
-            for resource in into.resources.contents_mut() {
-                if let Some(Provenance::Generated { configured_in, .. }) = &mut resource.origin
-                    && configured_in.is_empty()
-                {
-                    *configured_in = clean_join(&place.written, &ks.file);
-                }
-            }
         }
         for path in &ks.components {
             self.component(into, path, ks, place);
@@ -171,10 +204,16 @@ impl<'a> Builder<'a> {
         for plugin in self.plugins(&ks.transformers, ks, place).iter() {
             plugin::transform(into, plugin, ks, self);
         }
-        if let Some(validator) = ks.validators.first() {
-            self.problems.add(validator.at, "`validators` are functions, and functions are not supported; remove them");
+        for plugin in self.plugins(&ks.validators, ks, place).iter() {
+            plugin::validate(into, plugin, ks, self);
         }
         into.vars.extend(ks.vars.iter().cloned());
+    }
+
+    fn merge(&self, config: &mut Config, other: &Config, at: At) {
+        if let Err(message) = config.merge(other) {
+            self.problems.add(at, message);
+        }
     }
 
     /// One entry of `resources`: a file of objects, or a directory with a kustomization.
@@ -185,7 +224,7 @@ impl<'a> Builder<'a> {
                 let Some(objects) = self.objects(path, ks) else { return };
                 for value in objects {
                     let mut resource = Resource::new(value);
-                    if self.metadata.get().origins {
+                    if self.metadata.get().tracks() {
                         resource.origin = Some(Provenance::File(clean_join(&place.written, path.as_str())));
                     }
                     if into.resources.len() >= self.options.limits.objects {
@@ -223,7 +262,7 @@ impl<'a> Builder<'a> {
             let message = format!("more than {} kustomizations load each other in a chain", self.options.limits.depth);
             return self.problems.add(path.at, message);
         }
-        let Some(ks) = self.kustomization(&full, path.at, Unknown::Refused) else { return };
+        let Some(mut ks) = self.kustomization(&full, path.at, Unknown::Refused) else { return };
         match (role, ks.is_component) {
             (Role::Base, false) | (Role::Component, true) => {}
             (Role::Base, true) => {
@@ -234,7 +273,11 @@ impl<'a> Builder<'a> {
                 return self.problems.add(path.at, message);
             }
         }
+        if ks.is_empty {
+            return self.problems.add(ks.at, "kustomization.yaml is empty");
+        }
         let written = clean_join(&place.written, path.as_str());
+        ks.shown_directory.clone_from(&written);
         let inner = Place { directory: full, written, outer: Some(place), depth: place.depth + 1 };
         match role {
             // A component works on what its parent has so far.
@@ -242,7 +285,7 @@ impl<'a> Builder<'a> {
             Role::Base => {
                 let mut base = Accumulator::default();
                 self.accumulate(&mut base, &ks, &inner);
-                into.config.merge(&base.config);
+                self.merge(&mut into.config, &base.config, path.at);
                 into.vars.extend(base.vars);
                 for resource in base.resources.into_vec() {
                     into.resources.append(resource, &self.problems);
@@ -287,7 +330,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Configurations of generators or transformers, inline or from files and directories.
-    fn plugins(&self, texts: &[Text], ks: &Kustomization, place: &Place<'_>) -> Vec<Value> {
+    fn plugins(&self, texts: &[Text], ks: &Kustomization, place: &Place<'_>) -> Vec<Resource> {
         let mut plugins = Accumulator::default();
         for text in texts {
             match text.as_str().contains('\n') {
@@ -297,13 +340,15 @@ impl<'a> Builder<'a> {
                     let block = self.block(text.at);
                     for mut value in values.into_iter().filter(|value| !value.is_null()) {
                         block.relocate(&mut value);
-                        plugins.resources.append(Resource::new(value), &self.problems);
+                        let mut plugin = Resource::new(value);
+                        plugin.origin = self.metadata.get().tracks().then(|| Provenance::File(ks.shown_file()));
+                        plugins.resources.append(plugin, &self.problems);
                     }
                 }
                 false => self.resource(&mut plugins, text, ks, place),
             }
         }
-        plugins.resources.into_vec().into_iter().map(|resource| resource.value).collect()
+        plugins.resources.into_vec()
     }
 
     /// The path in the tree that a kustomization names; complains about what is none.
@@ -345,12 +390,22 @@ impl<'a> Builder<'a> {
 
     /// The objects of a file, lists opened.
     fn objects(&self, path: &Text, ks: &Kustomization) -> Option<Vec<Value>> {
-        let mut queue = std::collections::VecDeque::from(self.values(path, ks)?);
-        let mut objects = Vec::with_capacity(queue.len());
+        Some(self.opened(self.values(path, ks)?))
+    }
+
+    /// Objects, with those in lists behind the others. Complains about what is no object.
+    pub(crate) fn opened(&self, values: Vec<Value>) -> Vec<Value> {
+        let mut objects = Vec::with_capacity(values.len());
+        let mut queue = std::collections::VecDeque::from(values);
         while let Some(value) = queue.pop_front() {
             let is_list = value.lookup_str(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
             if let Some(items) = value.get("items").filter(|_| is_list) {
-                queue.extend(items.as_list().unwrap_or_default().iter().cloned());
+                for item in items.as_list().unwrap_or_default() {
+                    let mut item = Resource::new(item.clone());
+                    // It has gone through JSON, which knows one way to write a number.
+                    item.write_metadata_as_text("annotations", &|value| to_json(value).into());
+                    queue.push_back(item.value);
+                }
                 continue;
             }
             if let Some(at) = null_in_list(&value) {
@@ -362,7 +417,7 @@ impl<'a> Builder<'a> {
                 Some(message) => self.problems.add(value.at, message),
             }
         }
-        Some(objects)
+        objects
     }
 
     /// Where the text of a scalar begins that was written at a place: a block begins in the next line,
@@ -501,7 +556,7 @@ fn is_below(path: &TreePath, directory: &TreePath) -> bool {
 }
 
 /// Joins paths as written: `..` stays where it leads above the start.
-fn clean_join(base: &str, path: &str) -> String {
+pub(crate) fn clean_join(base: &str, path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(path.split('/')) {
         match part {

@@ -31,27 +31,29 @@ pub(crate) struct NameReference {
 
 impl Config {
     /// Adds what another configuration knows.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        merge_specs(&mut self.name_prefix, &other.name_prefix);
-        merge_specs(&mut self.name_suffix, &other.name_suffix);
-        merge_specs(&mut self.namespace, &other.namespace);
-        merge_specs(&mut self.common_labels, &other.common_labels);
-        merge_specs(&mut self.labels, &other.labels);
-        merge_specs(&mut self.template_labels, &other.template_labels);
-        merge_specs(&mut self.common_annotations, &other.common_annotations);
-        merge_specs(&mut self.images, &other.images);
-        merge_specs(&mut self.replicas, &other.replicas);
-        merge_specs(&mut self.var_references, &other.var_references);
-        for reference in &other.name_references {
-            self.add_reference(reference);
-        }
+    ///
+    /// # Errors
+    /// If two field specs disagree.
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), String> {
+        merge_specs(&mut self.name_prefix, &other.name_prefix)?;
+        merge_specs(&mut self.name_suffix, &other.name_suffix)?;
+        merge_specs(&mut self.namespace, &other.namespace)?;
+        merge_specs(&mut self.common_labels, &other.common_labels)?;
+        merge_specs(&mut self.labels, &other.labels)?;
+        merge_specs(&mut self.template_labels, &other.template_labels)?;
+        merge_specs(&mut self.common_annotations, &other.common_annotations)?;
+        merge_specs(&mut self.images, &other.images)?;
+        merge_specs(&mut self.replicas, &other.replicas)?;
+        merge_specs(&mut self.var_references, &other.var_references)?;
+        other.name_references.iter().try_for_each(|reference| self.add_reference(reference))
     }
 
-    pub(crate) fn add_reference(&mut self, reference: &NameReference) {
+    pub(crate) fn add_reference(&mut self, reference: &NameReference) -> Result<(), String> {
         match self.name_references.iter_mut().find(|known| known.target == reference.target) {
-            Some(known) => merge_specs(&mut known.referrers, &reference.referrers),
+            Some(known) => merge_specs(&mut known.referrers, &reference.referrers)?,
             None => self.name_references.push(reference.clone()),
         }
+        Ok(())
     }
 
     /// Reads a file of `configurations`.
@@ -77,7 +79,10 @@ impl Config {
                 "nameReference" => {
                     for item in entry.value.as_list().unwrap_or_default() {
                         let referrers = read_specs(item.get("fieldSpecs"), problems);
-                        config.add_reference(&NameReference { target: read_gvk(item), referrers });
+                        if let Err(message) = config.add_reference(&NameReference { target: read_gvk(item), referrers })
+                        {
+                            problems.add(item.at, message);
+                        }
                     }
                     continue;
                 }
@@ -94,12 +99,24 @@ impl Config {
 }
 
 /// Adds field specs that are not there yet; the same path of the same kind is there once.
-pub(crate) fn merge_specs(specs: &mut Vec<FieldSpec>, more: &[FieldSpec]) {
+///
+/// # Errors
+/// If two disagree on whether the field is made where it is missing.
+pub(crate) fn merge_specs(specs: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Result<(), String> {
     for spec in more {
-        if !specs.iter().any(|known| known.gvk == spec.gvk && known.path == spec.path) {
-            specs.push(spec.clone());
+        // A known spec for a kind covers one for all kinds, by kustomize's reading.
+        match specs.iter().find(|known| known.gvk.is_selected(&spec.gvk) && known.path == spec.path) {
+            None => specs.push(spec.clone()),
+            Some(known) if known.create == spec.create => {}
+            Some(_) => {
+                return Err(format!(
+                    "conflicting fieldspecs: `create` of `{}` is true in one and false in another",
+                    spec.path_text()
+                ));
+            }
         }
     }
+    Ok(())
 }
 
 /// Reads a list of field specs.

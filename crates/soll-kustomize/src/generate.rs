@@ -6,7 +6,8 @@ use soll_yaml::{At, Entry, Map, Str, Value};
 
 use crate::accumulate::Builder;
 use crate::kustomization::{Generator, Kustomization, Pairs, Text};
-use crate::resource::{Provenance, Resource};
+use crate::provenance::Provenance;
+use crate::resource::Resource;
 use crate::resources::Resources;
 
 /// Which kind of object a generator makes.
@@ -26,10 +27,12 @@ struct Pair {
 /// Makes all objects that the kustomization's generators describe.
 pub(crate) fn run(resources: &mut Resources, ks: &Kustomization, builder: &Builder<'_>) {
     for generator in &ks.config_maps {
-        make(resources, generator, Kind::ConfigMap, ks, builder);
+        let origin = || Provenance::builtin(ks, "ConfigMapGenerator");
+        make(resources, generator, Kind::ConfigMap, &origin, ks, builder);
     }
     for generator in &ks.secrets {
-        make(resources, generator, Kind::Secret, ks, builder);
+        let origin = || Provenance::builtin(ks, "SecretGenerator");
+        make(resources, generator, Kind::Secret, &origin, ks, builder);
     }
 }
 
@@ -38,6 +41,7 @@ pub(crate) fn make(
     resources: &mut Resources,
     generator: &Generator,
     kind: Kind,
+    origin: &dyn Fn() -> Provenance,
     ks: &Kustomization,
     builder: &Builder<'_>,
 ) {
@@ -81,7 +85,8 @@ pub(crate) fn make(
         target.insert_entry(Entry { key: pair.key, key_at: at, value: Value::from(value).at(at) });
     }
     for (field, map) in [("data", data), ("binaryData", binary)] {
-        if !map.is_empty() {
+        // The field of a Secret is there even if nothing is in it.
+        if !map.is_empty() || (kind == Kind::Secret && field == "data") {
             set(&mut object, field, map.into());
         }
     }
@@ -91,11 +96,43 @@ pub(crate) fn make(
     let mut resource = Resource::new(Value::from(object).at(place(generator.at)));
     resource.needs_hash = !generator.options.disable_hash;
     resource.behavior = generator.behavior;
-    resource.origin = Some(Provenance::Generated {
-        configured_in: String::new(),
-        api_version: "builtin".to_owned(),
-        kind: if kind == Kind::Secret { "SecretGenerator" } else { "ConfigMapGenerator" }.to_owned(),
-    });
+    resource.is_generated = true;
+    resource.origin = builder.tracked(origin);
+    resources.absorb(resource, &builder.problems);
+}
+
+/// Makes the ServiceAccount that stands for an account of a cloud.
+pub(crate) fn cloud_account(
+    resources: &mut Resources,
+    config: &Value,
+    origin: &dyn Fn() -> Provenance,
+    builder: &Builder<'_>,
+) {
+    let text = |path: &[&str]| config.lookup_str(path).unwrap_or_default();
+    let cloud = text(&["cloud"]);
+    if cloud != "gke" {
+        return builder.problems.add(config.at, format!("cloud provider {cloud} not supported yet; expected gke"));
+    }
+    let account = format!(
+        "{}@{}.iam.gserviceaccount.com",
+        text(&["serviceAccount", "name"]),
+        text(&["serviceAccount", "projectId"])
+    );
+    let annotations = Map::from_iter([("iam.gke.io/gcp-service-account", Value::from(account))]);
+    let mut metadata = Map::from_iter([("annotations", Value::from(annotations))]);
+    for field in ["name", "namespace"] {
+        let text = text(&["kubernetesService", field]);
+        if !text.is_empty() {
+            metadata.insert(field, Value::from(text));
+        }
+    }
+    let object = Map::from_iter([
+        ("apiVersion", Value::from("v1")),
+        ("kind", Value::from("ServiceAccount")),
+        ("metadata", Value::from(metadata)),
+    ]);
+    let mut resource = Resource::new(Value::from(object).at(config.at));
+    resource.origin = builder.tracked(origin);
     resources.absorb(resource, &builder.problems);
 }
 

@@ -9,6 +9,7 @@ pub(crate) use read::{Unknown, generator, image, patch, read, replacement_rule, 
 use soll_tree::TreePath;
 use soll_yaml::{At, Value};
 
+use crate::accumulate::clean_join;
 use crate::field_spec::FieldSpec;
 use crate::resource::{Behavior, Gvk};
 use crate::selector::Selector;
@@ -21,6 +22,10 @@ pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.y
 pub(crate) struct Kustomization {
     pub(crate) directory: TreePath,
     pub(crate) file: String,
+    /// The directory as the overlays name it, from the root of the build.
+    pub(crate) shown_directory: String,
+    /// Whether it says nothing at all.
+    pub(crate) is_empty: bool,
     pub(crate) at: At,
     pub(crate) is_component: bool,
     pub(crate) resources: Vec<Text>,
@@ -50,6 +55,13 @@ pub(crate) struct Kustomization {
     pub(crate) sort: Option<Sort>,
 }
 
+impl Kustomization {
+    /// The path of the file, from the root of the build, as the overlays name it.
+    pub(crate) fn shown_file(&self) -> String {
+        clean_join(&self.shown_directory, &self.file)
+    }
+}
+
 /// A patch, inline or in a file, of either kind.
 #[derive(Clone)]
 pub(crate) struct Patch {
@@ -64,6 +76,7 @@ pub(crate) struct Patch {
 /// Labels, and where they go.
 #[derive(Clone)]
 pub(crate) struct Label {
+    pub(crate) at: At,
     pub(crate) pairs: Pairs,
     pub(crate) include_selectors: bool,
     pub(crate) include_templates: bool,

@@ -17,9 +17,11 @@ mod file_names;
 mod generate;
 mod hash;
 mod kustomization;
+mod merge_types;
 mod order;
 mod plugin;
 mod problem;
+mod provenance;
 mod references;
 mod resource;
 mod resources;
@@ -27,6 +29,7 @@ mod scope;
 mod selector;
 mod transform;
 mod vars;
+mod written;
 
 use std::sync::Arc;
 

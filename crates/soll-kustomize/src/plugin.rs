@@ -7,35 +7,58 @@ use crate::accumulate::{Accumulator, Builder};
 use crate::config::{Config, NameReference, read_specs};
 use crate::field_spec::FieldSpec;
 use crate::generate;
+use crate::hash;
 use crate::kustomization::{
     Fields, GeneratorOptions, Kustomization, Text, generator, image, patch, replacement_rule, replica,
 };
-use crate::resource::Gvk;
+use crate::provenance::Provenance;
+use crate::resource::{Gvk, Resource};
 use crate::resources::Resources;
-use crate::transform::{images, metadata, names, namespace, patches, replacements, replicas};
+use crate::transform::{images, metadata, names, namespace, patches, replacements, replicas, value_add};
 
 /// Runs the generator that an object configures.
-pub(crate) fn generate(resources: &mut Resources, plugin: &Value, ks: &Kustomization, builder: &Builder<'_>) {
-    let kind = match builtin_kind(plugin, builder) {
+pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
+    let origin = || Provenance::plugin(plugin);
+    let config = &plugin.value;
+    let kind = match builtin_kind(config, builder) {
         Some("ConfigMapGenerator") => generate::Kind::ConfigMap,
         Some("SecretGenerator") => generate::Kind::Secret,
-        Some(kind) => return refuse(plugin, kind, "generator", builder),
+        Some("IAMPolicyGenerator") => return generate::cloud_account(resources, config, &origin, builder),
+        Some(kind) => return refuse(config, kind, "generator", builder),
         None => return,
     };
     // The object's metadata names what is made.
-    let mut config = plugin.clone();
+    let mut given = config.clone();
     for field in ["name", "namespace"] {
-        if let Some(text) = plugin.lookup(&["metadata", field]) {
-            config.make_map().insert(field, text.clone());
+        if let Some(text) = config.lookup(&["metadata", field]) {
+            given.make_map().insert(field, text.clone());
         }
     }
-    config.make_map().remove("metadata");
-    let generator = generator(&config, &GeneratorOptions::default(), &builder.problems);
-    generate::make(resources, &generator, kind, ks, builder);
+    given.make_map().remove("metadata");
+    let generator = generator(&given, &GeneratorOptions::default(), &builder.problems);
+    generate::make(resources, &generator, kind, &origin, ks, builder);
+}
+
+/// Runs the transformer that an object configures and complains if it changes anything.
+pub(crate) fn validate(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
+    let before = into.resources.clone();
+    run(into, plugin, ks, builder);
+    let is_same = before.len() == into.resources.len()
+        && before.iter().zip(into.resources.iter()).all(|(before, now)| before.is_untouched(now));
+    if !is_same && builder.problems.is_empty() {
+        let message = "the validator changes objects; a validator shouldn't modify the resource map";
+        builder.problems.add(plugin.at(), message);
+    }
 }
 
 /// Runs the transformer that an object configures.
-pub(crate) fn transform(into: &mut Accumulator, plugin: &Value, ks: &Kustomization, builder: &Builder<'_>) {
+pub(crate) fn transform(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
+    run(into, plugin, ks, builder);
+    builder.note_transformation(&mut into.resources, &|| Provenance::plugin(plugin));
+}
+
+fn run(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
+    let plugin = &plugin.value;
     let Some(kind) = builtin_kind(plugin, builder) else { return };
     let resources = &mut into.resources;
     let problems = &builder.problems;
@@ -66,10 +89,13 @@ pub(crate) fn transform(into: &mut Accumulator, plugin: &Value, ks: &Kustomizati
         }
         "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => {
             let (prefix, suffix, specs) = (fields.text("prefix"), fields.text("suffix"), specs(&mut fields));
-            if let Some(prefix) = prefix {
+            if fields_of_names_missing(&specs, plugin, builder) {
+                return;
+            }
+            if let Some(prefix) = prefix.filter(|_| kind != "SuffixTransformer") {
                 names::run(resources, &prefix, names::Affix::Prefix, &specs, builder);
             }
-            if let Some(suffix) = suffix {
+            if let Some(suffix) = suffix.filter(|_| kind != "PrefixTransformer") {
                 names::run(resources, &suffix, names::Affix::Suffix, &specs, builder);
             }
         }
@@ -114,9 +140,24 @@ pub(crate) fn transform(into: &mut Accumulator, plugin: &Value, ks: &Kustomizati
             texts.extend(fields.text("patches"));
             patches::strategic_files(resources, &texts, ks, builder);
         }
+        "ValueAddTransformer" => value_add::run(resources, &mut fields, ks, builder),
+        "HashTransformer" => hash::add_to_names(resources),
         kind => return refuse(plugin, kind, "transformer", builder),
     }
-    fields.refuse_others();
+    // Kustomize does not look at the other fields of a plugin.
+    for unknown in fields.others() {
+        builder.warnings.borrow_mut().push(unknown);
+    }
+}
+
+fn fields_of_names_missing(specs: &[FieldSpec], plugin: &Value, builder: &Builder<'_>) -> bool {
+    if specs.is_empty() && plugin.get("fieldSpecs").is_none_or(Value::is_null) {
+        builder
+            .problems
+            .add(plugin.at, "fieldSpecs is not expected to be nil; name the fields, as `path: metadata/name`");
+        return true;
+    }
+    false
 }
 
 fn without_type(plugin: &Value) -> Value {
@@ -149,8 +190,11 @@ fn refuse(plugin: &Value, kind: &str, what: &str, builder: &Builder<'_>) {
 }
 
 /// Adds the name references that the OpenAPI definitions of custom resources mark.
-pub(crate) fn read_crd(definitions: &Value, config: &mut Config) {
-    let Some(definitions) = definitions.as_map() else { return };
+///
+/// # Errors
+/// If field specs disagree.
+pub(crate) fn read_crd(definitions: &Value, config: &mut Config) -> Result<(), String> {
+    let Some(definitions) = definitions.as_map() else { return Ok(()) };
     for entry in definitions {
         let Some(definition) = entry.value.get("Schema").or(Some(&entry.value)) else { continue };
         let has_type =
@@ -163,8 +207,9 @@ pub(crate) fn read_crd(definitions: &Value, config: &mut Config) {
         let version = package.rsplit('/').next().unwrap_or_default();
         let gvk = Gvk { group: Str::new(), version: version.into(), kind: kind.into() };
         let mut path = Vec::new();
-        read_properties(definition, definitions, &gvk, &mut path, config, 0);
+        read_properties(definition, definitions, &gvk, &mut path, config, 0)?;
     }
+    Ok(())
 }
 
 fn read_properties(
@@ -174,8 +219,8 @@ fn read_properties(
     path: &mut Vec<Str>,
     config: &mut Config,
     depth: usize,
-) {
-    let Some(properties) = definition.get("properties").and_then(Value::as_map) else { return };
+) -> Result<(), String> {
+    let Some(properties) = definition.get("properties").and_then(Value::as_map) else { return Ok(()) };
     for entry in properties {
         path.push(entry.key.clone());
         let spec = |path: &[Str]| FieldSpec { gvk: owner.clone(), path: path.to_vec(), create: false };
@@ -195,11 +240,12 @@ fn read_properties(
             let mut full = path.clone();
             full.push(text("x-kubernetes-object-ref-name-key").unwrap_or("name").into());
             let target = Gvk { group: Str::new(), version: version.into(), kind: kind.into() };
-            config.add_reference(&NameReference { target, referrers: vec![spec(&full)] });
+            config.add_reference(&NameReference { target, referrers: vec![spec(&full)] })?;
         }
         if let Some(inner) = text("$ref").and_then(|name| all.get(name)).filter(|_| depth < 32) {
-            read_properties(inner.get("Schema").unwrap_or(inner), all, owner, path, config, depth + 1);
+            read_properties(inner.get("Schema").unwrap_or(inner), all, owner, path, config, depth + 1)?;
         }
         path.pop();
     }
+    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use soll_yaml::{At, Data, Str, Value, to_json};
+use soll_yaml::{At, Data, Entry, Str, Value};
 
+use crate::provenance::Provenance;
 use crate::scope;
 
 /// What a resource is called: group, version, kind, name, and its namespace if it has one.
@@ -40,18 +41,15 @@ pub(crate) struct Resource {
     pub(crate) previous: Vec<Id>,
     pub(crate) prefixes: Vec<Str>,
     pub(crate) suffixes: Vec<Str>,
+    /// Whether a generator made it.
+    pub(crate) is_generated: bool,
     /// Whether the name gets a hash of the content.
     pub(crate) needs_hash: bool,
     pub(crate) behavior: Behavior,
-    /// Where `buildMetadata` says it came from: a path, or a generator in a file.
+    /// Where it came from, if `buildMetadata` asks.
     pub(crate) origin: Option<Provenance>,
-}
-
-/// Where an object came from, for `buildMetadata: [originAnnotations]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Provenance {
-    File(String),
-    Generated { configured_in: String, api_version: String, kind: String },
+    /// What changed it, if `buildMetadata` asks.
+    pub(crate) transformations: Vec<Provenance>,
 }
 
 /// The effective namespace of what has none.
@@ -117,9 +115,11 @@ impl Resource {
             previous: Vec::new(),
             prefixes: Vec::new(),
             suffixes: Vec::new(),
+            is_generated: false,
             needs_hash: false,
             behavior: Behavior::default(),
             origin: None,
+            transformations: Vec::new(),
         }
     }
 
@@ -176,46 +176,39 @@ impl Resource {
         }
     }
 
-    /// Removes annotations that hold nothing. Kustomize keeps its notes about renamed objects there, and
-    /// nothing is left of the field when it takes them out.
-    pub(crate) fn drop_empty_annotations(&mut self) {
-        let annotations = self.value.lookup(&["metadata", "annotations"]);
-        if annotations.is_some_and(|value| value.is_null() || value.as_map().is_some_and(|map| map.is_empty())) {
-            self.set_metadata("annotations", "".into());
-        }
+    /// Annotations are texts: kustomize writes them so, whatever they were, and drops the field if it is empty.
+    pub(crate) fn write_annotations_as_text(&mut self, text: &dyn Fn(&Value) -> Str) {
+        self.value.make_map().get_or_insert_with("metadata", Value::map);
+        self.write_metadata_as_text("annotations", text);
     }
 
-    /// Annotations are texts: kustomize writes them so, whatever they were.
-    pub(crate) fn write_annotations_as_text(&mut self) {
-        let is_other = |value: &Value| matches!(value.data, Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_));
-        let annotations = self.value.lookup(&["metadata", "annotations"]).and_then(Value::as_map);
-        if !annotations.is_some_and(|map| map.iter().any(|entry| is_other(&entry.value))) {
+    /// Makes labels or annotations texts.
+    pub(crate) fn write_metadata_as_text(&mut self, field: &str, text: &dyn Fn(&Value) -> Str) {
+        let Some(pairs) = self.value.lookup(&["metadata", field]) else { return };
+        let Some(map) = pairs.as_map().filter(|map| !map.is_empty()) else {
+            return self.set_metadata(field, "".into());
+        };
+        if map.iter().all(|entry| entry.value.as_str().is_some()) {
             return;
         }
-        let Some(metadata) = self.value.get_mut("metadata") else { return };
-        for (_, value) in
-            metadata.get_mut("annotations").and_then(Value::as_map_mut).expect("looked at above").iter_mut()
-        {
-            if is_other(value) {
-                let text = if value.is_null() { String::new() } else { to_json(value) };
-                *value = Value::from(text).at(value.at);
-            }
+        let mut texts = map.clone();
+        for (_, value) in texts.iter_mut().filter(|(_, value)| value.as_str().is_none()) {
+            *value = Value::from(text(value)).at(value.at);
         }
+        self.set_metadata(field, texts.into());
     }
 
-    /// Writes where the object came from into an annotation.
-    pub(crate) fn write_origin(&mut self) {
-        let text = match &self.origin {
-            None => return,
-            Some(Provenance::File(path)) => format!("path: {path}\n"),
-            Some(Provenance::Generated { configured_in, api_version, kind }) => {
-                let by = format!("configuredBy:\n  apiVersion: {api_version}\n  kind: {kind}\n");
-                format!("configuredIn: {configured_in}\n{by}")
-            }
-        };
-        let metadata = self.value.make_map().get_or_insert_with("metadata", Value::map).make_map();
-        let annotations = metadata.get_or_insert_with("annotations", Value::map).make_map();
-        annotations.insert("config.kubernetes.io/origin", Value::from(text));
+    /// Whether kustomize keeps notes about the object in its annotations.
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.previous.is_empty() || self.is_generated || self.origin.is_some()
+    }
+
+    /// Whether nobody has set anything since, not even to the same.
+    pub(crate) fn is_untouched(&self, now: &Self) -> bool {
+        self.previous == now.previous
+            && self.prefixes == now.prefixes
+            && self.suffixes == now.suffixes
+            && is_same_writing(&self.value, &now.value)
     }
 
     /// Labels or annotations as pairs of text.
@@ -229,6 +222,22 @@ impl Resource {
             Some(soll_yaml::Data::Str(text)) => text.clone(),
             _ => Str::new(),
         }
+    }
+}
+
+/// Says whether two values are equal and were written at the same places.
+fn is_same_writing(a: &Value, b: &Value) -> bool {
+    match (&a.data, &b.data) {
+        _ if a.at != b.at => false,
+        _ if a.same(b) => true,
+        (Data::List(a), Data::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| is_same_writing(a, b))
+        }
+        (Data::Map(a), Data::Map(b)) => {
+            let same = |entry: &Entry| b.get(&entry.key).is_some_and(|other| is_same_writing(&entry.value, other));
+            a.len() == b.len() && a.iter().all(same)
+        }
+        (a, b) => a == b,
     }
 }
 

@@ -161,7 +161,10 @@ impl Resource {
         self.previous = old.previous.clone();
         self.prefixes = old.prefixes.clone();
         self.suffixes = old.suffixes.clone();
-        self.origin = old.origin.clone();
+        if self.behavior == Behavior::Merge {
+            self.origin = old.origin.clone();
+        }
+        self.transformations = old.transformations.clone();
         // A hash is only added if both ask for it.
         self.needs_hash &= old.needs_hash;
         self.behavior = old.behavior;

@@ -112,6 +112,11 @@ impl Selector {
         [&self.group, &self.version, &self.kind, &self.name, &self.namespace].into_iter().any(Option::is_some)
     }
 
+    /// Says whether a name is asked for.
+    pub(crate) fn has_name(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// The one name that objects must have or have had, if the selector is that plain.
     pub(crate) fn plain_name(&self) -> Option<&Str> {
         match &self.name {

@@ -9,7 +9,7 @@ mod json_patch;
 pub mod strategic;
 pub mod structured;
 
-use soll_yaml::{At, FieldPath, Sources, Value};
+use soll_yaml::{At, FieldPath, Sources, Str, Value};
 
 pub use json_merge::json_merge;
 pub use json_patch::json_patch;
@@ -34,6 +34,16 @@ pub struct Trace<'s> {
     pub sources: &'s Sources,
     /// What does it, in the words of its configuration: `patches`.
     pub by: &'static str,
+    /// How scalars were written, if that is to count: kustomize lets a scalar keep the quotes of the one it replaces.
+    pub written: Option<&'s dyn Written>,
+}
+
+/// How scalars were written.
+pub trait Written {
+    /// The text of a scalar as it was written: `1.10`.
+    fn text(&self, value: &Value) -> Str;
+    /// Whether a scalar was written in quotes or as a block.
+    fn is_quoted(&self, value: &Value) -> bool;
 }
 
 impl Trace<'_> {

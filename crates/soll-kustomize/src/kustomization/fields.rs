@@ -1,8 +1,8 @@
 //! Typed access to the fields of a map, with problems instead of failures.
 
-use soll_yaml::{At, Data, Map, Str, Value};
+use soll_yaml::{At, Data, Entry, Map, Str, Value};
 
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 
 /// Text and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,12 +112,19 @@ impl<'v> Fields<'v> {
 
     /// Complains about every field that was not asked for.
     pub(crate) fn refuse_others(self) {
-        for entry in self.map.into_iter().flatten() {
-            if !self.known.contains(&entry.key.as_str()) {
-                let message = format!("unknown field `{}` in a {}", entry.key, self.what);
-                self.problems.add(entry.key_at, format!("{message}{}", suggestion(&entry.key, &self.known)));
-            }
+        for problem in self.others() {
+            self.problems.push(problem);
         }
+    }
+
+    /// A remark for every field that was not asked for.
+    pub(crate) fn others(&self) -> Vec<Problem> {
+        let unknown = self.map.into_iter().flatten().filter(|entry| !self.known.contains(&entry.key.as_str()));
+        let remark = |entry: &Entry| {
+            let message = format!("unknown field `{}` in a {}", entry.key, self.what);
+            Problem::new(entry.key_at, format!("{message}{}", suggestion(&entry.key, &self.known)))
+        };
+        unknown.map(remark).collect()
     }
 
     fn wrong(&self, name: &str, value: &Value, expected: &str) {

@@ -32,6 +32,7 @@ pub(crate) fn read(
     let mut fields = Fields::new(value, "kustomization", problems);
     let mut ks =
         Kustomization { directory: directory.clone(), file: file.to_owned(), at: value.at, ..Kustomization::default() };
+    ks.is_empty = says_nothing(value);
     read_type(&mut fields, &mut ks);
     fields.value("metadata");
     ks.resources = fields.texts("resources");
@@ -62,8 +63,18 @@ pub(crate) fn read(
     if let Some(openapi) = fields.value("openapi") {
         let mut fields = Fields::new(openapi, "openapi field", problems);
         ks.openapi = fields.text("path");
-        fields.value("version"); // of the builtin schema; there is one
+        let version = fields.text("version");
         fields.refuse_others();
+        match (&ks.openapi, version) {
+            (Some(path), Some(_)) => {
+                problems.add(path.at, "builtin version and custom schema provided, cannot use both; remove one");
+            }
+            (None, Some(version)) if version.as_str() != "v1.21.2" => {
+                let message = format!("the OpenAPI version `{}` is not built in; there is `v1.21.2`", version.text);
+                problems.add(version.at, message);
+            }
+            _ => {}
+        }
     }
     ks.sort = fields.value("sortOptions").map(|value| sort(value, problems));
     refuse_unbuilt(&mut fields);
@@ -72,6 +83,14 @@ pub(crate) fn read(
     }
     check_metadata(&ks, problems);
     ks
+}
+
+/// Whether no field but the type has a value; empty lists and maps count as values, as in kustomize.
+fn says_nothing(value: &Value) -> bool {
+    value.as_map().into_iter().flatten().all(|entry| {
+        let is_type = matches!(entry.key.as_str(), "apiVersion" | "kind");
+        is_type || entry.value.is_null() || entry.value.as_str() == Some("")
+    })
 }
 
 fn read_type(fields: &mut Fields<'_>, ks: &mut Kustomization) {
@@ -129,6 +148,7 @@ fn check_metadata(ks: &Kustomization, problems: &Problems) {
 pub(crate) fn label(value: &Value, problems: &Problems) -> Label {
     let mut fields = Fields::new(value, "labels entry", problems);
     let label = Label {
+        at: value.at,
         pairs: fields.pairs("pairs"),
         include_selectors: fields.flag("includeSelectors"),
         include_templates: fields.flag("includeTemplates"),

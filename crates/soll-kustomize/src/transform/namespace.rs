@@ -40,27 +40,38 @@ pub(crate) fn run(
 ) {
     for resource in resources.iter_mut() {
         resource.remember_id();
-        let gvk = resource.gvk();
-        if !gvk.is_cluster_scoped() {
-            let metadata = FieldSpec::new("", "", "", "metadata/namespace", true);
-            visit(resource, &metadata, Leaf::Scalar, builder, &mut |field| set(field, namespace, mode, builder));
-        }
-        let is_binding = matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
-        if is_binding {
-            subjects(resource, namespace, mode, builder);
-        }
-        for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
-            let path = spec.path_text();
-            let is_core = resource.value.lookup_str(&["apiVersion"]) == Some("v1");
-            let handled = path == "metadata/namespace"
-                || (path == "metadata/name" && !is_core)
-                || (is_binding && path == "subjects/namespace");
-            if !handled {
-                visit(resource, spec, Leaf::Scalar, builder, &mut |field| set(field, namespace, mode, builder));
-            }
-        }
+        of_object(resource, namespace, specs, mode, builder);
     }
     refuse_twins(resources, namespace, builder);
+}
+
+/// Moves one object into a namespace.
+pub(crate) fn of_object(
+    resource: &mut Resource,
+    namespace: &Text,
+    specs: &[FieldSpec],
+    mode: &Mode,
+    builder: &Builder<'_>,
+) {
+    let gvk = resource.gvk();
+    if !gvk.is_cluster_scoped() {
+        let metadata = FieldSpec::new("", "", "", "metadata/namespace", true);
+        visit(resource, &metadata, Leaf::Scalar, builder, &mut |field| set(field, namespace, mode, builder));
+    }
+    let is_binding = matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
+    if is_binding {
+        subjects(resource, namespace, mode, builder);
+    }
+    for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
+        let path = spec.path_text();
+        let is_core = resource.value.lookup_str(&["apiVersion"]) == Some("v1");
+        let handled = path == "metadata/namespace"
+            || (path == "metadata/name" && !is_core)
+            || (is_binding && path == "subjects/namespace");
+        if !handled {
+            visit(resource, spec, Leaf::Scalar, builder, &mut |field| set(field, namespace, mode, builder));
+        }
+    }
 }
 
 fn set(field: &mut Value, namespace: &Text, mode: &Mode, builder: &Builder<'_>) {

@@ -1,14 +1,14 @@
 //! `patches`, `patchesStrategicMerge`, `patchesJson6902`.
 
 use soll_patch::{Dialect, PatchError, Trace, json_patch, strategic_merge};
-use soll_schema::Schemas;
-use soll_yaml::{ParseOptions, Value};
+use soll_yaml::{ParseOptions, Value, to_json};
 
 use crate::accumulate::Builder;
 use crate::kustomization::{Kustomization, Patch, Text};
 use crate::problem::Problem;
-use crate::resource::{Gvk, Id, Resource};
+use crate::resource::{Id, Resource};
 use crate::resources::Resources;
+use crate::selector::Selector;
 
 /// A patch as its text says.
 enum Parsed {
@@ -22,7 +22,7 @@ enum Parsed {
 pub(crate) fn run(resources: &mut Resources, patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) {
     match parsed(patch, ks, builder) {
         Some(Parsed::Strategic(patches)) => strategic(resources, patch, &patches, builder),
-        Some(Parsed::Json(operations)) => operate(resources, patch, &operations, builder),
+        Some(Parsed::Json(operations)) => operate(resources, patch, &operations, Notes::Taken, builder),
         None => {}
     }
 }
@@ -35,7 +35,12 @@ pub(crate) fn strategic_files(resources: &mut Resources, texts: &[Text], ks: &Ku
         let patch =
             Patch { at: text.at, path, inline, target: None, allow_name_change: false, allow_kind_change: false };
         match parsed(&patch, ks, builder) {
-            Some(Parsed::Strategic(patches)) => strategic(resources, &patch, &patches, builder),
+            Some(Parsed::Strategic(patches)) => {
+                for value in &patches {
+                    named(resources, &patch, value, Way::OverAll, builder);
+                }
+                remove_deleted(resources);
+            }
             Some(Parsed::Json(_)) => {
                 let message =
                     "patchesStrategicMerge holds strategic merge patches; this is a JSON patch, use `patches`";
@@ -48,8 +53,11 @@ pub(crate) fn strategic_files(resources: &mut Resources, texts: &[Text], ks: &Ku
 
 /// Runs one entry of `patchesJson6902`.
 pub(crate) fn json(resources: &mut Resources, patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) {
+    if !patch.target.as_ref().is_some_and(Selector::has_name) {
+        return builder.problems.add(patch.at, "must specify the target name");
+    }
     match parsed(patch, ks, builder) {
-        Some(Parsed::Json(operations)) => operate(resources, patch, &operations, builder),
+        Some(Parsed::Json(operations)) => operate(resources, patch, &operations, Notes::Kept, builder),
         Some(Parsed::Strategic(_)) => {
             let message = "patchesJson6902 holds lists of operations; this is a strategic merge patch, use `patches`";
             builder.problems.add(patch.at, message);
@@ -77,7 +85,10 @@ fn parsed(patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) -> Option<Pa
         let mut values = match block {
             None => builder.parse(text, source, options)?,
             Some(block) => match soll_yaml::parse_yaml(text, source, options) {
-                Ok(values) => values,
+                Ok(values) => {
+                    values.iter().for_each(|value| builder.written.note(value, text, block));
+                    values
+                }
                 Err(error) => {
                     builder.problems.add(block.place(error.at), error.message);
                     return None;
@@ -94,9 +105,9 @@ fn parsed(patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) -> Option<Pa
     match values.first().map(Value::as_list) {
         // Operations are read as kubectl reads them, where `yes` is true.
         Some(Some(_)) => Some(Parsed::Json(parse(&ParseOptions::go_v2())?.into_iter().next()?)),
-        Some(None) => Some(Parsed::Strategic(values)),
+        Some(None) => Some(Parsed::Strategic(builder.opened(values))),
         None => {
-            builder.problems.add(patch.at, "the patch is empty");
+            builder.warnings.borrow_mut().push(Problem::new(patch.at, "the patch is empty"));
             None
         }
     }
@@ -114,28 +125,41 @@ fn strategic(resources: &mut Resources, patch: &Patch, patches: &[Value], builde
         };
         for position in selected {
             if target.selects(resources.get(position)) {
-                merge(resources, position, patch, value, builder);
+                merge(resources, position, patch, value, Way::OverAll, builder);
             }
         }
         return remove_deleted(resources);
     }
     for value in patches {
-        let gvk = Gvk::of(value);
-        let part = |path: &[&str]| value.lookup_str(path).unwrap_or_default().into();
-        let id = Id { gvk, name: part(&["metadata", "name"]), namespace: part(&["metadata", "namespace"]) };
-        match resources.with_any_id(&id).as_slice() {
-            [position] => merge(resources, *position, patch, value, builder),
-            [] => {
-                let at = value.at.or(patch.at);
-                builder.problems.add(at, format!("no resource matches strategic merge patch {}", described(&id)));
-            }
-            _ => {
-                let message = format!("multiple matches for strategic merge patch {}", described(&id));
-                builder.problems.add(value.at.or(patch.at), message);
-            }
-        }
+        named(resources, patch, value, Way::ToOne, builder);
     }
     remove_deleted(resources);
+}
+
+/// Which way a patch takes to its objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To the one object that it names.
+    ToOne,
+    /// Over all objects, changing those that are meant. On this way kustomize writes the labels and annotations
+    /// of the patch anew, as texts: `tier: null` sets the text `null` and removes nothing.
+    OverAll,
+}
+
+/// Merges a patch into the one object that it names.
+fn named(resources: &mut Resources, patch: &Patch, value: &Value, way: Way, builder: &Builder<'_>) {
+    let id = Resource::new(value.clone()).id();
+    match resources.with_any_id(&id).as_slice() {
+        [position] => merge(resources, *position, patch, value, way, builder),
+        [] => {
+            let at = value.at.or(patch.at);
+            builder.problems.add(at, format!("no resource matches strategic merge patch {}", described(&id)));
+        }
+        _ => {
+            let message = format!("multiple matches for strategic merge patch {}", described(&id));
+            builder.problems.add(value.at.or(patch.at), message);
+        }
+    }
 }
 
 fn described(id: &Id) -> String {
@@ -145,18 +169,30 @@ fn described(id: &Id) -> String {
 }
 
 /// Merges a patch into one object; what the patch says about its identity counts only where allowed.
-fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Value, builder: &Builder<'_>) {
+fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Value, way: Way, builder: &Builder<'_>) {
     let renames = patch.allow_name_change || patch.allow_kind_change;
     let resource = if renames { resources.get_mut(position) } else { resources.content_mut(position) };
     if renames {
         resource.remember_id();
     }
     let gvk = resource.gvk();
-    let of = Schemas::builtin().merge_type(&gvk.group, &gvk.version, &gvk.kind);
-    let trace = Some(Trace { sources: builder.sources, by: "patches" });
-    let value = without_identity(value, patch);
+    let of = builder.merge_types.of(&gvk);
+    let trace = Some(Trace { sources: builder.sources, by: "patches", written: Some(&builder.written) });
+    let mut source = Resource::new(value.clone());
+    if way == Way::OverAll {
+        for field in ["labels", "annotations"] {
+            source.write_metadata_as_text(field, &|value| builder.written.text(value));
+        }
+    }
+    let value = without_identity(&source.value, patch);
+    let has_version = !gvk.version.is_empty();
     match strategic_merge(&resource.value, &value, of, Dialect::Kustomize, trace) {
-        Ok(Some(merged)) => resource.value = merged,
+        Ok(Some(merged)) => {
+            resource.value = merged;
+            if way == Way::OverAll && !has_version {
+                resource.value.make_map().insert("apiVersion", Value::null());
+            }
+        }
         Ok(None) => resource.value = Value::null(),
         Err(error) => complain(&error, patch, resource, builder),
     }
@@ -188,17 +224,35 @@ fn remove_deleted(resources: &mut Resources) {
     }
 }
 
-fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, builder: &Builder<'_>) {
+/// Whether what an object was called is noted before a JSON patch changes it: `patchesJson6902` does not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Notes {
+    Taken,
+    Kept,
+}
+
+fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: Notes, builder: &Builder<'_>) {
     let Some(target) = &patch.target else {
         return builder.problems.add(patch.at, "must specify a target for JSON patch");
     };
-    let trace = Some(Trace { sources: builder.sources, by: "patches" });
+    let trace = Some(Trace { sources: builder.sources, by: "patches", written: Some(&builder.written) });
     let mut is_found = false;
     for resource in resources.iter_mut().filter(|resource| target.selects(resource)) {
         is_found = true;
-        resource.remember_id();
+        if notes == Notes::Taken {
+            resource.remember_id();
+        }
+        // Kustomize keeps its notes in the annotations, so these are there to be patched.
+        if resource.has_notes() {
+            let metadata = resource.value.make_map().get_or_insert_with("metadata", Value::map);
+            metadata.make_map().get_or_insert_with("annotations", Value::map);
+        }
         match json_patch(&resource.value, operations, trace) {
-            Ok(patched) => resource.value = patched,
+            Ok(patched) => {
+                resource.value = patched;
+                // It has gone through JSON, which knows one way to write a number.
+                resource.write_annotations_as_text(&|value| to_json(value).into());
+            }
             Err(error) => complain(&error, patch, resource, builder),
         }
     }

@@ -5,7 +5,7 @@
 //! engine names the two places where we do not follow.
 
 use soll_schema::TypeRef;
-use soll_yaml::{At, Entry, FieldPath, Map, Step, Str, Value};
+use soll_yaml::{At, Data, Entry, FieldPath, Map, Step, Str, Value};
 
 use super::{DIRECTIVE, error, within};
 use crate::{PatchError, Trace};
@@ -60,7 +60,14 @@ impl Merge<'_> {
         } else if target.as_list().is_some() && merges(of) {
             self.list(target, patch, of, path)
         } else {
-            Ok(Some(Trace::mark(self.trace, patch, target.at)))
+            let mut new = Trace::mark(self.trace, patch, target.at);
+            let written = self.trace.and_then(|trace| trace.written);
+            if let Some(written) =
+                written.filter(|written| !is_text(patch) && is_text(target) && written.is_quoted(target))
+            {
+                new.data = Data::Str(written.text(patch));
+            }
+            Ok(Some(new))
         }
     }
 
@@ -284,6 +291,10 @@ fn adopt(patch: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged
         adopted.extend(item.filter(|item| !item.as_map().is_some_and(Map::is_empty)));
     }
     Ok(Some(Value::list(adopted).at(patch.at)))
+}
+
+fn is_text(value: &Value) -> bool {
+    matches!(value.data, Data::Str(_))
 }
 
 #[derive(PartialEq)]

@@ -1,0 +1,98 @@
+//! Where objects came from and what changed them, as `buildMetadata` writes it into annotations.
+
+use std::fmt::Write as _;
+
+use soll_yaml::Value;
+
+use crate::kustomization::Kustomization;
+use crate::resource::Resource;
+
+/// Where an object came from, or what changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Provenance {
+    /// A file of objects.
+    File(String),
+    /// A generator or transformer, and the file that asks for it.
+    Configured { file: String, api_version: String, kind: String, name: String, namespace: String },
+}
+
+impl Provenance {
+    /// A field of a kustomization, by the name of its transformer.
+    pub(crate) fn builtin(ks: &Kustomization, kind: &str) -> Self {
+        Self::Configured {
+            file: ks.shown_file(),
+            api_version: "builtin".to_owned(),
+            kind: kind.to_owned(),
+            name: String::new(),
+            namespace: String::new(),
+        }
+    }
+
+    /// A plugin with a configuration of its own.
+    pub(crate) fn plugin(config: &Resource) -> Self {
+        let id = config.id();
+        let file = match &config.origin {
+            Some(Self::File(file)) => file.clone(),
+            Some(Self::Configured { .. }) | None => String::new(),
+        };
+        Self::Configured {
+            file,
+            api_version: config.value.lookup_str(&["apiVersion"]).unwrap_or_default().to_owned(),
+            kind: id.gvk.kind.to_string(),
+            name: id.name.to_string(),
+            namespace: id.namespace.to_string(),
+        }
+    }
+
+    /// The lines that kustomize writes.
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::File(path) => vec![format!("path: {path}")],
+            Self::Configured { file, api_version, kind, name, namespace } => {
+                let mut lines = vec![format!("configuredIn: {file}"), "configuredBy:".to_owned()];
+                let fields = [("apiVersion", api_version), ("kind", kind), ("name", name), ("namespace", namespace)];
+                let set = fields.iter().filter(|(_, text)| !text.is_empty());
+                lines.extend(set.map(|(field, text)| format!("  {field}: {text}")));
+                lines
+            }
+        }
+    }
+}
+
+impl Resource {
+    /// Notes what ran over the object; what came from nowhere came from there.
+    pub(crate) fn note_transformation(&mut self, by: &Provenance) {
+        match &self.origin {
+            None => self.origin = Some(by.clone()),
+            Some(_) => self.transformations.push(by.clone()),
+        }
+    }
+
+    /// Writes where the object came from into an annotation.
+    pub(crate) fn write_origin(&mut self) {
+        let Some(origin) = &self.origin else { return };
+        let text: String = origin.lines().into_iter().map(|line| line + "\n").collect();
+        self.annotate("config.kubernetes.io/origin", text);
+    }
+
+    /// Writes what changed the object into an annotation.
+    pub(crate) fn write_transformations(&mut self) {
+        if self.transformations.is_empty() {
+            return;
+        }
+        let mut text = String::new();
+        for transformation in &self.transformations {
+            for (position, line) in transformation.lines().iter().enumerate() {
+                let start = if position == 0 { "- " } else { "  " };
+                writeln!(text, "{start}{line}").expect("a string takes every write");
+            }
+        }
+        self.annotate("alpha.config.kubernetes.io/transformations", text);
+    }
+
+    fn annotate(&mut self, key: &str, text: String) {
+        let metadata = self.value.make_map().get_or_insert_with("metadata", Value::map).make_map();
+        let annotations = metadata.get_or_insert_with("annotations", Value::map).make_map();
+        annotations.insert(key, Value::from(text));
+    }
+}

@@ -1,0 +1,136 @@
+//! How a scalar was written: `1.10`, `~`, `"25%"`.
+//!
+//! Values do not keep that, and nearly nothing asks. Kustomize does where it turns a scalar into text, so
+//! it is read again at the place that the value remembers.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::accumulate::Block;
+use soll_tree::{FileTree, TreePath};
+use soll_yaml::{At, Data, ParseOptions, SourceId, Sources, Str, Value, parse_yaml, to_json};
+
+/// The texts of a build, split into lines when first asked for.
+pub(crate) struct Written<'a> {
+    tree: &'a dyn FileTree,
+    sources: &'a Sources,
+    lines: RefCell<HashMap<Arc<str>, Vec<String>>>,
+    /// Scalars in texts within files, by path, line and column of their places in the file.
+    notes: RefCell<HashMap<Place, Str>>,
+}
+
+/// Path, line and column.
+type Place = (Arc<str>, usize, usize);
+
+impl<'a> Written<'a> {
+    pub(crate) fn new(tree: &'a dyn FileTree, sources: &'a Sources) -> Self {
+        Self { tree, sources, lines: RefCell::default(), notes: RefCell::default() }
+    }
+
+    /// A scalar as it was written; lists and maps are no text.
+    pub(crate) fn text(&self, value: &Value) -> Str {
+        match &value.data {
+            Data::Str(text) => text.clone(),
+            Data::List(_) | Data::Map(_) => Str::new(),
+            Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
+                let noted = || {
+                    let path = self.sources.get(value.at.source())?.path;
+                    self.notes.borrow().get(&(path, value.at.line(), value.at.column())).cloned()
+                };
+                let found = || self.rest_of_line(value.at).map(|rest| Str::from(plain_token(&rest)));
+                let token = noted().or_else(found);
+                // Only if it is still what the value was made of.
+                match token.filter(|token| plain(token) == value.data) {
+                    Some(token) => token,
+                    None => to_json(value).into(),
+                }
+            }
+        }
+    }
+
+    /// Notes the scalars of a text that stands within a file, before its values are moved to their places there.
+    pub(crate) fn note(&self, value: &Value, text: &str, block: Block) {
+        match &value.data {
+            Data::List(items) => items.iter().for_each(|item| self.note(item, text, block)),
+            Data::Map(map) => map.iter().for_each(|entry| self.note(&entry.value, text, block)),
+            Data::Str(_) => {}
+            Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
+                let Some(line) = text.lines().nth(value.at.line().saturating_sub(1)) else { return };
+                let rest: String = line.chars().skip(value.at.column().saturating_sub(1)).collect();
+                let at = block.place(value.at);
+                if let Some(source) = self.sources.get(at.source()) {
+                    self.notes.borrow_mut().insert((source.path, at.line(), at.column()), plain_token(&rest).into());
+                }
+            }
+        }
+    }
+
+    /// Whether a text stands in quotes, or in a block, at the place.
+    pub(crate) fn is_quoted(&self, at: At) -> bool {
+        self.rest_of_line(at).is_some_and(|rest| rest.starts_with(['"', '\'', '|', '>']))
+    }
+
+    fn rest_of_line(&self, at: At) -> Option<String> {
+        if at.is_none() {
+            return None;
+        }
+        let path = self.sources.get(at.source())?.path;
+        let mut lines = self.lines.borrow_mut();
+        let lines = match lines.entry(path) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                let bytes = self.tree.read(&new.key().parse::<TreePath>().ok()?).ok()?;
+                let text = String::from_utf8_lossy(&bytes);
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                new.insert(text.lines().map(str::to_owned).collect())
+            }
+        };
+        let line = lines.get(at.line().checked_sub(1)?)?;
+        Some(line.chars().skip(at.column().saturating_sub(1)).collect())
+    }
+}
+
+impl soll_patch::Written for Written<'_> {
+    fn text(&self, value: &Value) -> Str {
+        Self::text(self, value)
+    }
+
+    fn is_quoted(&self, value: &Value) -> bool {
+        Self::is_quoted(self, value.at)
+    }
+}
+
+/// What a text means without quotes.
+pub(crate) fn plain(text: &str) -> Data {
+    if text.contains(['\n', '#']) || text.contains(": ") {
+        return Data::Str(text.into());
+    }
+    let parsed = parse_yaml(text, SourceId::default(), &ParseOptions::go_v3());
+    match parsed.ok().map(|values| values.into_iter().next()) {
+        Some(Some(value)) => match value.data {
+            data @ (Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_)) => data,
+            _ => Data::Str(text.into()),
+        },
+        Some(None) => Data::Null,
+        None => Data::Str(text.into()),
+    }
+}
+
+/// The scalar without quotes that a line begins with.
+fn plain_token(rest: &str) -> &str {
+    let end = rest.find([',', ']', '}', '#']).unwrap_or(rest.len());
+    rest[..end].trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_end_where_yaml_ends_them() {
+        for (rest, expected) in [("1.10", "1.10"), ("0x1F # why", "0x1F"), ("~, b: 2}", "~"), ("", "")] {
+            assert_eq!(plain_token(rest), expected, "{rest:?}");
+        }
+    }
+}
