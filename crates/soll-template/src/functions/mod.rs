@@ -1,0 +1,166 @@
+//! The functions that templates call: Go's own, Sprig's, Helm's.
+//!
+//! Each is a row of a table: its name, what its parameters are declared as, and what it does. The counting and
+//! checking of arguments, and the words for it, are the same for all and happen before.
+
+mod builtins;
+mod conversion;
+mod crypto;
+mod dates;
+mod defaults;
+mod dicts;
+mod encoding;
+mod floats;
+mod helm;
+mod json;
+mod lists;
+mod merge;
+mod numbers;
+mod paths;
+mod patterns;
+mod random;
+mod reflection;
+mod strings;
+mod toml;
+mod urls;
+mod versions;
+mod words;
+mod yaml;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::object::Param;
+use crate::render::{Fault, World};
+use crate::value::Value;
+
+pub(crate) use builtins::call;
+pub(crate) use yaml::to_yaml;
+
+/// A function: what it takes and what it does.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) name: &'static str,
+    pub(crate) params: &'static [Param],
+    /// What any further arguments are declared as, if there may be some.
+    pub(crate) variadic: Option<Param>,
+    pub(crate) run: Run,
+}
+
+/// How a function is run.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// From its arguments alone.
+    Pure(fn(&[Value]) -> Result<Value, Fault>),
+    /// With the environment, the fuel, or what is remembered between calls.
+    World(fn(&mut World<'_>, &[Value]) -> Result<Value, Fault>),
+    /// These steer evaluation itself.
+    And,
+    Or,
+    Len,
+    Call,
+    Include,
+    Tpl,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Run")
+    }
+}
+
+type Pure = fn(&[Value]) -> Result<Value, Fault>;
+type InWorld = fn(&mut World<'_>, &[Value]) -> Result<Value, Fault>;
+
+const fn pure(name: &'static str, params: &'static [Param], run: Pure) -> Function {
+    Function { name, params, variadic: None, run: Run::Pure(run) }
+}
+
+const fn many(name: &'static str, params: &'static [Param], variadic: Param, run: Pure) -> Function {
+    Function { name, params, variadic: Some(variadic), run: Run::Pure(run) }
+}
+
+const fn world(name: &'static str, params: &'static [Param], run: InWorld) -> Function {
+    Function { name, params, variadic: None, run: Run::World(run) }
+}
+
+const fn world_many(name: &'static str, params: &'static [Param], variadic: Param, run: InWorld) -> Function {
+    Function { name, params, variadic: Some(variadic), run: Run::World(run) }
+}
+
+const fn special(name: &'static str, params: &'static [Param], variadic: Option<Param>, run: Run) -> Function {
+    Function { name, params, variadic, run }
+}
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
+    // Sprig's names hide those of Go, Helm's those of Sprig.
+    let tables = [
+        builtins::TABLE,
+        conversion::TABLE,
+        crypto::TABLE,
+        dates::TABLE,
+        defaults::TABLE,
+        dicts::TABLE,
+        encoding::TABLE,
+        floats::TABLE,
+        json::TABLE,
+        lists::TABLE,
+        merge::TABLE,
+        numbers::TABLE,
+        patterns::TABLE,
+        paths::TABLE,
+        random::TABLE,
+        reflection::TABLE,
+        strings::TABLE,
+        urls::TABLE,
+        versions::TABLE,
+        words::TABLE,
+        yaml::TABLE,
+        toml::TABLE,
+        helm::TABLE,
+    ];
+    tables.into_iter().flatten().map(|function| (function.name, function)).collect()
+});
+
+/// The function of a name.
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
+    BY_NAME.get(name).copied()
+}
+
+/// The names of all functions, sorted.
+#[must_use]
+pub fn function_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = BY_NAME.keys().copied().collect();
+    names.sort_unstable();
+    names
+}
+
+/// The text of an argument that is declared as text; bytes that are not UTF-8 become the replacement character.
+pub(crate) fn text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Str(text) => Cow::Borrowed(text),
+        Value::Raw(bytes) => String::from_utf8_lossy(bytes),
+        _ => Cow::Borrowed(""),
+    }
+}
+
+/// The bytes of an argument that is declared as text.
+fn bytes(value: &Value) -> &[u8] {
+    value.as_bytes().unwrap_or_default()
+}
+
+/// An argument that is declared as `int`.
+fn int(value: &Value) -> i64 {
+    match value {
+        Value::Int(number) | Value::Int64(number) => *number,
+        _ => 0,
+    }
+}
+
+fn index_of(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What Go's runtime says of a call on nothing.
+const NIL_DEREFERENCE: &str = "runtime error: invalid memory address or nil pointer dereference";

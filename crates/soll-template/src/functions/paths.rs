@@ -1,0 +1,57 @@
+//! Slash-separated paths, by text alone.
+
+use super::{Function, pure, text};
+use crate::object::Param::Str;
+use crate::value::Value;
+
+pub(super) static TABLE: &[Function] = &[
+    pure("base", &[Str], |args| Ok(Value::from(base(&text(&args[0]))))),
+    pure("osBase", &[Str], |args| Ok(Value::from(base(&text(&args[0]))))),
+    pure("dir", &[Str], |args| Ok(Value::from(dir(&text(&args[0]))))),
+    pure("osDir", &[Str], |args| Ok(Value::from(dir(&text(&args[0]))))),
+    pure("clean", &[Str], |args| Ok(Value::from(clean(&text(&args[0]))))),
+    pure("osClean", &[Str], |args| Ok(Value::from(clean(&text(&args[0]))))),
+    pure("ext", &[Str], |args| Ok(Value::text(ext(&text(&args[0]))))),
+    pure("osExt", &[Str], |args| Ok(Value::text(ext(&text(&args[0]))))),
+    pure("isAbs", &[Str], |args| Ok(Value::Bool(text(&args[0]).starts_with('/')))),
+    pure("osIsAbs", &[Str], |args| Ok(Value::Bool(text(&args[0]).starts_with('/')))),
+];
+
+fn base(path: &str) -> String {
+    if path.is_empty() {
+        return ".".into();
+    }
+    let trimmed = path.trim_end_matches('/');
+    let last = trimmed.rsplit('/').next().unwrap_or_default();
+    if last.is_empty() { "/".into() } else { last.into() }
+}
+
+fn dir(path: &str) -> String {
+    clean(path.rfind('/').map_or("", |at| &path[..=at]))
+}
+
+/// The shortest path that means the same.
+fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if rooted => {}
+            other => parts.push(other),
+        }
+    }
+    match (rooted, parts.join("/")) {
+        (true, joined) => format!("/{joined}"),
+        (false, joined) if joined.is_empty() => ".".into(),
+        (false, joined) => joined,
+    }
+}
+
+fn ext(path: &str) -> &str {
+    let name = &path[path.rfind('/').map_or(0, |at| at + 1)..];
+    name.rfind('.').map_or("", |at| &name[at..])
+}

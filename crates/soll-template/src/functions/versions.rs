@@ -1,0 +1,84 @@
+//! Semantic versions.
+
+use std::rc::Rc;
+
+use soll_semver::{Constraints, Version};
+
+use super::{Function, pure, text};
+use crate::object::Param::Str as Text;
+use crate::object::{Object, Param};
+use crate::render::{Fault, fault};
+use crate::value::{Kind, Value};
+
+pub(super) static TABLE: &[Function] = &[
+    pure("semver", &[Text], |args| {
+        let version = parse(&text(&args[0]))?;
+        Ok(Value::Object(Rc::new(VersionObject(version))))
+    }),
+    pure("semverCompare", &[Text, Text], |args| {
+        let constraints = Constraints::parse(&text(&args[0])).map_err(|error| fault(error.to_string()))?;
+        Ok(Value::Bool(constraints.check(&parse(&text(&args[1]))?)))
+    }),
+];
+
+fn parse(text: &str) -> Result<Version, Fault> {
+    Version::parse(text).map_err(|error| fault(error.to_string()))
+}
+
+/// `*semver.Version`
+struct VersionObject(Version);
+
+impl VersionObject {
+    /// With all three numbers and without a `v`.
+    fn normal(&self) -> String {
+        let version = &self.0;
+        let mut out = format!("{}.{}.{}", version.major(), version.minor(), version.patch());
+        for (mark, part) in [('-', version.prerelease()), ('+', version.metadata())] {
+            if !part.is_empty() {
+                out.push(mark);
+                out.push_str(part);
+            }
+        }
+        out
+    }
+}
+
+impl Object for VersionObject {
+    fn type_name(&self) -> &str {
+        "*semver.Version"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Ptr
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn method(&self, name: &str) -> Option<&'static [Param]> {
+        matches!(name, "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "Original" | "String").then_some(&[])
+    }
+
+    fn call(&self, name: &str, _: &[Value]) -> Result<Value, String> {
+        let version = &self.0;
+        Ok(match name {
+            "Major" => Value::Uint64(version.major()),
+            "Minor" => Value::Uint64(version.minor()),
+            "Patch" => Value::Uint64(version.patch()),
+            "Prerelease" => Value::text(version.prerelease()),
+            "Metadata" => Value::text(version.metadata()),
+            "Original" => Value::from(version.to_string()),
+            _ => Value::from(self.normal()),
+        })
+    }
+
+    fn contents(&self) -> Value {
+        // It marshals as its text.
+        Value::from(self.normal())
+    }
+
+    fn string(&self) -> Option<String> {
+        Some(self.normal())
+    }
+}

@@ -1,0 +1,211 @@
+//! YAML as `sigs.k8s.io/yaml` reads and writes it, by way of JSON.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use soll_yaml::{Data, ParseOptions, SourceId, emit_yaml, parse_yaml};
+
+use super::json::{as_list, as_map};
+use super::{Function, pure, text, world};
+use crate::object::Param::{Any, Str};
+use crate::print::MAX_DEPTH;
+use crate::render::{Fault, World, fault};
+use crate::value::{Element, Map, Value, WholeNumbers};
+
+pub(super) static TABLE: &[Function] = &[
+    pure("toYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).unwrap_or_default()))),
+    pure("mustToYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).map_err(fault)?))),
+    pure("toYamlPretty", &[Any], |args| Ok(Value::from(pretty(&args[0]).unwrap_or_default()))),
+    world("fromYaml", &[Str], |world, args| {
+        Ok(
+            match from_yaml(world, &args[0])?
+                .and_then(|value| as_map(value).map_err(|message| while_decoding(&message)))
+            {
+                Ok(map) => map,
+                Err(message) => Map::from_iter([("Error", message)]).into(),
+            },
+        )
+    }),
+    world("fromYamlArray", &[Str], |world, args| {
+        Ok(
+            match from_yaml(world, &args[0])?
+                .and_then(|value| as_list(value).map_err(|message| while_decoding(&message)))
+            {
+                Ok(list) => list,
+                Err(message) => vec![Value::from(message)].into(),
+            },
+        )
+    }),
+];
+
+/// A value as YAML without the last line break; the error is Go's.
+pub(crate) fn to_yaml(value: &Value) -> Result<String, String> {
+    let mut text = emit_yaml(&as_yaml(value, 0)?);
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// What a value is after it went through JSON.
+pub(super) fn as_yaml(value: &Value, depth: usize) -> Result<soll_yaml::Value, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("json: unsupported value: encountered a cycle via {}", value.type_name()));
+    }
+    Ok(match value {
+        Value::Nil => soll_yaml::Value::null(),
+        Value::Bool(truth) => (*truth).into(),
+        Value::Int(number) | Value::Int64(number) => (*number).into(),
+        Value::Byte(byte) => i64::from(*byte).into(),
+        Value::Uint64(number) => match i64::try_from(*number) {
+            Ok(number) => number.into(),
+            Err(_) => (*number as f64).into(),
+        },
+        Value::Float(number) if number.is_finite() => (*number).into(),
+        Value::Float(number) => return super::json::float(*number).map(Into::into),
+        Value::Complex(..) => return Err("json: unsupported type: complex128".into()),
+        Value::Str(text) => text.clone().into(),
+        Value::Raw(_) => text(value).as_ref().into(),
+        Value::List(list) if list.is_nil() => soll_yaml::Value::null(),
+        Value::List(list) if list.element() == Element::Byte => STANDARD.encode(crate::print::bytes_of(value)).into(),
+        Value::List(list) => {
+            let items = list.items().iter().map(|item| as_yaml(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+            items.into()
+        }
+        Value::Map(map) if map.is_nil() => soll_yaml::Value::null(),
+        Value::Map(map) => {
+            let entries = map.entries();
+            let mut out = soll_yaml::Map::with_capacity(entries.len());
+            for (key, value) in entries.iter() {
+                out.insert(key.clone(), as_yaml(value, depth + 1)?);
+            }
+            out.into()
+        }
+        Value::Time(time) => time.rfc3339()?.into(),
+        Value::Object(object) => as_yaml(&object.contents(), depth + 1)?,
+    })
+}
+
+fn while_decoding(message: &str) -> String {
+    format!("error unmarshaling JSON: while decoding JSON: {message}")
+}
+
+fn from_yaml(world: &mut World<'_>, value: &Value) -> Result<Result<Value, String>, Fault> {
+    let text = text(value);
+    world.spend(text.len() as u64 / 4)?;
+    let mut options = ParseOptions::go_v2();
+    options.limits.depth = options.limits.depth.min(MAX_DEPTH);
+    let documents = parse_yaml(&text, SourceId::default(), &options);
+    Ok(match documents {
+        Ok(documents) => {
+            let first = documents.first().map(|value| Value::from_yaml(value, WholeNumbers::Float64));
+            Ok(first.unwrap_or_default())
+        }
+        Err(error) => {
+            let line = error.at.line();
+            Err(format!("error converting YAML to JSON: yaml: line {line}: {}", error.message))
+        }
+    })
+}
+
+/// Lists stand indented under their key, lines are as long as they are.
+fn pretty(value: &Value) -> Result<String, String> {
+    let mut out = String::new();
+    pretty_node(&mut out, &as_yaml(value, 0)?, 0);
+    let end = out.strip_suffix('\n').unwrap_or(&out).len();
+    out.truncate(end);
+    Ok(out)
+}
+
+fn pretty_node(out: &mut String, value: &soll_yaml::Value, indent: usize) {
+    let pad = " ".repeat(indent);
+    match &value.data {
+        Data::Map(map) if !map.is_empty() => {
+            // The order of keys is that of `emit_yaml`.
+            let order = emit_yaml(
+                &map.iter()
+                    .map(|entry| (entry.key.clone(), soll_yaml::Value::null()))
+                    .collect::<soll_yaml::Map>()
+                    .into(),
+            );
+            let keys = parse_yaml(&order, SourceId::default(), &ParseOptions::go_v2()).unwrap_or_default();
+            let keys: Vec<_> = match keys.first().and_then(soll_yaml::Value::as_map) {
+                Some(sorted) => sorted.keys().cloned().collect(),
+                None => map.keys().cloned().collect(),
+            };
+            for (index, key) in keys.iter().enumerate() {
+                let Some(item) = map.get(key) else { continue };
+                if index > 0 {
+                    out.push_str(&pad);
+                }
+                out.push_str(&scalar(&key.clone().into(), indent));
+                out.push(':');
+                if nested(item) {
+                    out.push('\n');
+                    out.push_str(&" ".repeat(indent + 2));
+                    pretty_node(out, item, indent + 2);
+                } else {
+                    out.push(' ');
+                    out.push_str(&scalar(item, indent));
+                    out.push('\n');
+                }
+            }
+        }
+        Data::List(items) if !items.is_empty() => {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(&pad);
+                }
+                out.push_str("- ");
+                if nested(item) {
+                    pretty_node(out, item, indent + 2);
+                } else {
+                    out.push_str(&scalar(item, indent));
+                    out.push('\n');
+                }
+            }
+        }
+        _ => {
+            out.push_str(&scalar(value, indent));
+            out.push('\n');
+        }
+    }
+}
+
+fn nested(value: &soll_yaml::Value) -> bool {
+    match &value.data {
+        Data::Map(map) => !map.is_empty(),
+        Data::List(items) => !items.is_empty(),
+        _ => false,
+    }
+}
+
+/// A scalar or empty collection as it stands after `key: ` at this indentation.
+fn scalar(value: &soll_yaml::Value, indent: usize) -> String {
+    if let Data::Float(number) = &value.data {
+        return crate::number::float_text(*number);
+    }
+    let entry: soll_yaml::Map = [("k", value.clone())].into_iter().collect();
+    let text = emit_yaml(&entry.into());
+    let text = text.strip_prefix("k:").unwrap_or(&text).trim_start_matches(' ');
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    if !text.contains('\n') {
+        return text.to_owned();
+    }
+    if text.starts_with(['|', '>']) {
+        let pad = " ".repeat(indent);
+        return text.lines().enumerate().fold(String::new(), |mut out, (index, line)| {
+            if index > 0 {
+                out.push('\n');
+                if !line.is_empty() {
+                    out.push_str(&pad);
+                }
+            }
+            out + line
+        });
+    }
+    // Folded at 80 columns: put back on one line.
+    if text.starts_with('"') {
+        return text.replace("\\\n    \\", "").replace("\\\n  \\", "").replace("\n  ", " ");
+    }
+    text.replace("\n  ", " ")
+}

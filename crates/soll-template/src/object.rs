@@ -1,0 +1,95 @@
+//! Values with fields and methods of their own: `.Files`, `.Capabilities`, certificates.
+
+use soll_yaml::Str;
+
+use crate::value::{Kind, Value};
+
+/// What templates see of a Go struct, or of a Go type with methods.
+///
+/// `{{ .Files.Get "x" }}` asks for the method first, then, of a struct, for the field, or, of a map, for the key of
+/// [`Object::contents`]. Everything that looks inside (`range`, `index`, `len`, `toYaml`) takes the contents.
+pub trait Object {
+    /// Go's name of the type, as errors and `typeOf` say it: `*common.Capabilities`, `engine.files`.
+    fn type_name(&self) -> &str;
+
+    /// What the type is made of: `Struct`, `Map`, `Slice` or `Ptr` (to a struct).
+    fn kind(&self) -> Kind;
+
+    /// The field of a struct.
+    fn field(&self, name: &str) -> Option<Value>;
+
+    /// What a method takes, if there is one of this name.
+    fn method(&self, name: &str) -> Option<&'static [Param]> {
+        let _ = name;
+        None
+    }
+
+    /// Calls a method with as many arguments, of the types, that it takes.
+    ///
+    /// # Errors
+    /// What the method returned as its error.
+    fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, String> {
+        let _ = arguments;
+        Err(format!("{} has no method {name}", self.type_name()))
+    }
+
+    /// What is inside: a map or a list; of a struct a map from the names that JSON uses.
+    fn contents(&self) -> Value;
+
+    /// The fields of a struct in Go's order, for printing.
+    fn fields(&self) -> Vec<(Str, Value)> {
+        Vec::new()
+    }
+
+    /// What its `String` method says, if it has one.
+    fn string(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What a parameter of a function or method is declared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// `interface {}`
+    Any,
+    /// `string`
+    Str,
+    /// `int`
+    Int,
+    /// `uint32`
+    Uint32,
+    /// `float64`
+    Float,
+    /// `bool`
+    Bool,
+    /// `map[string]interface {}`
+    Map,
+    /// `[]interface {}`
+    List,
+    /// `time.Time`
+    Time,
+    /// `sprig.certificate`
+    Certificate,
+    /// `reflect.Value`: the builtins take whatever there is, nothing included.
+    Reflect,
+}
+
+impl Param {
+    /// Go's name of the type.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::Str => "string",
+            Self::Int => "int",
+            Self::Uint32 => "uint32",
+            Self::Float => "float64",
+            Self::Bool => "bool",
+            Self::Map => "map[string]interface {}",
+            Self::List => "[]interface {}",
+            Self::Time => "time.Time",
+            Self::Certificate => "sprig.certificate",
+            Self::Reflect => "reflect.Value",
+        }
+    }
+}

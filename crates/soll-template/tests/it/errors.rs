@@ -1,0 +1,61 @@
+//! Errors, in Go's words.
+
+use soll_template::ErrorKind;
+
+use crate::world::{render, shown};
+
+fn check(template: &str, error: &str) {
+    assert_eq!(shown(template, "{a: {b: text}, num: 1}"), format!("error: {error}"));
+}
+
+#[test]
+fn parsing_says_the_line() {
+    check("\n{{ if }}", "template: t:2: missing value for if");
+    check("{{ nope }}", r#"template: t:1: function "nope" not defined"#);
+    check("{{ end }}", "template: t:1: unexpected {{end}}");
+    check("{{ $x }}", r#"template: t:1: undefined variable "$x""#);
+    check("{{ \"a }}", "template: t:1: unterminated quoted string");
+    check("{{ .a", "template: t:1: unclosed action");
+}
+
+#[test]
+fn a_nil_says_where_and_what() {
+    check("{{ print .a.x.y }}", "template: t:1:11: executing \"t\" at <.a.x.y>: nil pointer evaluating interface {}.y");
+    let error = render("{{ .a.x.y }}", "{a: {}}").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Nil { path: ".a.x".into() });
+}
+
+#[test]
+fn calls_are_checked() {
+    check("{{ add1 }}", "template: t:1:3: executing \"t\" at <add1>: wrong number of args for add1: want 1 got 0");
+    check("{{ upper 5 }}", "template: t:1:9: executing \"t\" at <5>: expected string; found 5");
+    check(
+        "{{ .num | upper }}",
+        "template: t:1:10: executing \"t\" at <upper>: wrong type for value; expected string; got float64",
+    );
+    check("{{ .a.b.c }}", "template: t:1:5: executing \"t\" at <.a.b.c>: can't evaluate field c in type interface {}");
+}
+
+#[test]
+fn includes_are_a_stack() {
+    let template = "{{ define \"x\" }}{{ fail \"stop\" }}{{ end }}\n  {{ include \"x\" . }}";
+    let error = render(template, "{}").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "template: t:2:5: executing \"t\" at <include \"x\" .>: error calling include: template: t:1:19: executing \"x\" at \
+         <fail \"stop\">: error calling fail: HELM_ERR_STARTstopHELM_ERR_END"
+    );
+    assert_eq!(error.kind, ErrorKind::Fail("stop".into()));
+    let places: Vec<_> = error.frames().map(|frame| (frame.line, frame.template.as_str())).collect();
+    assert_eq!(places, [(2, "t"), (1, "x")]);
+}
+
+#[test]
+fn endless_recursion_ends() {
+    let template = "{{ define \"x\" }}{{ include \"x\" . }}{{ end }}{{ include \"x\" . }}".to_owned();
+    let error = soll_template::with_stack(move || shown(&template, "{}"));
+    assert!(error.ends_with("rendering template has a nested reference name: x: unable to execute template"));
+    let template = "{{ define \"x\" }}{{ template \"x\" . }}{{ end }}{{ template \"x\" . }}".to_owned();
+    let error = soll_template::with_stack(move || shown(&template, "{}"));
+    assert!(error.contains("exceeded maximum template depth (20000)"), "{error}");
+}
