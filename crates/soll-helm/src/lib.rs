@@ -7,13 +7,14 @@
 mod capabilities;
 mod chart;
 mod dependencies;
-#[allow(dead_code)] // `.Files.Glob` comes with rendering
+mod flags;
 mod glob;
 mod ignore;
 mod load;
 mod manifest;
 mod metadata;
 pub mod release;
+pub mod render;
 mod schema;
 mod set;
 mod values;
@@ -21,9 +22,10 @@ mod values;
 pub use capabilities::{Capabilities, HELM_VERSION, KUBE_CLIENT_VERSION, KubeVersion, KubeVersionError};
 pub use chart::{Chart, ChartFile};
 pub use dependencies::resolve_dependencies;
+pub use flags::ValueFlags;
 pub use glob::{PathPattern, PatternError};
 pub use ignore::IgnoreError;
-pub use load::{ChartError, ChartLimits, load_archive, load_directory};
+pub use load::{ChartError, ChartLimits, load_archive, load_directory, load_local_dependencies};
 pub use manifest::{Hook, HookEvent, KindOrder, Manifest, ManifestError, sort_manifests, split_manifests};
 pub use metadata::{Dependency, Maintainer, Metadata, is_compatible};
 pub use schema::{SchemaError, SchemaFault, check_values};

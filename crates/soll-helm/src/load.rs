@@ -122,6 +122,51 @@ pub fn load_archive(
     loader.chart(files, 0)
 }
 
+/// Loads what a chart declares and `charts/` lacks from directories: `repository: file://../common`.
+///
+/// Helm wants `helm dependency build` for that; source-controller does it, and so do we where asked to.
+///
+/// # Errors
+/// See [`ChartError`]. A dependency from anywhere else stays missing.
+pub fn load_local_dependencies(
+    chart: &mut Chart,
+    tree: &dyn FileTree,
+    directory: &TreePath,
+    limits: &ChartLimits,
+    sources: &Sources,
+) -> Result<(), ChartError> {
+    load_local(chart, tree, directory, limits, sources, 0)
+}
+
+fn load_local(
+    chart: &mut Chart,
+    tree: &dyn FileTree,
+    directory: &TreePath,
+    limits: &ChartLimits,
+    sources: &Sources,
+    depth: usize,
+) -> Result<(), ChartError> {
+    if depth > limits.depth {
+        return Err(ChartError::Limit { what: "charts within charts", limit: limits.depth as u64 });
+    }
+    for dependency in &chart.metadata.dependencies {
+        let Some(path) = dependency.repository.strip_prefix("file://") else { continue };
+        if chart.dependencies.iter().any(|present| present.name() == dependency.name) {
+            continue;
+        }
+        let failed = |error| ChartError::Subchart {
+            name: dependency.name.clone(),
+            parent: chart.metadata.name.clone(),
+            source: Box::new(error),
+        };
+        let path = directory.join(path).map_err(|error| failed(ChartError::Invalid(error.to_string())))?;
+        let mut local = load_directory(tree, &path, limits, sources).map_err(failed)?;
+        load_local(&mut local, tree, &path, limits, sources, depth + 1).map_err(failed)?;
+        chart.dependencies.push(local);
+    }
+    Ok(())
+}
+
 /// A file on its way into a chart.
 struct Loose {
     /// Its path within the chart.

@@ -3,4 +3,5 @@
 // The corpus is read from disk, and helm is a program.
 #![allow(clippy::disallowed_methods)]
 
+mod corpus;
 mod records;
