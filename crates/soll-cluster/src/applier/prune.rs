@@ -69,6 +69,8 @@ impl Applier {
         let live = match self.cluster.find_ref(reference, &entry.v).await {
             // Nobody serves the kind any more, so there is no such object.
             Err(ApiError::NotServed(_)) if self.is_really_gone(reference, &entry.v).await => None,
+            // It was refused for that when it was to be made, so there is no such object either.
+            Err(ApiError::NoNamespace(_)) => None,
             found => found?,
         };
         let (live, uid) = match (soll_plan::prune(live.as_ref(), owner), live) {
@@ -123,7 +125,7 @@ impl Applier {
             let Ok(reference) = entry.object_ref() else { continue };
             match self.cluster.find_ref(&reference, &entry.v).await {
                 Ok(live) => remaining.extend(live),
-                Err(ApiError::NotServed(_)) => {}
+                Err(ApiError::NotServed(_) | ApiError::NoNamespace(_)) => {}
                 Err(error) => return Err(error),
             }
         }

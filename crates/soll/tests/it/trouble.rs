@@ -11,6 +11,7 @@ on_both_grounds!(
     a_git_server_that_is_away_leaves_the_last_good_artifact,
     an_api_server_that_was_away_finds_everything_reconciled,
     a_field_that_is_not_built_is_refused_by_name,
+    an_object_that_cannot_exist_leaves_no_trace,
 );
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
@@ -147,4 +148,24 @@ fn a_field_that_is_not_built_is_refused_by_name(ground: Ground) {
     let entries = object.value().lookup(&["status", "inventory", "entries"]).and_then(|entries| entries.as_list());
     assert_eq!(entries.map(<[_]>::len), Some(1), "the inventory is untouched");
     assert!(stage.find("ConfigMap", "a").is_some());
+}
+
+fn an_object_that_cannot_exist_leaves_no_trace(ground: Ground) {
+    let stage = Bed::shared(ground).stage("trouble-nowhere");
+    let config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n";
+    stage.repository.write("app/a.yaml", config_map).write("other/a.yaml", config_map).push("no namespace");
+    stage.source();
+    for name in ["app", "other"] {
+        stage.kustomization(name, &format!("./{name}"), "prune: true");
+        let message = stage.failed(name, "ReconciliationFailed");
+        assert!(message.contains(&format!("{name}/a.yaml:3:1")), "{message}");
+        assert!(message.contains("ConfigMap/a namespace not specified"), "{message}");
+    }
+    let mended = stage.repository.write("app/a.yaml", &format!("{config_map}  namespace: trouble-nowhere\n"));
+    let mended = mended.push("a namespace");
+    let app = stage.ready("app", &mended);
+    let entries = app.value().lookup(&["status", "inventory", "entries"]).and_then(|entries| entries.as_list());
+    assert_eq!(entries.map(<[_]>::len), Some(1));
+    stage.bed.delete("Kustomization", "trouble-nowhere", "other");
+    stage.wait("Kustomization", "other", |other| other.is_none());
 }
