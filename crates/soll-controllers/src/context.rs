@@ -5,10 +5,10 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use serde::Serialize;
-use soll_api::{Object, Time, names};
+use soll_api::{Conditions, Object, Status, Time, names, types};
 use soll_cluster::{ApiError, Cluster, Memory, Patch};
 use soll_tree::Tree;
-use soll_yaml::{Value, to_value};
+use soll_yaml::{DecodeError, Value, from_value, to_value};
 
 use crate::artifacts::Artifacts;
 use crate::config::EngineConfig;
@@ -114,6 +114,35 @@ impl Context {
         let (gvk, manager) = (object.gvk(), manager(key.kind));
         let written = self.cluster.patch_status(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
         self.note("status", key, written)
+    }
+
+    /// Says that an object does not fit its type; nothing else is done with it.
+    ///
+    /// The definitions require no `spec`, as Flux's do not. An object that lost it lets go of what it has made: nothing says
+    /// any more that it may be pruned.
+    pub(crate) async fn refuse_misfit(
+        &self,
+        key: &Key,
+        object: Object,
+        error: &DecodeError,
+    ) -> Result<Next, WriteError> {
+        tracing::warn!(%key, %error, "the object does not fit its type");
+        if object.is_terminating() {
+            if finalizers(&object).iter().any(|finalizer| finalizer.as_str() == Some(names::FINALIZER)) {
+                self.remove_finalizer(key, &object).await?;
+            }
+            return Ok(Next::Await);
+        }
+        let conditions = object.value().lookup(&["status", "conditions"]);
+        let old: Conditions = conditions.and_then(|conditions| from_value(conditions).ok()).unwrap_or_default();
+        let mut new = old.clone();
+        let (generation, message) = (object.generation().unwrap_or_default(), error.to_string());
+        for (kind, status) in [(types::READY, Status::False), (types::STALLED, Status::True)] {
+            new.set(kind, status, "InvalidSpec", &message, generation, self.now());
+        }
+        let status = |conditions: &Conditions| BTreeMap::from([("conditions", conditions.clone())]);
+        self.write_status(key, object, &status(&old), &status(&new)).await?;
+        Ok(Next::Await)
     }
 
     /// Adds our finalizer, so that nothing vanishes before we have cleaned up.

@@ -21,11 +21,7 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
     };
     let repository = match GitRepository::from_object(&object) {
         Ok(repository) => repository,
-        Err(error) => {
-            // The CRD's schema lets nothing through that does not fit; without it nothing can be written either.
-            warn!(%key, %error, "the object does not fit its type");
-            return Ok(Next::Await);
-        }
+        Err(error) => return ctx.refuse_misfit(key, object, &error).await,
     };
     if repository.metadata.is_deleting() {
         forget(key, ctx).await;

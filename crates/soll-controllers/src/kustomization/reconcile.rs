@@ -33,11 +33,7 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
     };
     let ks = match Kustomization::from_object(&object) {
         Ok(ks) => ks,
-        Err(error) => {
-            // The CRD's schema lets nothing through that does not fit; without it nothing can be written either.
-            warn!(%key, %error, "the object does not fit its type");
-            return Ok(Next::Await);
-        }
+        Err(error) => return ctx.refuse_misfit(key, object, &error).await,
     };
     if ks.metadata.is_deleting() {
         return finalize::finalize(key, &object, &ks, ctx).await;
