@@ -33,38 +33,70 @@ fn objects_equal_those_of_kubectl(ground: Ground) {
         stage.source();
         let target = if namespace.is_none() { format!("targetNamespace: {}", stage.namespace) } else { String::new() };
         stage.kustomization("app", &format!("./{path}"), &format!("prune: true\n{target}"));
-        let inventory = stage.ready("app", &commit).value().lookup(&["status", "inventory"]).cloned();
-        let inventory: Inventory = soll_yaml::from_value(&inventory.expect("it has one")).expect("an inventory");
-        let ours = snapshot(&stage, &inventory);
-        stage.bed.delete("Kustomization", &stage.namespace, "app");
-        stage.wait("Kustomization", "app", |object| object.is_none());
-        for entry in &inventory.entries {
-            let reference = entry.object_ref().expect("an id");
-            stage.bed.wait_gone(&reference, &entry.v);
-        }
-
+        stage.ready("app", &commit);
         let manifest = reference_build(&repos().join(repo).join(path));
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(file.path(), manifest).expect("writable");
-        let (namespace, file) = (namespace.unwrap_or(&stage.namespace), file.path().to_string_lossy());
-        let applied = stage.bed.kubectl(&["-n", namespace, "apply", "--server-side", "-f", &file]);
-        assert!(!applied.contains("rror"), "{repo}/{path}: {applied}");
-        let theirs = snapshot(&stage, &inventory);
-        for (reference, object) in &ours {
-            assert_eq!(Some(object), theirs.get(reference), "{repo}/{path}: {reference}");
-        }
-        assert_eq!(ours.len(), theirs.len());
-        stage.bed.kubectl(&["-n", namespace, "delete", "-f", &file, "--wait=false"]);
+        compare(
+            &stage,
+            &[Reference { kustomization: "app", manifest, namespace: namespace.unwrap_or(&stage.namespace) }],
+        );
     }
 }
 
-/// What the original kustomize builds, or the plain files of a folder without a kustomization.
-fn reference_build(path: &Path) -> Vec<u8> {
+/// What a Kustomization of the stage's namespace ought to have made.
+pub(crate) struct Reference<'a> {
+    pub(crate) kustomization: &'a str,
+    pub(crate) manifest: Vec<u8>,
+    /// Of objects that name none.
+    pub(crate) namespace: &'a str,
+}
+
+/// Holds the objects of Kustomizations against those that `kubectl apply --server-side` makes of the references.
+///
+/// Deletes the Kustomizations, and with them their objects, and in the end what kubectl has made.
+pub(crate) fn compare(stage: &Stage<'_>, references: &[Reference<'_>]) {
+    let inventory = |reference: &Reference<'_>| -> Inventory {
+        let object = stage.find("Kustomization", reference.kustomization).expect("it is there");
+        let inventory = object.value().lookup(&["status", "inventory"]).expect("it has an inventory");
+        soll_yaml::from_value(inventory).expect("an inventory")
+    };
+    let inventories: Vec<Inventory> = references.iter().map(inventory).collect();
+    let ours: Vec<_> = inventories.iter().map(|inventory| snapshot(stage, inventory)).collect();
+    for reference in references.iter().rev() {
+        stage.bed.delete("Kustomization", &stage.namespace, reference.kustomization);
+        stage.wait("Kustomization", reference.kustomization, |object| object.is_none());
+    }
+    for entry in inventories.iter().flat_map(|inventory| &inventory.entries) {
+        stage.bed.wait_gone(&entry.object_ref().expect("an id"), &entry.v);
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (position, (reference, inventory)) in references.iter().zip(&inventories).enumerate() {
+        let file = folder.path().join(format!("{position}.yaml"));
+        std::fs::write(&file, &reference.manifest).expect("writable");
+        let file = file.to_string_lossy();
+        let applied = stage.bed.kubectl(&["-n", reference.namespace, "apply", "--server-side", "-f", &file]);
+        assert!(!applied.contains("rror"), "{}: {applied}", reference.kustomization);
+        let theirs = snapshot(stage, inventory);
+        for (object, text) in &ours[position] {
+            assert_eq!(Some(text), theirs.get(object), "{}: {object}", reference.kustomization);
+        }
+        assert_eq!(ours[position].len(), theirs.len());
+    }
+    for (position, reference) in references.iter().enumerate().rev() {
+        let file = folder.path().join(format!("{position}.yaml"));
+        stage.bed.kubectl(&["-n", reference.namespace, "delete", "-f", &file.to_string_lossy(), "--wait=false"]);
+    }
+}
+
+/// What the original kustomize builds of a folder, or the plain files of a folder without a kustomization.
+pub(crate) fn reference_build(path: &Path) -> Vec<u8> {
     if !path.join("kustomization.yaml").exists() {
         let mut all = Vec::new();
-        for entry in std::fs::read_dir(path).expect("readable") {
+        let entries = std::fs::read_dir(path).expect("readable");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
+        files.sort();
+        for file in files {
             all.extend_from_slice(b"---\n");
-            all.extend(std::fs::read(entry.expect("readable").path()).expect("readable"));
+            all.extend(std::fs::read(file).expect("readable"));
             all.push(b'\n');
         }
         return all;
@@ -123,7 +155,7 @@ fn remove(value: &mut Value, path: &[&str]) {
     }
 }
 
-fn repos() -> PathBuf {
+pub(crate) fn repos() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/repos")
 }
 

@@ -7,6 +7,8 @@ mod commands;
 mod corpus;
 mod fields;
 mod life;
+mod tenancy;
+mod testdata;
 mod trouble;
 mod up;
 
