@@ -1,6 +1,7 @@
 //! The walk over kustomizations: resources, generators, components, transformers, in kustomize's order.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
@@ -28,6 +29,8 @@ pub(crate) struct Builder<'a> {
     /// How scalars were written.
     pub(crate) written: Written<'a>,
     pub(crate) merge_types: MergeTypes,
+    /// How many strategic merges there were.
+    pub(crate) merges: Cell<usize>,
     loads: Cell<usize>,
     metadata: Cell<Metadata>,
 }
@@ -80,6 +83,7 @@ impl<'a> Builder<'a> {
             warnings: RefCell::default(),
             written: Written::new(tree, sources),
             merge_types: MergeTypes::default(),
+            merges: Cell::new(0),
             loads: Cell::new(0),
             metadata: Cell::default(),
         }
@@ -113,6 +117,7 @@ impl<'a> Builder<'a> {
             (Some(Sort::Legacy { first, last }), _) => order::sort(&mut resources, first, last),
             (None, Order::Legacy) => order::sort(&mut resources, &[], &[]),
         }
+        self.refuse_twins(&resources);
         for resource in resources.iter() {
             if let Some(message) = nameless(&resource.value) {
                 self.problems.push(Problem::new(resource.at(), message).of(&resource.first_id()));
@@ -131,6 +136,18 @@ impl<'a> Builder<'a> {
             transform::managed_by(&mut resources, &ks, self);
         }
         resources.into_vec()
+    }
+
+    /// Patches and replacements may give two objects one name.
+    fn refuse_twins(&self, resources: &Resources) {
+        let mut seen = HashSet::with_capacity(resources.len());
+        for resource in resources.iter() {
+            let id = resource.id();
+            if !seen.insert(id.key()) {
+                let message = "may not add resource with an already registered id; two objects have this name now";
+                self.problems.push(Problem::new(resource.at(), message).of(&id));
+            }
+        }
     }
 
     fn root(&self, directory: &TreePath, special: Option<Root<'_>>) -> Option<Kustomization> {
@@ -207,12 +224,23 @@ impl<'a> Builder<'a> {
         for plugin in self.plugins(&ks.validators, ks, place).iter() {
             plugin::validate(into, plugin, ks, self);
         }
-        into.vars.extend(ks.vars.iter().cloned());
+        vars::note(&mut into.resources, &ks.vars, self);
+        self.add_vars(into, ks.vars.clone());
     }
 
     fn merge(&self, config: &mut Config, other: &Config, at: At) {
         if let Err(message) = config.merge(other) {
             self.problems.add(at, message);
+        }
+    }
+
+    /// Adds variables; their names are unique in a build.
+    fn add_vars(&self, into: &mut Accumulator, vars: Vec<Var>) {
+        for var in vars {
+            if into.vars.iter().any(|known| known.name.text == var.name.text) {
+                self.problems.add(var.at, format!("var `{}` already encountered", var.name.text));
+            }
+            into.vars.push(var);
         }
     }
 
@@ -231,6 +259,11 @@ impl<'a> Builder<'a> {
                         let limit = self.options.limits.objects;
                         self.problems.add(path.at, format!("more than {limit} objects"));
                         return;
+                    }
+                    // Objects are compared with those before them.
+                    if let Some(first) = into.resources.iter().next() {
+                        self.merge_types.note_scope(&first.gvk());
+                        self.merge_types.note_scope(&resource.gvk());
                     }
                     into.resources.append(resource, &self.problems);
                 }
@@ -286,10 +319,10 @@ impl<'a> Builder<'a> {
                 let mut base = Accumulator::default();
                 self.accumulate(&mut base, &ks, &inner);
                 self.merge(&mut into.config, &base.config, path.at);
-                into.vars.extend(base.vars);
                 for resource in base.resources.into_vec() {
                     into.resources.append(resource, &self.problems);
                 }
+                self.add_vars(into, base.vars);
             }
         }
     }
@@ -332,7 +365,9 @@ impl<'a> Builder<'a> {
     /// Configurations of generators or transformers, inline or from files and directories.
     fn plugins(&self, texts: &[Text], ks: &Kustomization, place: &Place<'_>) -> Vec<Resource> {
         let mut plugins = Accumulator::default();
-        for text in texts {
+        // Those in line come first, wherever they stand.
+        let (inline, paths): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.as_str().contains('\n'));
+        for text in inline.into_iter().chain(paths) {
             match text.as_str().contains('\n') {
                 true => {
                     let options = ParseOptions::go_v3();

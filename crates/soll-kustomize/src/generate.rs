@@ -98,7 +98,7 @@ pub(crate) fn make(
     resource.behavior = generator.behavior;
     resource.is_generated = true;
     resource.origin = builder.tracked(origin);
-    resources.absorb(resource, &builder.problems);
+    resources.absorb(resource, builder);
 }
 
 /// Makes the ServiceAccount that stands for an account of a cloud.
@@ -133,7 +133,7 @@ pub(crate) fn cloud_account(
     ]);
     let mut resource = Resource::new(Value::from(object).at(config.at));
     resource.origin = builder.tracked(origin);
-    resources.absorb(resource, &builder.problems);
+    resources.absorb(resource, builder);
 }
 
 fn texts(pairs: &Pairs, place: &dyn Fn(At) -> At) -> Value {

@@ -55,7 +55,7 @@ fn encoded(object: &Value, kind: &str, texts: &[&str], optional: &str) -> String
 }
 
 /// Go's JSON encoder writes these characters as escapes.
-fn escape_html(json: &str) -> String {
+pub(crate) fn escape_html(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for letter in json.chars() {
         match letter {

@@ -27,6 +27,7 @@ mod resource;
 mod resources;
 mod scope;
 mod selector;
+mod shared;
 mod transform;
 mod vars;
 mod written;

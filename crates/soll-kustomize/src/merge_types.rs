@@ -6,6 +6,7 @@ use soll_schema::{Definitions, Schemas, TypeRef};
 use soll_yaml::Value;
 
 use crate::resource::Gvk;
+use crate::scope;
 
 /// The types of one build. A schema of its own takes the place of Kubernetes', unless these were asked before.
 #[derive(Default)]
@@ -19,6 +20,14 @@ impl MergeTypes {
     /// Takes an OpenAPI document; the first one stays.
     pub(crate) fn bring(&self, document: &Value) {
         self.own.get_or_init(|| Definitions::read(document));
+    }
+
+    /// Notes that the scope of an object was asked for: for a kind that it does not know, kustomize reads the types of
+    /// Kubernetes, and keeps them beside those that come later.
+    pub(crate) fn note_scope(&self, gvk: &Gvk) {
+        if self.own.get().is_none() && !self.kubernetes.get() && !scope::is_known(gvk) {
+            self.kubernetes.set(true);
+        }
     }
 
     /// The type of the objects of a kind.

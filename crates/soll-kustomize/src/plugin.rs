@@ -11,6 +11,7 @@ use crate::hash;
 use crate::kustomization::{
     Fields, GeneratorOptions, Kustomization, Text, generator, image, patch, replacement_rule, replica,
 };
+use crate::problem::Problem;
 use crate::provenance::Provenance;
 use crate::resource::{Gvk, Resource};
 use crate::resources::Resources;
@@ -35,15 +36,21 @@ pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustom
         }
     }
     given.make_map().remove("metadata");
+    if let Some(env) = given.make_map().remove("env") {
+        let message = "a generator's `env` counts in a kustomization only; use `envs`";
+        builder.warnings.borrow_mut().push(Problem::new(env.at, message));
+    }
     let generator = generator(&given, &GeneratorOptions::default(), &builder.problems);
     generate::make(resources, &generator, kind, &origin, ks, builder);
 }
 
 /// Runs the transformer that an object configures and complains if it changes anything.
 pub(crate) fn validate(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
-    let before = into.resources.clone();
+    let (before, merges) = (into.resources.clone(), builder.merges.get());
     run(into, plugin, ks, builder);
-    let is_same = before.len() == into.resources.len()
+    // A merge counts as a change even if it changes nothing.
+    let is_same = builder.merges.get() == merges
+        && before.len() == into.resources.len()
         && before.iter().zip(into.resources.iter()).all(|(before, now)| before.is_untouched(now));
     if !is_same && builder.problems.is_empty() {
         let message = "the validator changes objects; a validator shouldn't modify the resource map";
@@ -128,12 +135,19 @@ fn run(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &
                 }
             }
         }
-        "PatchTransformer" | "PatchJson6902Transformer" => {
-            for known in ["path", "patch", "target", "options", "jsonOp"] {
+        "PatchTransformer" => {
+            for known in ["path", "patch", "target", "options"] {
                 fields.value(known);
             }
             let patch = patch(&without_type(plugin), problems);
             patches::run(resources, &patch, ks, builder);
+        }
+        "PatchJson6902Transformer" => {
+            for known in ["path", "target", "jsonOp"] {
+                fields.value(known);
+            }
+            let patch = patch(&without_type(plugin), problems);
+            patches::json(resources, &patch, ks, builder);
         }
         "PatchStrategicMergeTransformer" => {
             let mut texts = fields.texts("paths");

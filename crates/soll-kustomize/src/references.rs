@@ -15,11 +15,9 @@ use crate::resources::Resources;
 
 /// Fixes all references of the build.
 pub(crate) fn fix(resources: &mut Resources, references: &[NameReference], builder: &Builder<'_>) {
-    // A name that never changed needs no fixing: only renamed objects are candidates.
+    // A name that never changed needs no fixing: only renamed objects are candidates. Paths are walked all the same,
+    // because one that does not fit its object is a mistake.
     let targets = Targets::of(resources);
-    if targets.by_old_name.is_empty() {
-        return;
-    }
     let mut by_kind: HashMap<&Str, Vec<(&Gvk, &FieldSpec)>> = HashMap::new();
     for reference in references {
         for spec in &reference.referrers {

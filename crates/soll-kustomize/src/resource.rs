@@ -6,6 +6,7 @@ use soll_yaml::{At, Data, Entry, Str, Value};
 
 use crate::provenance::Provenance;
 use crate::scope;
+use crate::shared::Shared;
 
 /// What a resource is called: group, version, kind, name, and its namespace if it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,6 +47,10 @@ pub(crate) struct Resource {
     /// Whether the name gets a hash of the content.
     pub(crate) needs_hash: bool,
     pub(crate) behavior: Behavior,
+    /// Texts that are one in several fields.
+    pub(crate) shared: Shared,
+    /// Variables that take their value from here.
+    pub(crate) vars: Vec<Str>,
     /// Where it came from, if `buildMetadata` asks.
     pub(crate) origin: Option<Provenance>,
     /// What changed it, if `buildMetadata` asks.
@@ -118,6 +123,8 @@ impl Resource {
             is_generated: false,
             needs_hash: false,
             behavior: Behavior::default(),
+            shared: Shared::default(),
+            vars: Vec::new(),
             origin: None,
             transformations: Vec::new(),
         }

@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use soll_yaml::Str;
+use soll_yaml::{Str, Value};
 
+use crate::accumulate::Builder;
 use crate::problem::{Problem, Problems};
 use crate::resource::{Behavior, Id, Resource};
 
@@ -102,7 +103,8 @@ impl Resources {
     }
 
     /// Adds a generated object, or merges it into the one it names.
-    pub(crate) fn absorb(&mut self, mut resource: Resource, problems: &Problems) {
+    pub(crate) fn absorb(&mut self, mut resource: Resource, builder: &Builder<'_>) {
+        let (problems, text) = (&builder.problems, |value: &Value| builder.written.text(value));
         let id = resource.id();
         let matches = self.with_any_id(&id);
         let complain = |message: &str| problems.push(Problem::new(resource.at(), message).of(&id));
@@ -117,9 +119,9 @@ impl Resources {
             ([position], Behavior::Merge | Behavior::Replace) => {
                 let old = &self.list[*position];
                 if resource.behavior == Behavior::Merge {
-                    resource.fill_data_from(old);
+                    resource.fill_data_from(old, &text);
                 }
-                resource.take_metadata_of(old);
+                resource.take_metadata_of(old, &text);
                 *self.get_mut(*position) = resource;
             }
             _ => complain("several objects could take this merge; give them different names"),
@@ -141,7 +143,7 @@ impl Resources {
 
 impl Resource {
     /// Takes name, namespace, labels, annotations and history of the object that this one replaces.
-    fn take_metadata_of(&mut self, old: &Self) {
+    fn take_metadata_of(&mut self, old: &Self, text: &dyn Fn(&Value) -> Str) {
         for field in ["labels", "annotations"] {
             let Some(before) = old.value.lookup(&["metadata", field]).and_then(|pairs| pairs.as_map()) else {
                 continue;
@@ -153,7 +155,9 @@ impl Resource {
                 }
             }
             self.set_metadata(field, merged.into());
+            self.write_metadata_as_text(field, text);
         }
+        self.shared.forget();
         for field in ["name", "namespace"] {
             let before = old.value.lookup(&["metadata", field]).cloned();
             self.set_metadata(field, before.unwrap_or_else(|| "".into()));
@@ -171,10 +175,13 @@ impl Resource {
     }
 
     /// Adds what only the old object has to the data.
-    fn fill_data_from(&mut self, old: &Self) {
+    fn fill_data_from(&mut self, old: &Self, text: &dyn Fn(&Value) -> Str) {
         for field in ["data", "binaryData"] {
             let Some(before) = old.value.get(field).and_then(|data| data.as_map()) else { continue };
             let mut merged = before.clone();
+            for (_, value) in merged.iter_mut().filter(|(_, value)| value.as_str().is_none()) {
+                *value = Value::from(text(value)).at(value.at);
+            }
             if let Some(own) = self.value.get(field).and_then(|data| data.as_map()) {
                 for entry in own {
                     merged.insert_entry(entry.clone());

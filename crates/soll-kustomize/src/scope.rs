@@ -15,6 +15,54 @@ pub(crate) fn is_cluster_scoped(gvk: &Gvk) -> bool {
     })
 }
 
+/// Says whether kustomize knows the scope of the kind without asking a schema.
+pub(crate) fn is_known(gvk: &Gvk) -> bool {
+    if is_cluster_scoped(gvk) {
+        return true;
+    }
+    let Ok(found) = NAMESPACED.binary_search_by(|(kind, _)| (*kind).cmp(gvk.kind.as_str())) else { return false };
+    let group = if gvk.group.is_empty() { String::new() } else { format!("{}/", gvk.group) };
+    NAMESPACED[found].1.contains(&format!("{group}{}", gvk.version).as_str())
+}
+
+/// Namespaced kinds in order, with their versions.
+const NAMESPACED: &[(&str, &[&str])] = &[
+    ("CSIStorageCapacity", &["storage.k8s.io/v1beta1"]),
+    ("ConfigMap", &["v1"]),
+    ("ControllerRevision", &["apps/v1"]),
+    ("CronJob", &["batch/v1", "batch/v1beta1"]),
+    ("DaemonSet", &["apps/v1"]),
+    ("Deployment", &["apps/v1"]),
+    ("EndpointSlice", &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"]),
+    ("Endpoints", &["v1"]),
+    ("Event", &["events.k8s.io/v1", "events.k8s.io/v1beta1", "v1"]),
+    ("HorizontalPodAutoscaler", &["autoscaling/v1", "autoscaling/v2beta1", "autoscaling/v2beta2"]),
+    ("Ingress", &["extensions/v1beta1", "networking.k8s.io/v1", "networking.k8s.io/v1beta1"]),
+    ("Job", &["batch/v1"]),
+    ("Lease", &["coordination.k8s.io/v1", "coordination.k8s.io/v1beta1"]),
+    ("LimitRange", &["v1"]),
+    ("NetworkPolicy", &["networking.k8s.io/v1"]),
+    ("PersistentVolumeClaim", &["v1"]),
+    ("Pod", &["v1"]),
+    ("PodAttachOptions", &["v1"]),
+    ("PodDisruptionBudget", &["policy/v1", "policy/v1beta1"]),
+    ("PodExecOptions", &["v1"]),
+    ("PodPortForwardOptions", &["v1"]),
+    ("PodProxyOptions", &["v1"]),
+    ("PodTemplate", &["v1"]),
+    ("ReplicaSet", &["apps/v1"]),
+    ("ReplicationController", &["v1"]),
+    ("ResourceQuota", &["v1"]),
+    ("Role", &["rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1beta1"]),
+    ("RoleBinding", &["rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1beta1"]),
+    ("Scale", &["autoscaling/v1"]),
+    ("Secret", &["v1"]),
+    ("Service", &["v1"]),
+    ("ServiceAccount", &["v1"]),
+    ("ServiceProxyOptions", &["v1"]),
+    ("StatefulSet", &["apps/v1"]),
+];
+
 /// Kinds in order, with their versions.
 const KINDS: &[(&str, &[&str])] = &[
     ("APIService", &["apiregistration.k8s.io/v1", "apiregistration.k8s.io/v1beta1"]),
@@ -47,7 +95,7 @@ mod tests {
 
     #[test]
     fn knows_what_kustomize_knows() {
-        assert!(KINDS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(KINDS.is_sorted_by(|a, b| a.0 < b.0) && NAMESPACED.is_sorted_by(|a, b| a.0 < b.0));
         assert!(is_cluster_scoped(&Gvk::new("v1", "Namespace")));
         assert!(is_cluster_scoped(&Gvk::new("rbac.authorization.k8s.io/v1", "ClusterRole")));
         assert!(!is_cluster_scoped(&Gvk::new("flowcontrol.apiserver.k8s.io/v1", "FlowSchema")));

@@ -89,7 +89,8 @@ impl Selector {
     /// Says whether the id alone fits, for one of the ids of a replacement's target.
     pub(crate) fn fits_id(&self, id: &Id) -> bool {
         let fits = |pattern: &Option<Pattern>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.fits(text));
-        fits(&self.name, &id.name) && fits(&self.namespace, &id.effective_namespace()) && self.fits_gvk(&id.gvk)
+        // As written: an object without a namespace is not in `default` here.
+        fits(&self.name, &id.name) && fits(&self.namespace, &id.namespace) && self.fits_gvk(&id.gvk)
     }
 
     pub(crate) fn fits_metadata(&self, resource: &Resource) -> bool {

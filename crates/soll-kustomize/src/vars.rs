@@ -11,6 +11,32 @@ use crate::problem::Problem;
 use crate::resource::Id;
 use crate::resources::Resources;
 
+/// Notes the objects that the variables of a kustomization mean: those that are there now.
+pub(crate) fn note(resources: &mut Resources, vars: &[Var], builder: &Builder<'_>) {
+    for var in vars {
+        let id = Id {
+            gvk: var.gvk.clone(),
+            name: var.object.text.clone(),
+            namespace: var.namespace.as_ref().map_or_else(Str::new, |namespace| namespace.text.clone()),
+        };
+        // Without a namespace, any will do; with one, what has none at all will not.
+        let is_it = |other: &Id| {
+            let is_there = id.namespace.is_empty() || id.namespace == other.effective_namespace();
+            is_there && other.gvk == id.gvk && other.name == id.name
+        };
+        let named = resources.named(&id.name).iter().copied();
+        let found: Vec<_> = named.filter(|position| resources.get(*position).ids().any(|id| is_it(&id))).collect();
+        match found.as_slice() {
+            [] => {}
+            [position] => resources.content_mut(*position).vars.push(var.name.text.clone()),
+            several => {
+                let message = format!("found {} resId matches for var `{}`", several.len(), var.name.text);
+                builder.problems.add(var.at, format!("{message} (unable to disambiguate); add a namespace"));
+            }
+        }
+    }
+}
+
 /// Replaces all variables of the build.
 pub(crate) fn resolve(resources: &mut Resources, vars: &[Var], specs: &[FieldSpec], builder: &Builder<'_>) {
     if vars.is_empty() {
@@ -19,15 +45,7 @@ pub(crate) fn resolve(resources: &mut Resources, vars: &[Var], specs: &[FieldSpe
     let mut values: HashMap<Str, Value> = HashMap::new();
     for var in vars {
         let Some(value) = value_of(var, resources, builder) else { continue };
-        match values.get(&var.name.text) {
-            Some(known) if *known != value => {
-                let message = format!("var `{}` already encountered with another value", var.name.text);
-                builder.problems.add(var.at, message);
-            }
-            _ => {
-                values.insert(var.name.text.clone(), value);
-            }
-        }
+        values.insert(var.name.text.clone(), value);
     }
     for resource in resources.contents_mut() {
         let gvk = resource.gvk();
@@ -41,25 +59,15 @@ pub(crate) fn resolve(resources: &mut Resources, vars: &[Var], specs: &[FieldSpe
 }
 
 fn value_of(var: &Var, resources: &Resources, builder: &Builder<'_>) -> Option<Value> {
-    let is_it = |id: &Id| {
-        id.name == var.object.text
-            && id.gvk.is_selected(&var.gvk)
-            && var.namespace.as_ref().is_none_or(|namespace| namespace.text == id.effective_namespace())
-    };
-    let named = resources.named(&var.object.text).iter();
-    let found: Vec<_> = named.filter(|position| resources.get(**position).ids().any(|id| is_it(&id))).collect();
     let fail = |message: String| {
         builder.problems.add(var.at, message);
         None
     };
-    let [position] = found.as_slice() else {
-        let count = found.len();
-        return fail(format!(
-            "var `{}` refers to one object; found {count} named `{}`",
-            var.name.text, var.object.text
-        ));
+    let Some(resource) = resources.iter().find(|resource| resource.vars.contains(&var.name.text)) else {
+        let message = format!("var `{}` cannot be mapped to a field in the set of known resources", var.name.text);
+        return fail(format!("{message}; no object `{}` was there when it was read", var.object.text));
     };
-    let object = &resources.get(**position).value;
+    let object = &resource.value;
     match FieldPath::parse(&var.path.text).find(object) {
         Some(value) => Some(value.clone()),
         None => fail(format!("field `{}` of var `{}` does not exist in the object", var.path.text, var.name.text)),

@@ -68,7 +68,9 @@ impl<'a> Written<'a> {
 
     /// Whether a text stands in quotes, or in a block, at the place.
     pub(crate) fn is_quoted(&self, at: At) -> bool {
-        self.rest_of_line(at).is_some_and(|rest| rest.starts_with(['"', '\'', '|', '>']))
+        // Who replaces a scalar keeps its quotes, so the first one in the chain tells.
+        let first = self.sources.chain(at).last().map_or(at, |(first, _)| *first);
+        self.rest_of_line(first).is_some_and(|rest| rest.starts_with(['"', '\'', '|', '>']))
     }
 
     fn rest_of_line(&self, at: At) -> Option<String> {

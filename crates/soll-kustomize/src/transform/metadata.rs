@@ -1,11 +1,11 @@
 //! `labels`, `commonLabels`, `commonAnnotations`.
 
-use soll_yaml::{At, Entry, Map};
+use soll_yaml::{At, Entry, Map, Str, Value};
 
 use super::{mark, visit};
 use crate::accumulate::Builder;
 use crate::field_spec::{FieldSpec, Leaf};
-use crate::kustomization::Pairs;
+use crate::kustomization::{Pairs, Text};
 use crate::problem::Problem;
 use crate::resources::Resources;
 
@@ -22,6 +22,8 @@ pub(crate) fn run(
     }
     for resource in resources.contents_mut() {
         let gvk = resource.gvk();
+        let before = resource.before_change();
+        let mut labels: Vec<Label<'_>> = pairs.iter().map(Label::new).collect();
         let mut scalar = None;
         for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
             visit(resource, spec, Leaf::Map, builder, &mut |field| {
@@ -29,8 +31,13 @@ pub(crate) fn run(
                     scalar = Some((field.at, spec.path_text()));
                     return;
                 }
-                set(field.make_map(), pairs, by, builder);
+                let map = field.make_map();
+                labels.iter_mut().for_each(|label| label.set(map, by, builder));
             });
+        }
+        resource.settle(before.as_ref());
+        for label in labels.into_iter().filter(|label| label.count > 1) {
+            resource.shared.add(label.text);
         }
         if let Some((at, path)) = scalar {
             let message = format!("`{path}` is no map, so {by} cannot add to it");
@@ -39,10 +46,30 @@ pub(crate) fn run(
     }
 }
 
-fn set(map: &mut Map, pairs: &Pairs, by: &'static str, builder: &Builder<'_>) {
-    for (key, text) in pairs {
-        let before = map.get(key).map_or(At::NONE, |old| old.at);
-        let at = mark(text.at, by, before, builder);
-        map.insert_entry(Entry { key: key.clone(), key_at: at, value: text.value().at(at) });
+/// One pair on its way into the fields of an object.
+struct Label<'p> {
+    key: &'p Str,
+    given: &'p Text,
+    /// The text in memory of its own, for the fields that lack it: they share it.
+    text: Str,
+    count: usize,
+}
+
+impl<'p> Label<'p> {
+    fn new((key, given): &'p (Str, Text)) -> Self {
+        Self { key, given, text: Str::from(given.as_str()), count: 0 }
+    }
+
+    fn set(&mut self, map: &mut Map, by: &'static str, builder: &Builder<'_>) {
+        let before = map.get(self.key).map(|old| old.at);
+        let at = mark(self.given.at, by, before.unwrap_or(At::NONE), builder);
+        let value = match before {
+            Some(_) => self.given.value(),
+            None => {
+                self.count += 1;
+                Value::from(self.text.clone())
+            }
+        };
+        map.insert_entry(Entry { key: self.key.clone(), key_at: at, value: value.at(at) });
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod namespace;
 pub(crate) mod patches;
 pub(crate) mod replacements;
 pub(crate) mod replicas;
+pub(crate) mod structured;
 pub(crate) mod value_add;
 
 use soll_yaml::{At, Value};
@@ -109,6 +110,11 @@ pub(crate) fn visit(
     builder: &Builder<'_>,
     visitor: &mut dyn FnMut(&mut Value),
 ) {
+    // Kustomize keeps its notes in the annotations, so these are there, whatever `create` says.
+    if resource.has_notes() && spec.path.len() == 2 && spec.path_text() == "metadata/annotations" {
+        let metadata = resource.value.make_map().get_or_insert_with("metadata", Value::map);
+        metadata.make_map().get_or_insert_with("annotations", Value::map);
+    }
     if let Err((message, at)) = spec.visit(&mut resource.value, leaf, visitor) {
         builder.problems.push(Problem::new(at, message).of(&resource.id()));
     }

@@ -6,7 +6,7 @@ use soll_yaml::{ParseOptions, Value, to_json};
 use crate::accumulate::Builder;
 use crate::kustomization::{Kustomization, Patch, Text};
 use crate::problem::Problem;
-use crate::resource::{Id, Resource};
+use crate::resource::{Gvk, Id, Resource};
 use crate::resources::Resources;
 use crate::selector::Selector;
 
@@ -176,7 +176,7 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
         resource.remember_id();
     }
     let gvk = resource.gvk();
-    let of = builder.merge_types.of(&gvk);
+    let of = builder.merge_types.of(&gvk).or_else(|| builder.merge_types.of(&Gvk::of(value)));
     let trace = Some(Trace { sources: builder.sources, by: "patches", written: Some(&builder.written) });
     let mut source = Resource::new(value.clone());
     if way == Way::OverAll {
@@ -185,10 +185,13 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
         }
     }
     let value = without_identity(&source.value, patch);
+    let before = resource.before_change();
+    builder.merges.set(builder.merges.get() + 1);
     let has_version = !gvk.version.is_empty();
     match strategic_merge(&resource.value, &value, of, Dialect::Kustomize, trace) {
         Ok(Some(merged)) => {
             resource.value = merged;
+            resource.settle(before.as_ref());
             if way == Way::OverAll && !has_version {
                 resource.value.make_map().insert("apiVersion", Value::null());
             }
@@ -250,8 +253,13 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
         match json_patch(&resource.value, operations, trace) {
             Ok(patched) => {
                 resource.value = patched;
+                resource.shared.forget();
                 // It has gone through JSON, which knows one way to write a number.
                 resource.write_annotations_as_text(&|value| to_json(value).into());
+                if resource.name().is_empty() {
+                    let message = "the patch leaves the object without `metadata.name`";
+                    builder.problems.push(Problem::new(patch.at, message).of(&resource.first_id()));
+                }
             }
             Err(error) => complain(&error, patch, resource, builder),
         }

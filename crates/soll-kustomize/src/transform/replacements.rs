@@ -4,6 +4,7 @@ use regex::Regex;
 use soll_yaml::{Data, Map, ParseOptions, SourceId, Str, Value, parse_yaml, to_json};
 
 use super::mark;
+use super::structured::{self, Edit};
 use crate::accumulate::Builder;
 use crate::kustomization::{
     Kustomization, Part, Replacement, ReplacementRule, ReplacementSource, ReplacementTarget, Text, replacement_rule,
@@ -123,13 +124,20 @@ fn write(
     let renames =
         matches!(steps.first(), Some(Step::Key(key)) if matches!(key.as_str(), "metadata" | "kind" | "apiVersion"));
     let resource = if renames { resources.get_mut(position) } else { resources.content_mut(position) };
+    match within_text(&mut resource.value, &steps, target, value, path, builder) {
+        Ok(true) => return,
+        Ok(false) => {}
+        Err(message) => return builder.problems.push(Problem::new(path.at, message).of(&resource.id())),
+    }
     let mut count = 0;
     let mut visit = |field: &mut Value| {
         count += 1;
         fill(field, value, target.part.as_ref(), path, builder)
     };
     let create = target.create.then_some(value);
+    let before = resource.before_change();
     let result = walk(&mut resource.value, &steps, create, &mut visit);
+    resource.settle(before.as_ref());
     let message = match result {
         Err(message) => message,
         Ok(()) if count == 0 && target.create => {
@@ -139,6 +147,85 @@ fn write(
         Ok(()) => return,
     };
     builder.problems.push(Problem::new(path.at, message).of(&resource.id()));
+}
+
+/// Writes into a text that is JSON or YAML, if the path leads into one. Delimiters mean nothing there.
+///
+/// # Errors
+/// If the text has no such field, or kustomize would lay it out anew.
+fn within_text(
+    object: &mut Value,
+    steps: &[Step],
+    target: &ReplacementTarget,
+    value: &Value,
+    path: &Text,
+    builder: &Builder<'_>,
+) -> Result<bool, String> {
+    // Where the text ends and the path within it begins.
+    let mut field = Some(&*object);
+    let mut split = None;
+    for (position, step) in steps.iter().enumerate() {
+        if position > 0 && field.is_some_and(|field| field.as_str().is_some()) {
+            split = Some(position);
+            break;
+        }
+        field = field.and_then(|field| step.of(field));
+    }
+    let (Some(split), Some(text)) = (split, field.and_then(Value::as_str)) else { return Ok(false) };
+    let Some(inner) = structured::parse(text) else { return Ok(false) };
+    let new = match edited(text, inner, &steps[split..], target.create.then_some(value), value)? {
+        Edit::Text(new) => new,
+        Edit::Unfit => text.to_owned(),
+        Edit::Missing => return Err(format!("unable to find field \"{}\" in replacement target", path.text)),
+    };
+    let mut done = false;
+    walk(object, &steps[..split], None, &mut |field| {
+        if !done {
+            let at = mark(path.at, BY, field.at, builder);
+            *field = Value::from(new.as_str()).at(at);
+        }
+        done = true;
+        Ok(())
+    })?;
+    Ok(true)
+}
+
+/// The text with the value in the fields at the end of the path.
+fn edited(text: &str, mut inner: Value, steps: &[Step], create: Option<&Value>, value: &Value) -> Result<Edit, String> {
+    let new = scalar_text(value);
+    let (mut count, mut is_fit, mut places) = (0, true, Vec::new());
+    walk(&mut inner, steps, create, &mut |field| {
+        count += 1;
+        let data = match (&field.data, &new) {
+            (Data::Str(_), Some(new)) => Data::Str(new.as_str().into()),
+            (Data::Null, Some(new)) if field.at.is_none() => plain(new),
+            (Data::List(_) | Data::Map(_) | Data::Null, _) => value.data.clone(),
+            (Data::Bool(_) | Data::Int(_) | Data::Float(_), new) => {
+                let data = plain(new.as_deref().unwrap_or_default());
+                is_fit &= std::mem::discriminant(&data) == std::mem::discriminant(&field.data);
+                data
+            }
+            (Data::Str(_), None) => Data::Str(Str::new()),
+        };
+        places.push((field.at, matches!(field.data, Data::Str(_) | Data::Int(_) | Data::Float(_) | Data::Bool(_))));
+        field.data = data;
+        Ok(())
+    })?;
+    if count == 0 {
+        return Ok(Edit::Missing);
+    }
+    if !is_fit {
+        return Ok(Edit::Unfit);
+    }
+    if structured::is_json(text) {
+        return Ok(Edit::Text(structured::json(&inner, text)));
+    }
+    let is_scalar = |(at, is_scalar): &(soll_yaml::At, bool)| *is_scalar && !at.is_none();
+    let Some(new) = new.filter(|_| places.iter().all(is_scalar)) else {
+        return Err("only scalars that are there can be replaced inside of YAML text".to_owned());
+    };
+    let changes: Vec<_> = places.iter().map(|(at, _)| (at.line(), at.column(), new.clone())).collect();
+    structured::spliced(text, &changes).map(Edit::Text)
 }
 
 /// Puts the value into a field; a scalar keeps its type.
@@ -178,7 +265,19 @@ fn fill(
             }
             data
         }
-        (Data::List(_) | Data::Map(_), _) | (_, None) => value.data.clone(),
+        (Data::List(_) | Data::Map(_), _) => value.data.clone(),
+        (Data::Null, None) if field.at.is_none() => value.data.clone(),
+        // Of what is no scalar, a scalar takes nothing.
+        (Data::Null, None) => Data::Null,
+        (Data::Str(_), None) => Data::Str(Str::new()),
+        (Data::Bool(_) | Data::Int(_) | Data::Float(_), None) => {
+            return Err(format!(
+                "`{}` is a {} and cannot become a {}",
+                path.text,
+                field.type_name(),
+                value.type_name()
+            ));
+        }
     };
     *field = Value::from(data).at(at);
     Ok(())

@@ -82,6 +82,8 @@ fn add(resources: &mut Resources, position: usize, target: &Target, value: &Text
     }
     let text = match target.position {
         0 => value.text.to_string(),
+        // A field that was just made holds nothing.
+        position if field.at.is_none() && field.is_null() => inserted("", position - 1, value.as_str()),
         position => inserted(&builder.written.text(field), position - 1, value.as_str()),
     };
     // A text in quotes stays one.

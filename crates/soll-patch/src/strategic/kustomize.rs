@@ -28,6 +28,15 @@ struct Merge<'s> {
     trace: Option<Trace<'s>>,
 }
 
+/// Where a part of the patch goes that the object lacks.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Right into what the object has: kustomize overlooks the directive of a list there.
+    Bare,
+    /// Into a part that the object lacks, too.
+    Within,
+}
+
 type Merged = Result<Option<Value>, PatchError>;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -47,7 +56,9 @@ impl Merge<'_> {
         path: &mut FieldPath,
     ) -> Merged {
         let Some(patch) = patch else { return self.untouched(target, of, path) };
-        let Some(target) = target.filter(|target| !target.is_null()) else { return adopt(patch, of, path) };
+        let Some(target) = target.filter(|target| !target.is_null()) else {
+            return self.adopt(patch, of, Place::Bare, path);
+        };
         if patch.is_null() {
             return Ok(None);
         }
@@ -76,7 +87,7 @@ impl Merge<'_> {
         match directive {
             Directive::Delete => return Ok(None),
             Directive::Replace => {
-                let replaced = adopt(&patch, of, path)?;
+                let replaced = self.adopt(&patch, of, Place::Within, path)?;
                 return Ok(replaced.map(|value| Trace::mark(self.trace, &value, target.at)));
             }
             Directive::Merge => {}
@@ -125,23 +136,57 @@ impl Merge<'_> {
         match directive {
             Directive::Delete => Ok(None),
             Directive::Replace => {
-                let replaced = adopt(&patch, of, path)?;
+                let replaced = self.adopt(&patch, of, Place::Within, path)?;
                 Ok(replaced.map(|value| Trace::mark(self.trace, &value, target.at)))
             }
-            Directive::Merge => self.items(target, patch.as_list().unwrap_or_default(), of, path),
+            Directive::Merge => {
+                let patch = patch.as_list().unwrap_or_default();
+                if let Some(nameless) = nameless(patch, of) {
+                    let message = format!("the item has no `{}`, by which the list is merged", keys(of).join("` or `"));
+                    return Err(error(path, nameless, message));
+                }
+                self.items(target, patch, of, path)
+            }
         }
+    }
+
+    /// A part of the patch that the object lacks: directives are obeyed, nulls and deleted parts go.
+    fn adopt(&self, patch: &Value, of: Option<TypeRef<'_>>, place: Place, path: &mut FieldPath) -> Merged {
+        if patch.is_null() {
+            return Ok(None);
+        }
+        if let Some(map) = patch.as_map() {
+            let (directive, mut adopted) = map_directive(patch, path)?;
+            if directive == Directive::Delete {
+                return Ok(None);
+            }
+            for field in map.iter().filter(|field| field.key != DIRECTIVE) {
+                let of = of.and_then(|of| of.field(&field.key));
+                let step = Step::Key(field.key.clone());
+                let new = within(path, step, |path| self.adopt(&field.value, of, Place::Within, path))?;
+                put(&mut adopted, &field.key, field.key_at, Some(&field.value), new);
+            }
+            return Ok(Some(adopted));
+        }
+        if patch.as_list().is_none() || !merges(of) {
+            return Ok(Some(patch.clone()));
+        }
+        let (directive, list) = match place {
+            Place::Within => list_directive(patch, path)?,
+            Place::Bare => (Directive::Merge, patch.clone()),
+        };
+        if directive == Directive::Delete {
+            return Ok(None);
+        }
+        // Kustomize merges such a list with itself.
+        let items = list.as_list().unwrap_or_default().to_vec();
+        Ok(self.items(&list, &items, of, path)?.map(|merged| merged.at(patch.at)))
     }
 
     fn items(&self, target: &Value, patch: &[Value], of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
         let keys = keys(of);
         let item_type = of.and_then(|of| of.items());
         let mut old: Vec<Value> = target.as_list().unwrap_or_default().to_vec();
-        if !keys.is_empty()
-            && let Some(nameless) = patch.iter().find(|item| keys.iter().all(|key| text(item, key).is_none()))
-        {
-            let message = format!("the item has no `{}`, by which the list is merged", keys.join("` or `"));
-            return Err(error(path, nameless, message));
-        }
         let mut identities = identities(patch.iter().chain(&old), &keys);
         if keys.len() > 1 {
             unify(&mut identities);
@@ -203,7 +248,8 @@ fn put_back(merged: &mut Vec<Value>, item: Value, keys: &[&str]) {
     }
     let values: Vec<(&str, String)> = keys.iter().filter_map(|key| Some((*key, text(&item, key)?))).collect();
     if values.is_empty() {
-        // Kustomize would drop every other item here.
+        // As in kustomize: an item that cannot be told from others is left alone in the list.
+        merged.clear();
         return merged.push(item);
     }
     let pairs: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
@@ -260,39 +306,6 @@ fn put(map: &mut Value, key: &Str, key_at: At, old: Option<&Value>, new: Option<
     }
 }
 
-/// A part of the patch that the object lacks: directives are obeyed, nulls and deleted parts go.
-fn adopt(patch: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
-    if patch.is_null() {
-        return Ok(None);
-    }
-    if let Some(map) = patch.as_map() {
-        let (directive, mut adopted) = map_directive(patch, path)?;
-        if directive == Directive::Delete {
-            return Ok(None);
-        }
-        for field in map.iter().filter(|field| field.key != DIRECTIVE) {
-            let of = of.and_then(|of| of.field(&field.key));
-            let new = within(path, Step::Key(field.key.clone()), |path| adopt(&field.value, of, path))?;
-            put(&mut adopted, &field.key, field.key_at, Some(&field.value), new);
-        }
-        return Ok(Some(adopted));
-    }
-    if patch.as_list().is_none() || !merges(of) {
-        return Ok(Some(patch.clone()));
-    }
-    let (directive, list) = list_directive(patch, path)?;
-    if directive == Directive::Delete {
-        return Ok(None);
-    }
-    let item_type = of.and_then(|of| of.items());
-    let mut adopted = Vec::new();
-    for (index, item) in list.as_list().unwrap_or_default().iter().enumerate() {
-        let item = within(path, Step::Index(index), |path| adopt(item, item_type, path))?;
-        adopted.extend(item.filter(|item| !item.as_map().is_some_and(Map::is_empty)));
-    }
-    Ok(Some(Value::list(adopted).at(patch.at)))
-}
-
 fn is_text(value: &Value) -> bool {
     matches!(value.data, Data::Str(_))
 }
@@ -322,6 +335,13 @@ fn keys(of: Option<TypeRef<'_>>) -> Vec<&str> {
     let Some(of) = of else { return Vec::new() };
     let keys: Vec<&str> = of.map_keys().collect();
     if keys.is_empty() { of.patch_merge_key().into_iter().collect() } else { keys }
+}
+
+/// The first item without any of the keys that items are told apart by.
+fn nameless<'v>(patch: &'v [Value], of: Option<TypeRef<'_>>) -> Option<&'v Value> {
+    let keys = keys(of);
+    let is_nameless = |item: &&Value| keys.iter().all(|key| text(item, key).is_none());
+    patch.iter().find(is_nameless).filter(|_| !keys.is_empty())
 }
 
 /// The key values of each item, empty where it lacks the key, each once, in order.
