@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod corpus;
+mod differential;
 mod errors;
 mod features;
 mod flux;

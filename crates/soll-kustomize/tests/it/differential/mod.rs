@@ -1,0 +1,165 @@
+//! The engine against kustomize itself, on kustomizations that nobody has written.
+//!
+//! A seed makes a case; the oracle of `tests/oracles/kustomize` builds it. A case that differs is
+//! shrunk and shown. `SOLL_DIFFERENTIAL_CASES` and `SOLL_DIFFERENTIAL_SEED` ask for more and for others, as
+//! `cargo xtask differential kustomize` does.
+
+#![allow(clippy::print_stderr, reason = "a test says what it tried")]
+
+mod features;
+mod objects;
+mod oracle;
+mod random;
+mod shrinking;
+mod writing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::Value;
+use soll_kustomize::{LoadRestriction, Options, Order, build};
+
+use crate::{Files, difference, printed};
+use oracle::Oracle;
+use random::Random;
+
+/// Cases of a run that does not say how many.
+const SAMPLE: u64 = 400;
+
+/// What one build gets.
+#[derive(Clone)]
+struct Case {
+    files: BTreeMap<String, Content>,
+    root: String,
+    legacy_order: bool,
+    root_only: bool,
+    /// What it uses, for the count.
+    features: BTreeSet<&'static str>,
+}
+
+#[derive(Clone)]
+enum Content {
+    /// Documents, and how they are written.
+    Yaml {
+        documents: Vec<Value>,
+        style: u64,
+    },
+    Text(String),
+}
+
+impl Case {
+    fn texts(&self) -> BTreeMap<String, String> {
+        let text = |content: &Content| match content {
+            Content::Yaml { documents, style } => writing::write(documents, *style),
+            Content::Text(text) => text.clone(),
+        };
+        self.files.iter().map(|(path, content)| (path.clone(), text(content))).collect()
+    }
+
+    /// What our engine makes of it.
+    fn build(&self) -> Result<String, String> {
+        let files = Files(self.texts());
+        let options = Options {
+            load: if self.root_only { LoadRestriction::RootOnly } else { LoadRestriction::InTree },
+            order: if self.legacy_order { Order::Legacy } else { Order::AsRead },
+            ..Options::default()
+        };
+        let root = self.root.parse().unwrap();
+        let built = catch_unwind(AssertUnwindSafe(|| build(&files, &root, &options)));
+        match built {
+            Ok(Ok(built)) => Ok(printed(&built)),
+            Ok(Err(errors)) => Err(errors.to_string()),
+            Err(_) => Err("PANIC".to_owned()),
+        }
+    }
+
+    fn shown(&self) -> String {
+        let mut shown =
+            format!("root: {:?}, legacy: {}, root only: {}\n", self.root, self.legacy_order, self.root_only);
+        for (path, text) in self.texts() {
+            write!(shown, "# file: {path}\n{text}").unwrap();
+        }
+        shown
+    }
+}
+
+/// How the two answers differ.
+fn disagreement(expected: &Result<String, String>, found: &Result<String, String>) -> Option<String> {
+    match (expected, found) {
+        (_, Err(found)) if found == "PANIC" => Some("we panic".to_owned()),
+        (Ok(expected), Ok(found)) if expected == found => None,
+        (Ok(expected), Ok(found)) => Some(difference(expected, found)),
+        (Err(_), Err(_)) => None,
+        // Kustomize cannot always read what it has written itself: comments in a list that it emptied, for one.
+        (Err(expected), Ok(_)) if expected.contains(": yaml: line ") && expected.contains("map[string]interface") => {
+            None
+        }
+        (Ok(_), Err(found)) => Some(format!("kustomize builds it, we do not: {found}")),
+        (Err(expected), Ok(_)) => Some(format!("we build it, kustomize does not: {expected}")),
+    }
+}
+
+fn brief(result: &Result<String, String>) -> &str {
+    let (Ok(text) | Err(text)) = result;
+    let end = text.char_indices().map(|(position, _)| position).nth(1000).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// The sort of a difference, so that shrinking stays with the one it began with.
+fn sort_of(expected: &Result<String, String>, found: &Result<String, String>) -> String {
+    // What is wrong stands at the end, after the places.
+    let end = |error: &str| error.rsplit(": ").next().unwrap_or_default().chars().take(24).collect();
+    match (expected, found) {
+        (_, Err(found)) if found == "PANIC" => "panic".to_owned(),
+        (Ok(_), Ok(_)) => "other text".to_owned(),
+        (Ok(_), Err(error)) | (Err(error), _) => end(error),
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+#[test]
+fn made_up_kustomizations_build_as_kustomize_builds_them() {
+    let cases = number("SOLL_DIFFERENTIAL_CASES").unwrap_or(SAMPLE);
+    let seed = number("SOLL_DIFFERENTIAL_SEED").unwrap_or(0);
+    eprintln!("{cases} cases from SOLL_DIFFERENTIAL_SEED={seed}");
+    let most = number("SOLL_DIFFERENTIAL_SHOWN").unwrap_or(3);
+    let mut oracle = Oracle::start();
+    let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+    let (mut built, mut different) = (0, Vec::new());
+    for number in seed..seed + cases {
+        let case = features::case(&mut Random::new(number));
+        let expected = oracle.build(&case);
+        let found = case.build();
+        built += u64::from(expected.is_ok());
+        for feature in &case.features {
+            let count = counts.entry(feature).or_default();
+            count[usize::from(expected.is_err())] += 1;
+        }
+        if disagreement(&expected, &found).is_none() {
+            continue;
+        }
+        if different.len() as u64 >= most {
+            different.push(String::new());
+            break;
+        }
+        let sort = sort_of(&expected, &found);
+        let small = shrinking::shrunk(&case, &mut |case| {
+            let (expected, found) = (oracle.build(case), case.build());
+            disagreement(&expected, &found).is_some() && sort_of(&expected, &found) == sort
+        });
+        let why = disagreement(&oracle.build(&small), &small.build()).unwrap();
+        let (expected, found) = (oracle.build(&small), small.build());
+        let (expected, found) = (brief(&expected), brief(&found));
+        different.push(format!("seed {number}: {why}\n{}expected: {expected}\nfound: {found}\n", small.shown()));
+    }
+    eprintln!("{built} of {cases} built; per feature, built and refused:");
+    for (feature, [built, refused]) in counts {
+        eprintln!("  {feature}: {built} + {refused}");
+    }
+    let shown: Vec<_> = different.iter().filter(|text| !text.is_empty()).cloned().collect();
+    assert!(different.is_empty(), "{} or more of {cases} differ:\n{}", different.len(), shown.join("\n"));
+}

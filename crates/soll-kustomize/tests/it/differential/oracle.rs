@@ -1,0 +1,61 @@
+//! Kustomize itself, as a process that answers case after case.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::Case;
+
+/// The oracle of `tests/oracles/kustomize`.
+pub(super) struct Oracle {
+    process: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Oracle {
+    pub(super) fn start() -> Self {
+        let cache = std::env::var_os("SOLL_CACHE").map(PathBuf::from);
+        let cache = cache.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache"));
+        let binary = cache.join("bin/kustomize-oracle");
+        let mut command = Command::new(&binary);
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}; build it by `cargo xtask servers`", binary.display()));
+        let questions = process.stdin.take().unwrap();
+        let answers = BufReader::new(process.stdout.take().unwrap());
+        Self { process, questions, answers }
+    }
+
+    /// What kustomize prints, or its error.
+    pub(super) fn build(&mut self, case: &Case) -> Result<String, String> {
+        let files: serde_json::Map<String, Value> =
+            case.texts().into_iter().map(|(path, text)| (path, Value::from(text))).collect();
+        let question = json!({
+            "files": files,
+            "root": case.root,
+            "reorder": if case.legacy_order { "legacy" } else { "none" },
+            "rootOnly": case.root_only,
+        });
+        writeln!(self.questions, "{question}").unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["yaml"].as_str().unwrap().to_owned()),
+        }
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
