@@ -1,12 +1,13 @@
 //! Repository automation: what `./x` hands over to.
 //!
 //! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
-//! tests use, [`suite`] runs the whole test suite, [`bench`] measures, [`gates`] the checks around it, [`image`] makes the
+//! tests use, [`suite`] runs the whole test suite, [`bench`] measures, [`differential`] compares at length, [`gates`] the checks around it, [`image`] makes the
 //! container image, [`schema_table`] the table of builtin kinds, [`crds`] our own definitions. Nothing here ends up in the product.
 #![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
 
 mod bench;
 mod crds;
+mod differential;
 mod gates;
 mod image;
 mod repository;
@@ -31,7 +32,7 @@ struct Arguments {
 enum Task {
     /// Build the real servers and reference tools that are missing or out of date
     Servers {
-        /// Only these (etcd, kube-apiserver, kube-controller-manager, kubectl, kustomize, kustomize-oracle, flux, helm)
+        /// Only these (etcd, kube-apiserver, kube-controller-manager, kubectl, kustomize, kustomize-oracle, template-oracle, flux, helm)
         names: Vec<String>,
     },
     /// Run the whole suite, real servers included; the last line says how many tests passed
@@ -41,6 +42,17 @@ enum Task {
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
+    /// Compare many generated cases with the original
+    Differential {
+        /// What is compared (template)
+        name: String,
+        /// How many cases
+        #[arg(long, default_value_t = 100_000)]
+        cases: u64,
+        /// Repeats an earlier run
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Build the container image as an OCI layout tarball
     Image {
         /// Where to write the tarballs
@@ -77,6 +89,7 @@ fn main() -> Result<()> {
         Task::Test => suite::run(&repository),
         Task::Check => gates::check(&repository),
         Task::Bench(Bench::Up { binary, runs }) => bench::up::measure(&repository, binary, runs),
+        Task::Differential { name, cases, seed } => differential::compare(&repository, &name, cases, seed),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
         Task::Crds => crds::write(repository.root()),
         Task::SchemaTable(task) => task.run(repository.root()),

@@ -94,6 +94,7 @@ const SERVERS: &[Server] = &[
         },
         cold: "30 s",
     },
+    Server { name: "template-oracle", recipe: Recipe::Oracle { folder: "template", stamps: &[] }, cold: "2 min" },
     Server {
         name: "flux",
         recipe: Recipe::Patched {

@@ -183,8 +183,7 @@ fn shown(time: &Time, civil: DateTime, part: Part) -> String {
             let minutes = time.offset() / 60;
             let sign = if minutes < 0 { '-' } else { '+' };
             let minutes = minutes.abs();
-            let rest = if minutes % 60 == 0 { String::new() } else { format!("{:02}", minutes % 60) };
-            format!("{sign}{:02}{rest}", minutes / 60)
+            format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
         }
         Part::Zone { z: true, .. } if time.offset() == 0 => "Z".into(),
         Part::Zone { colons, parts, .. } => {
@@ -262,7 +261,7 @@ fn name<'t>(names: &[&str], length: Option<usize>, text: &'t str) -> Result<(usi
 
 /// `time.ParseInLocation`; the error is Go's.
 pub(crate) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Time, String> {
-    let quote = |text: &str| crate::quote::quoted(text.as_bytes());
+    let quote = crate::quote::time_quoted;
     let cannot = |rest: &str, element: &str| {
         format!("parsing time {} as {}: cannot parse {} as {}", quote(text), quote(layout), quote(rest), quote(element))
     };

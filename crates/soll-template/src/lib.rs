@@ -30,7 +30,7 @@ mod value;
 
 pub use environment::{Certificate, CertificateRequest, Crypto, Environment, Limits};
 pub use error::{ErrorKind, Frame, TemplateError};
-pub use functions::function_names;
+pub use functions::{Signature, signatures};
 pub use object::{Object, Param};
 pub use render::{Options, Rendering};
 pub use set::Set;

@@ -148,7 +148,7 @@ fn decimal(scientific: &str) -> Decimal {
     Decimal { digits, point: exponent + 1 }
 }
 
-/// `strconv.FormatFloat(value, format, precision, 64)` for the formats `e`, `E`, `f`, `F`, `g` and `G`; a negative
+/// `strconv.FormatFloat(value, format, precision, 64)` for the formats `b`, `e`, `f`, `g`, `x` and capitals; a negative
 /// precision is the shortest that reads back.
 pub(crate) fn format_float(value: f64, format: char, precision: i32) -> String {
     if value.is_nan() {
@@ -163,14 +163,13 @@ pub(crate) fn format_float(value: f64, format: char, precision: i32) -> String {
     let sign = if value.is_sign_negative() { "-" } else { "" };
     let lower = format.to_ascii_lowercase();
     let text = match lower {
-        'e' => {
-            let number = if shortest { format!("{magnitude:e}") } else { format!("{magnitude:.wanted$e}") };
-            exponent_form(&decimal(&number), if shortest { -1 } else { precision })
-        }
+        'x' => hex_form(magnitude, precision),
+        'b' => binary_form(magnitude),
+        'e' if shortest => exponent_form(&shortest_digits(magnitude), -1),
+        'e' => exponent_form(&decimal(&format!("{magnitude:.wanted$e}")), precision),
         'f' => {
             if shortest {
-                let number = decimal(&format!("{magnitude:e}"));
-                plain_form(&number)
+                plain_form(&shortest_digits(magnitude))
             } else {
                 format!("{magnitude:.wanted$}")
             }
@@ -198,6 +197,84 @@ pub(crate) fn format_float(value: f64, format: char, precision: i32) -> String {
     };
     let text = if format.is_ascii_uppercase() { text.to_ascii_uppercase() } else { text };
     format!("{sign}{text}")
+}
+
+/// The shortest digits that read back; of two that are as close, the even one, as Go has it.
+fn shortest_digits(magnitude: f64) -> Decimal {
+    let number = decimal(&format!("{magnitude:e}"));
+    let count = number.digits.len();
+    if count < 15 {
+        return number;
+    }
+    let exact = decimal(&format!("{magnitude:.40e}"));
+    let (kept, rest) = exact.digits.split_at(count);
+    let tie = rest[0] == b'5' && rest[1..].iter().all(|byte| *byte == b'0');
+    let even = (kept[count - 1] - b'0').is_multiple_of(2);
+    if tie && even && kept != number.digits {
+        let down = Decimal { digits: kept.to_vec(), point: exact.point };
+        let text = format!("0.{}e{}", String::from_utf8_lossy(&down.digits), down.point);
+        if text.parse() == Ok(magnitude) {
+            return down;
+        }
+    }
+    number
+}
+
+/// `0x1.8p+01`: hexadecimal digits of the significand, the exponent of 2 in decimal.
+fn hex_form(magnitude: f64, precision: i32) -> String {
+    let bits = magnitude.to_bits();
+    let mut exponent = i32::try_from(bits >> 52).unwrap_or(0);
+    let mut mantissa = bits & ((1 << 52) - 1);
+    if magnitude == 0.0 {
+        exponent = 0;
+    } else if exponent == 0 {
+        let shift = mantissa.leading_zeros() - 11;
+        mantissa <<= shift;
+        exponent = -1022 - i32::try_from(shift).unwrap_or(0);
+    } else {
+        mantissa |= 1 << 52;
+        exponent -= 1023;
+    }
+    let mut digits = 13usize;
+    if let Ok(wanted) = usize::try_from(precision)
+        && wanted < 13
+    {
+        let drop = (13 - wanted) * 4;
+        let half = 1u64 << (drop - 1);
+        let rest = mantissa & ((1 << drop) - 1);
+        mantissa >>= drop;
+        if rest > half || rest == half && mantissa & 1 == 1 {
+            mantissa += 1;
+        }
+        if mantissa >> (52 - drop) > 1 {
+            mantissa >>= 1;
+            exponent += 1;
+        }
+        digits = wanted;
+    }
+    let lead = mantissa >> (digits * 4);
+    let fraction = mantissa & ((1u64 << (digits * 4)) - 1);
+    let mut fraction = if digits == 0 { String::new() } else { format!("{fraction:0digits$x}") };
+    if precision < 0 {
+        fraction.truncate(fraction.trim_end_matches('0').len());
+    } else {
+        let wanted = usize::try_from(precision).unwrap_or(0);
+        fraction.push_str(&"0".repeat(wanted.saturating_sub(fraction.len())));
+    }
+    let point = if fraction.is_empty() { "" } else { "." };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("0x{lead}{point}{fraction}p{sign}{:02}", exponent.abs())
+}
+
+/// `4503599627370496p-52`: the significand as a whole number, the exponent of 2.
+fn binary_form(magnitude: f64) -> String {
+    let bits = magnitude.to_bits();
+    let exponent = i32::try_from(bits >> 52).unwrap_or(0);
+    let mantissa = bits & ((1 << 52) - 1);
+    match exponent {
+        0 => format!("{mantissa}p-1074"),
+        _ => format!("{}p{:+}", mantissa | 1 << 52, exponent - 1075),
+    }
 }
 
 fn exponent_form(number: &Decimal, precision: i32) -> String {

@@ -295,10 +295,7 @@ impl Printer<'_> {
         }
         match value {
             Value::Nil if self.flags.go_syntax => self.push("interface {}(nil)"),
-            Value::Nil if depth > 0 && verb != 'v' => {
-                // An element that is nothing has no type to complain about.
-                self.push(&format!("%!{verb}(<nil>)"));
-            }
+            Value::Nil if depth > 0 => self.push("<nil>"),
             Value::Nil => self.padded(b"<nil>"),
             Value::Bool(truth) => match verb {
                 't' | 'v' => self.padded(if *truth { b"true" } else { b"false" }),
@@ -539,7 +536,7 @@ impl Printer<'_> {
     fn float_verb(&mut self, value: &Value, number: f64, verb: char) {
         match verb {
             'v' => self.float(number, 'g', None),
-            'g' | 'G' => self.float(number, verb, None),
+            'g' | 'G' | 'x' | 'X' | 'b' => self.float(number, verb, None),
             'e' | 'E' | 'f' | 'F' => self.float(number, if verb == 'F' { 'f' } else { verb }, Some(6)),
             _ => self.bad_verb(value, verb),
         }
@@ -563,7 +560,7 @@ impl Printer<'_> {
             self.flags.zero = zero;
             return;
         }
-        if flags.sharp {
+        if flags.sharp && format != 'b' {
             text = keep_point(&text, format, precision);
         }
         if flags.plus || !text.starts_with('+') {

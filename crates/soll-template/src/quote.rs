@@ -25,6 +25,23 @@ pub(crate) fn push_quoted(out: &mut String, bytes: &[u8], ascii: bool) {
     out.push('"');
 }
 
+/// As the package `time` quotes: all that is not printable ASCII byte by byte.
+pub(crate) fn time_quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                out.push('\\');
+                out.push(char::from(byte));
+            }
+            b' '..=0x7f => out.push(char::from(byte)),
+            _ => write!(out, "\\x{byte:02x}").expect("a String takes all"),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// `%q` of a character: `'x'`.
 pub(crate) fn quoted_char(c: char, ascii: bool) -> String {
     let mut out = String::from("'");

@@ -208,14 +208,22 @@ impl<'s> Rendering<'s> {
     /// # Errors
     /// What went wrong and where, through all the includes.
     pub fn render(&mut self, name: &str, data: Value) -> Result<String, TemplateError> {
+        let out = self.render_bytes(name, data)?;
+        String::from_utf8(out).map_err(|error| {
+            let place = error.utf8_error().valid_up_to();
+            TemplateError::plain(format!("template: {name}: what it renders is not UTF-8 at byte {place}"))
+        })
+    }
+
+    /// The same, where texts that are not UTF-8 are welcome.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_bytes(&mut self, name: &str, data: Value) -> Result<Vec<u8>, TemplateError> {
         let scope = Scope { set: self.set, outer: None, local: &[] };
         let mut out = Vec::with_capacity(1024);
         self.depth = 0;
         self.by_name(&scope, name, data, &mut out).map_err(|error| *error)?;
-        let out = String::from_utf8(out).map_err(|error| {
-            let place = error.utf8_error().valid_up_to();
-            TemplateError::plain(format!("template: {name}: what it renders is not UTF-8 at byte {place}"))
-        })?;
         Ok(without_no_value(out))
     }
 
@@ -782,10 +790,8 @@ impl<'s> Rendering<'s> {
         let text = crate::functions::text(&values[0]);
         if !text.contains("{{") {
             // Nothing to do, which is the common case of optional templates in values.
-            return Ok(match text.contains("<no value>") {
-                true => Value::from(without_no_value(text.into_owned())),
-                false => values[0].clone(),
-            });
+            let whole = values[0].as_bytes().unwrap_or_default().to_vec();
+            return Ok(Value::bytes_text(&without_no_value(whole)));
         }
         let trees = match self.texts.get(text.as_ref()) {
             Some(trees) => Rc::clone(trees),
@@ -806,17 +812,24 @@ impl<'s> Rendering<'s> {
             let quoted = crate::quote::quoted(text.as_bytes());
             Box::new(error.within(format!("error during tpl function execution for {quoted}: ")))
         })?;
-        match String::from_utf8(out) {
-            Ok(text) => Ok(Value::from(without_no_value(text))),
-            Err(error) => Ok(Value::bytes_text(error.as_bytes())),
-        }
+        Ok(Value::bytes_text(&without_no_value(out)))
     }
 }
 
 /// Go prints `<no value>` for what is not there; Helm takes it out again.
-fn without_no_value(text: String) -> String {
-    const NO_VALUE: &str = "<no value>";
-    if text.contains(NO_VALUE) { text.replace(NO_VALUE, "") } else { text }
+fn without_no_value(out: Vec<u8>) -> Vec<u8> {
+    const NO_VALUE: &[u8] = b"<no value>";
+    let mut rest = out.as_slice();
+    let mut kept = Vec::new();
+    while let Some(at) = crate::functions::find_bytes(rest, NO_VALUE) {
+        kept.extend_from_slice(&rest[..at]);
+        rest = &rest[at + NO_VALUE.len()..];
+    }
+    if rest.len() == out.len() {
+        return out;
+    }
+    kept.extend_from_slice(rest);
+    kept
 }
 
 /// `error calling NAME: …`; an error that has a place of its own stays a level of its own.

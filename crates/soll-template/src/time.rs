@@ -262,7 +262,7 @@ fn fraction(count: u64, unit: u64) -> String {
 
 /// `time.ParseDuration`, in nanoseconds.
 pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
-    let quoted = || crate::quote::quoted(text.as_bytes());
+    let quoted = || crate::quote::time_quoted(text);
     let invalid = || format!("time: invalid duration {}", quoted());
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -298,7 +298,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
             "m" => 60 * SECOND,
             "h" => 3600 * SECOND,
             _ => {
-                let unit = crate::quote::quoted(unit.as_bytes());
+                let unit = crate::quote::time_quoted(unit);
                 return Err(format!("time: unknown unit {unit} in duration {}", quoted()));
             }
         };

@@ -136,7 +136,10 @@ pub(crate) fn call(name: Option<&str>, args: &[Value]) -> Result<Value, Fault> {
     match &args[0] {
         Value::Nil => Err(fault("call of nil")),
         other => {
-            let name = name.map_or_else(|| print::to_text(other), str::to_owned);
+            let name = match (name, other.as_str()) {
+                (Some(name), _) | (None, Some(name)) => name.to_owned(),
+                (None, None) => format!("<{} Value>", other.type_name()),
+            };
             Err(fault(format!("non-function {name} of type {}", other.type_name())))
         }
     }

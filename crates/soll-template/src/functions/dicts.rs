@@ -110,6 +110,9 @@ fn conversion_error(value: &Value, wanted: &str) -> Fault {
 }
 
 fn copy(value: &Value) -> Result<Value, Fault> {
+    if matches!(value, Value::Nil) {
+        return Err(fault("reflect: call of reflect.Value.Type on zero Value"));
+    }
     crate::render::check_depth(value)?;
     Ok(deep_copy(value))
 }

@@ -76,7 +76,7 @@ fn decode(text: &[u8], name: &str, group: usize, digit: impl Fn(u8) -> Option<u8
                     return Ok(out);
                 }
                 // Cut off in the middle of a group.
-                return Err(corrupt(if group == 4 { at - digits.len() } else { at }));
+                return Err(corrupt(at - digits.len()));
             };
             if let Some(value) = digit(*byte) {
                 digits.push(value);

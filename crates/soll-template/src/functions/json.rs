@@ -77,7 +77,15 @@ impl Writer {
             Value::Uint64(number) => self.out.push_str(&number.to_string()),
             Value::Float(number) => self.out.push_str(&float(*number)?),
             Value::Complex(..) => return Err("json: unsupported type: complex128".into()),
-            Value::Str(_) | Value::Raw(_) => self.text(&text(value)),
+            Value::Str(text) => self.text(text),
+            Value::Raw(bytes) => {
+                self.out.push('"');
+                for chunk in bytes.utf8_chunks() {
+                    self.characters(chunk.valid());
+                    chunk.invalid().iter().for_each(|_| self.out.push_str("\\ufffd"));
+                }
+                self.out.push('"');
+            }
             Value::List(list) if list.is_nil() => self.out.push_str("null"),
             Value::List(list) if list.element() == Element::Byte => {
                 let encoded = STANDARD.encode(crate::print::bytes_of(value));
@@ -141,6 +149,11 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         self.out.push('"');
+        self.characters(text);
+        self.out.push('"');
+    }
+
+    fn characters(&mut self, text: &str) {
         for c in text.chars() {
             match c {
                 '"' => self.out.push_str("\\\""),
@@ -152,11 +165,9 @@ impl Writer {
                 '\x0c' => self.out.push_str("\\f"),
                 '<' | '>' | '&' if self.style != Style::Raw => self.escape(c),
                 '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => self.escape(c),
-                // A replacement character that stands for a byte is written as an escape; one that was there is not.
                 _ => self.out.push(c),
             }
         }
-        self.out.push('"');
     }
 
     fn escape(&mut self, c: char) {
@@ -183,7 +194,7 @@ pub(super) fn float(number: f64) -> Result<String, String> {
 
 /// `fromJson` as Helm has it: a map; what went wrong is in its `Error`.
 fn read_map(text: &str) -> Value {
-    match decode(text).and_then(as_map) {
+    match decode_as(text, as_map) {
         Ok(map) => map,
         Err(message) => Map::from_iter([("Error", message)]).into(),
     }
@@ -220,27 +231,35 @@ fn json_name(value: &Value) -> &'static str {
 }
 
 fn read_list(text: &str) -> Value {
-    match decode(text).and_then(as_list) {
+    match decode_as(text, as_list) {
         Ok(list) => list,
         Err(message) => vec![Value::from(message)].into(),
     }
 }
 
 /// JSON text to a value: numbers are floats, the last of equal keys wins. Errors are Go's.
-pub(super) fn decode(text: &str) -> Result<Value, String> {
-    let mut reader = Reader { text, at: 0, depth: 0 };
+fn decode(text: &str) -> Result<Value, String> {
+    decode_as(text, Ok)
+}
+
+/// The same into a type of Go: whether the value is of it is asked before whether its numbers fit.
+fn decode_as(text: &str, shape: fn(Value) -> Result<Value, String>) -> Result<Value, String> {
+    let mut reader = Reader { text, at: 0, depth: 0, overflow: None };
     let value = reader.value("looking for beginning of value")?;
     reader.space();
-    match reader.peek() {
-        None => Ok(value),
-        Some(_) => Err(reader.unexpected("after top-level value")),
+    if reader.peek().is_some() {
+        return Err(reader.unexpected("after top-level value"));
     }
+    let value = shape(value)?;
+    reader.overflow.map_or(Ok(value), Err)
 }
 
 struct Reader<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    /// The first number that no float holds; Go reads on and says so at the end.
+    overflow: Option<String>,
 }
 
 /// Go stops here, too.
@@ -254,6 +273,14 @@ impl Reader<'_> {
     fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
+        }
+    }
+
+    /// Inside a token: Go takes the end of the text for a space.
+    fn broken(&self, context: &str) -> String {
+        match self.peek() {
+            None => format!("invalid character ' ' {context}"),
+            Some(_) => self.unexpected(context),
         }
     }
 
@@ -291,7 +318,7 @@ impl Reader<'_> {
             if self.peek() != Some(byte) {
                 let wanted = crate::quote::quoted_char(char::from(byte), false);
                 debug_assert!(index > 0, "the first byte chose the word");
-                return Err(self.unexpected(&format!("in literal {word} (expecting {wanted})")));
+                return Err(self.broken(&format!("in literal {word} (expecting {wanted})")));
             }
             self.at += 1;
         }
@@ -306,12 +333,12 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.unexpected("in numeric literal")),
+            _ => return Err(self.broken("in numeric literal")),
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
             if !matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(self.unexpected("after decimal point in numeric literal"));
+                return Err(self.broken("after decimal point in numeric literal"));
             }
             self.digits();
         }
@@ -321,14 +348,17 @@ impl Reader<'_> {
                 self.at += 1;
             }
             if !matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(self.unexpected("in exponent of numeric literal"));
+                return Err(self.broken("in exponent of numeric literal"));
             }
             self.digits();
         }
         let text = &self.text[start..self.at];
-        parse_float(text)
-            .map(Value::Float)
-            .map_err(|_| format!("json: cannot unmarshal number {text} into Go value of type float64"))
+        let number = parse_float(text).unwrap_or_else(|_| {
+            let message = format!("json: cannot unmarshal number {text} into Go value of type float64");
+            self.overflow.get_or_insert(message);
+            0.0
+        });
+        Ok(Value::Float(number))
     }
 
     fn digits(&mut self) {
@@ -392,7 +422,7 @@ impl Reader<'_> {
                 out.push(c.unwrap_or(char::REPLACEMENT_CHARACTER));
                 return Ok(());
             }
-            _ => return Err(self.unexpected("in string escape code")),
+            _ => return Err(self.broken("in string escape code")),
         };
         self.at += 1;
         out.push(c);
@@ -403,7 +433,7 @@ impl Reader<'_> {
         let mut code = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else { return Err(self.unexpected("in \\u hexadecimal character escape")) };
+            let Some(digit) = digit else { return Err(self.broken("in \\u hexadecimal character escape")) };
             code = code * 16 + digit;
             self.at += 1;
         }

@@ -36,6 +36,7 @@ use crate::render::{Fault, World};
 use crate::value::Value;
 
 pub(crate) use builtins::call;
+pub(crate) use strings::find as find_bytes;
 pub(crate) use yaml::to_yaml;
 
 /// A function: what it takes and what it does.
@@ -128,19 +129,41 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     BY_NAME.get(name).copied()
 }
 
-/// The names of all functions, sorted.
-#[must_use]
-pub fn function_names() -> Vec<&'static str> {
-    let mut names: Vec<_> = BY_NAME.keys().copied().collect();
-    names.sort_unstable();
-    names
+/// What a function is called and takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature {
+    /// Its name in templates.
+    pub name: &'static str,
+    /// What it must be given.
+    pub params: &'static [Param],
+    /// What it may be given besides, as often as one likes.
+    pub variadic: Option<Param>,
 }
 
-/// The text of an argument that is declared as text; bytes that are not UTF-8 become the replacement character.
+/// All functions, sorted by name.
+#[must_use]
+pub fn signatures() -> Vec<Signature> {
+    let mut signatures: Vec<_> = BY_NAME
+        .values()
+        .map(|function| Signature { name: function.name, params: function.params, variadic: function.variadic })
+        .collect();
+    signatures.sort_unstable_by_key(|signature| signature.name);
+    signatures
+}
+
+/// The text of an argument that is declared as text; each byte that is not UTF-8 becomes a replacement character, as
+/// where Go walks over a text.
 pub(crate) fn text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Str(text) => Cow::Borrowed(text),
-        Value::Raw(bytes) => String::from_utf8_lossy(bytes),
+        Value::Raw(bytes) => {
+            let mut text = String::with_capacity(bytes.len());
+            for chunk in bytes.utf8_chunks() {
+                text.push_str(chunk.valid());
+                text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+            }
+            Cow::Owned(text)
+        }
         _ => Cow::Borrowed(""),
     }
 }

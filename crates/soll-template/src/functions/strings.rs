@@ -71,7 +71,7 @@ pub(super) static TABLE: &[Function] = &[
 ];
 
 /// Where one text is in another.
-pub(super) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     if wanted.is_empty() {
         return Some(0);
     }
@@ -237,6 +237,9 @@ fn join(args: &[Value]) -> Result<Value, Fault> {
 
 fn sort_alpha(args: &[Value]) -> Result<Value, Fault> {
     // A `[]string` is sorted where it is, for all who hold it.
+    if matches!(args[0], Value::Nil) {
+        return Ok(List::of_texts(["<nil>"]).into());
+    }
     let texts = strings(&args[0])?;
     texts.items_mut().sort_by(|a, b| bytes(a).cmp(bytes(b)));
     Ok(texts.into())

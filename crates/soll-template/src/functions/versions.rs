@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use soll_semver::{Constraints, Version};
+use soll_semver::{ConstraintError, Constraints, Version, VersionError};
 
 use super::{Function, pure, text};
 use crate::object::Param::Str as Text;
@@ -16,13 +16,31 @@ pub(super) static TABLE: &[Function] = &[
         Ok(Value::Object(Rc::new(VersionObject(version))))
     }),
     pure("semverCompare", &[Text, Text], |args| {
-        let constraints = Constraints::parse(&text(&args[0])).map_err(|error| fault(error.to_string()))?;
+        let constraints = Constraints::parse(&text(&args[0])).map_err(|error| fault(no_constraint(&error)))?;
         Ok(Value::Bool(constraints.check(&parse(&text(&args[1]))?)))
     }),
 ];
 
 fn parse(text: &str) -> Result<Version, Fault> {
-    Version::parse(text).map_err(|error| fault(error.to_string()))
+    Version::parse(text).map_err(|error| {
+        fault(match error {
+            VersionError::Form(_) => "invalid semantic version".to_owned(),
+            VersionError::TooLong => "version string is too long (max 256 bytes)".to_owned(),
+            VersionError::TooLarge(number) => {
+                let number = crate::quote::quoted(number.as_bytes());
+                format!("error parsing version segment: strconv.ParseUint: parsing {number}: value out of range")
+            }
+            VersionError::LeadingZero(_) => "version segment starts with 0".to_owned(),
+        })
+    })
+}
+
+fn no_constraint(error: &ConstraintError) -> String {
+    match error {
+        ConstraintError::Form(range) => format!("improper constraint: {}", crate::quote::quoted(range.as_bytes())),
+        ConstraintError::TooLong => "constraint string is too long (max 512 bytes)".to_owned(),
+        ConstraintError::TooMany => "too many constraint groups (max 32)".to_owned(),
+    }
 }
 
 /// `*semver.Version`

@@ -83,10 +83,11 @@ fn swap_case(text: &str) -> String {
         .collect()
 }
 
+/// The first letter of each word, byte by byte.
 fn initials(text: &str) -> String {
     let mut starts = true;
     let mut out = String::new();
-    for c in text.chars() {
+    for c in text.bytes().map(char::from) {
         if is_space(c) {
             starts = true;
         } else if std::mem::take(&mut starts) {

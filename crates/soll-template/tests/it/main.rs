@@ -1,6 +1,8 @@
 //! Templates in, text or errors out.
 #![allow(clippy::unwrap_used)]
 
+mod differential;
 mod errors;
+mod generator;
 mod language;
 mod world;

@@ -1,0 +1,38 @@
+//! Long runs of the comparisons with the originals. The suite runs a sample of each; the cases and the originals are
+//! the tests' own.
+
+use crate::repository::{Repository, run};
+use crate::servers;
+use anyhow::{Result, bail};
+
+/// A comparison: where its test is, and what it compares with.
+struct Comparison {
+    name: &'static str,
+    package: &'static str,
+    test: &'static str,
+    oracle: &'static str,
+}
+
+const COMPARISONS: &[Comparison] = &[Comparison {
+    name: "template",
+    package: "soll-template",
+    test: "differential::templates_render_as_go_and_helm_render_them",
+    oracle: "template-oracle",
+}];
+
+/// Compares many generated cases; the seed is printed and repeats them.
+pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Option<u64>) -> Result<()> {
+    let Some(comparison) = COMPARISONS.iter().find(|comparison| comparison.name == name) else {
+        let known = COMPARISONS.iter().map(|comparison| comparison.name).collect::<Vec<_>>().join(", ");
+        bail!("nothing called `{name}` is compared; there are {known}");
+    };
+    servers::ensure(repository, &[comparison.oracle.to_owned()])?;
+    let mut cargo = repository.cargo();
+    cargo.args(["test", "-p", comparison.package, "--test", "it", "--", "--exact", "--nocapture", comparison.test]);
+    cargo.env("SOLL_CACHE", repository.cache());
+    cargo.env("SOLL_DIFFERENTIAL_CASES", cases.to_string()).env("SOLL_DIFFERENTIAL_TALLY", "1");
+    if let Some(seed) = seed {
+        cargo.env("SOLL_DIFFERENTIAL_SEED", seed.to_string());
+    }
+    run(&mut cargo)
+}
