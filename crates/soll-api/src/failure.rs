@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ObjectRef;
+use crate::{ObjectRef, Secrets};
 
 /// Why a reconcile, a build or an apply did not reach its end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,6 +18,15 @@ pub struct Failure {
     pub reason: String,
     /// What was wrong, where, and what would be right.
     pub message: String,
+    /// The object that the message is about: `Deployment/apps/podinfo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The field of the object that is at fault: `spec.template.spec.containers[name="web"].image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What the user can do about it, if that is not plain from the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// The chain from what was asked for to what is at fault: Kustomization, object, pod, container.
     pub culprits: Vec<Culprit>,
     /// Where the cause was written, nearest first: the overlay's line before the base's.
@@ -86,8 +95,46 @@ pub struct Origin {
 impl Failure {
     /// A failure without culprits and origins.
     pub fn new(class: Class, reason: &str, message: impl Into<String>, retry: Retry) -> Self {
-        let message = message.into();
-        Self { class, reason: reason.to_owned(), message, culprits: Vec::new(), origins: Vec::new(), retry }
+        Self {
+            class,
+            reason: reason.to_owned(),
+            message: message.into(),
+            object: None,
+            field: None,
+            hint: None,
+            culprits: Vec::new(),
+            origins: Vec::new(),
+            retry,
+        }
+    }
+
+    /// Names the object that the message is about.
+    #[must_use]
+    pub fn about(mut self, object: impl fmt::Display) -> Self {
+        self.object = Some(object.to_string());
+        self
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn in_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Says what can be done about it.
+    #[must_use]
+    pub fn hinting(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Takes what nobody may read out of every text.
+    pub fn hide(&mut self, secrets: &Secrets) {
+        let texts = [&mut self.message].into_iter().chain(&mut self.hint).chain(&mut self.field);
+        for text in texts.chain(self.culprits.iter_mut().map(|culprit| &mut culprit.why)) {
+            *text = secrets.hide(text);
+        }
     }
 
     /// Adds the object at fault.
@@ -105,7 +152,8 @@ impl Failure {
     }
 }
 
-/// The text of status and events: `path:line:column: message`, then who is at fault, a line each.
+/// The text of status and events: `path:line:column: message`, then where that came from, who is at fault, and what to
+/// do, a line each.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A message made by an engine may carry its place already.
@@ -115,8 +163,11 @@ impl fmt::Display for Failure {
             write!(f, "{}: ", origin.place())?;
         }
         f.write_str(&self.message)?;
-        for origin in self.origins.iter().skip(1) {
-            write!(f, "\n  from {origin}")?;
+        for (position, origin) in self.origins.iter().enumerate() {
+            // The first place stands in front of the message; here it is told what put the value there.
+            if position > 0 || origin.via.is_some() {
+                write!(f, "\n  from {origin}")?;
+            }
         }
         for culprit in &self.culprits {
             // The message often names the object itself.
@@ -124,7 +175,10 @@ impl fmt::Display for Failure {
                 write!(f, "\n  {}: {}", culprit.who, culprit.why)?;
             }
         }
-        Ok(())
+        match &self.hint {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -140,15 +194,16 @@ impl Origin {
     /// The chain that a build's table of sources knows for a position, nearest first.
     #[must_use]
     pub fn chain(sources: &soll_yaml::Sources, at: soll_yaml::At) -> Vec<Self> {
-        let links = sources.chain(at).into_iter();
-        links
-            .map(|(at, source)| Self {
-                path: source.path.to_string(),
-                line: at.line(),
-                column: at.column(),
-                via: source.via.map(|via| via.by.to_owned()),
-            })
-            .collect()
+        let links = sources.chain(at).into_iter().map(|(at, source)| Self {
+            path: source.path.to_string(),
+            line: at.line(),
+            column: at.column(),
+            via: source.via.map(|via| via.by.into_owned()),
+        });
+        let mut chain: Vec<Self> = links.collect();
+        // What changes a value where it stands gives two links with one place; the second says nothing more.
+        chain.dedup_by(|next, link| next.via.is_none() && next.place() == link.place());
+        chain
     }
 }
 

@@ -15,6 +15,8 @@ mod kustomization;
 mod metadata;
 pub mod names;
 mod object;
+mod secrets;
+mod suggestion;
 
 pub use artifact::Artifact;
 pub use condition::{Condition, Conditions, MESSAGE_LIMIT, Status, types};
@@ -33,6 +35,8 @@ pub use kustomization::{
 };
 pub use metadata::{LocalRef, Metadata, Resource};
 pub use object::{Gvk, Object, ObjectError, ObjectRef};
+pub use secrets::Secrets;
+pub use suggestion::did_you_mean;
 
 /// The domain of our own annotations, labels and groups.
 pub const DOMAIN: &str = "soll.dev";

@@ -16,6 +16,10 @@ pub struct Problem {
     pub at: At,
     /// The object it concerns, as `kind/namespace/name`.
     pub object: Option<String>,
+    /// The field of the object.
+    pub field: Option<String>,
+    /// What can be done about it, if that is not plain from the message.
+    pub hint: Option<String>,
 }
 
 /// Everything that kept a build from its end.
@@ -33,7 +37,7 @@ pub(crate) struct Problems(RefCell<Vec<Problem>>);
 
 impl Problem {
     pub(crate) fn new(at: At, message: impl Into<String>) -> Self {
-        Self { message: message.into(), at, object: None }
+        Self { message: message.into(), at, object: None, field: None, hint: None }
     }
 
     pub(crate) fn of(mut self, object: &impl ToString) -> Self {
@@ -92,6 +96,8 @@ impl BuildErrors {
         {
             failure.message = format!("{object}: {}", failure.message);
         }
+        (failure.object, failure.field, failure.hint) =
+            (problem.object.clone(), problem.field.clone(), problem.hint.clone());
         failure
     }
 }

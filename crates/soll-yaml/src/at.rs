@@ -1,5 +1,6 @@
 //! Where a value was written: positions and the table that gives them meaning.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,7 +73,7 @@ impl fmt::Debug for At {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Via {
     /// What did it, in the words of its configuration: `namePrefix`, `patches`, `configMapGenerator`.
-    pub by: &'static str,
+    pub by: Cow<'static, str>,
     /// Where the value stood before, if it replaced one.
     pub before: At,
 }
@@ -114,9 +115,9 @@ impl Sources {
     }
 
     /// The position `at`, marked as reached through `by`, remembering where the value stood before.
-    pub fn through(&self, at: At, by: &'static str, before: At) -> At {
+    pub fn through(&self, at: At, by: impl Into<Cow<'static, str>>, before: At) -> At {
         let Some(origin) = self.get(at.source()) else { return at };
-        let id = self.intern(Source { path: origin.path, via: Some(Via { by, before }) });
+        let id = self.intern(Source { path: origin.path, via: Some(Via { by: by.into(), before }) });
         At::new(id, at.line(), at.column())
     }
 

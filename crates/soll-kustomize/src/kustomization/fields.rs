@@ -152,25 +152,6 @@ impl Text {
 
 /// `; did you mean …` for a slip of the pen.
 fn suggestion(key: &str, known: &[&'static str]) -> String {
-    let near = known.iter().map(|name| (distance(key, name), name)).min();
-    match near {
-        Some((distance, name)) if distance <= 2 => format!("; did you mean `{name}`?"),
-        _ => String::new(),
-    }
-}
-
-/// Edits between two words, ignoring case.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (line, letter) in a.chars().enumerate() {
-        let mut diagonal = line;
-        row[0] = line + 1;
-        for (column, other) in b.chars().enumerate() {
-            let replaced = diagonal + usize::from(letter != other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[b.chars().count()]
+    let meant = soll_api::did_you_mean(key, known.iter().copied());
+    meant.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
