@@ -21,7 +21,7 @@ use look::Step;
 pub use preview::{Outcome, Preview};
 pub use prune::Pruned;
 
-use crate::{ApiError, Cluster, Memory, Observed};
+use crate::{ApiError, Cluster, Identity, Memory, Observed};
 
 /// Applies and prunes on one cluster, as one identity.
 #[derive(Debug, Clone)]
@@ -244,15 +244,24 @@ impl<'r> Run<'r> {
 
     /// The failure for an object that the server refused.
     fn refuse(&self, error: &ApiError, attempt: Attempt, object: &Object) -> Failure {
+        self.refuse_change(error, attempt, object, None)
+    }
+
+    /// The failure for an object that the server refused to change from what it is.
+    fn refuse_change(&self, error: &ApiError, attempt: Attempt, object: &Object, live: Option<&Object>) -> Failure {
         if error.is_unreachable() && error.status().is_none() {
             self.gone.store(true, Ordering::Relaxed);
         }
-        refuse(error, attempt, object, self.sources)
+        let mut failure = refuse(error, attempt, object, live, self.sources);
+        if let Some(identity) = self.applier.cluster.identity().filter(|_| error.is_forbidden()) {
+            failure.hint = Some(what_to_allow(identity, object));
+        }
+        failure
     }
 }
 
 /// The failure for an object that the server refused, in Flux's words, with the line that caused it.
-fn refuse(error: &ApiError, attempt: Attempt, object: &Object, sources: &Sources) -> Failure {
+fn refuse(error: &ApiError, attempt: Attempt, object: &Object, live: Option<&Object>, sources: &Sources) -> Failure {
     let message = match error {
         ApiError::NoNamespace(gvk) => format!("{} objects live in namespaces", gvk.kind),
         _ => error.to_string(),
@@ -264,9 +273,27 @@ fn refuse(error: &ApiError, attempt: Attempt, object: &Object, sources: &Sources
         .collect();
     let code = if matches!(error, ApiError::NoNamespace(_)) { 404 } else { error.code() };
     let reason = if error.status().is_some() { error.reason() } else { "" };
-    let mut failure = Refusal { code, reason, message: &message, causes: &causes }.failure(attempt, object, sources);
+    let refusal = Refusal { code, reason, message: &message, causes: &causes };
+    let mut failure = refusal.failure(attempt, object, live, sources);
     failure.class = error.class();
     failure
+}
+
+/// What has to be allowed so that an identity may apply an object.
+fn what_to_allow(identity: &Identity, object: &Object) -> String {
+    let who = match identity.user.strip_prefix("system:serviceaccount:").and_then(|name| name.split_once(':')) {
+        Some((namespace, name)) => format!("ServiceAccount/{namespace}/{name}, which applies this,"),
+        None => format!("user {}, who applies this,", identity.user),
+    };
+    let of = if object.group().is_empty() { String::new() } else { format!(" of group {}", object.group()) };
+    let (place, binding) = match object.namespace() {
+        "" => (String::new(), "ClusterRoleBinding"),
+        namespace => (format!(" in namespace {namespace}"), "RoleBinding"),
+    };
+    format!(
+        "{who} needs get, create, patch and delete for kind {}{of}{place}: a {binding} gives it that, if it is meant to",
+        object.kind(),
+    )
 }
 
 /// Group and kind that a CRD defines.

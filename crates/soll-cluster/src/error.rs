@@ -196,8 +196,8 @@ impl ApiError {
                 401 | 403 => Class::Forbidden,
                 409 => Class::Conflict,
                 400 | 404 | 413 | 415 | 422 => Class::Configuration,
-                // The one error in a manifest that the server reports as its own.
-                500 if status.message.contains("field not declared in schema") => Class::Configuration,
+                // What does not fit the schema is the one error in a manifest that the server reports as its own.
+                500 if status.message.contains("failed to create typed patch object") => Class::Configuration,
                 _ => Class::Internal,
             },
             Self::NotServed(_) | Self::NoNamespace(_) => Class::Configuration,

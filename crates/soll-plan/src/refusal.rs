@@ -1,6 +1,9 @@
 //! Why the API server refused an object, in Flux's words, with the line that caused it.
 
-use soll_api::{Class, Failure, Object, Origin, Retry};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use soll_api::{Class, Failure, Object, Origin, Retry, Secrets};
+use soll_schema::Schemas;
 use soll_yaml::{At, Sources, Value};
 
 /// The answer of an API server that did not do what it was asked to.
@@ -49,16 +52,23 @@ impl Refusal<'_> {
             || self.message.contains("immutable field")
     }
 
-    /// The failure for status and events: what was refused and why, and where the field at fault was written.
+    /// The failure for status and events: what was refused and why, which field is at fault, and where it was written.
+    ///
+    /// `live` is the object as it is, if it is known: it tells what of an immutable field differs.
     #[must_use]
-    pub fn failure(&self, attempt: Attempt, object: &Object, sources: &Sources) -> Failure {
+    pub fn failure(&self, attempt: Attempt, object: &Object, live: Option<&Object>, sources: &Sources) -> Failure {
         let reason = match attempt {
             Attempt::DryRun | Attempt::Apply => "ReconciliationFailed",
             Attempt::Delete => "PruneFailed",
         };
         let message = self.text(attempt, object);
-        let origins = Origin::chain(sources, self.place(object));
-        Failure::new(self.class(), reason, message, Retry::AtRetryInterval).from_origins(origins)
+        let failure = Failure::new(self.class(), reason, message, Retry::AtRetryInterval).about(object.object_ref());
+        let fault = self.fault(object, live);
+        let mut failure = failure.from_origins(fault.origins(sources));
+        failure.field = fault.field;
+        failure.hint = fault.hint;
+        failure.hide(&secrets_of(object));
+        failure
     }
 
     /// The sentence that Flux prints.
@@ -92,22 +102,173 @@ impl Refusal<'_> {
         }
     }
 
-    /// Where the first field at fault was written; the object's own place if no field is named.
-    fn place(&self, object: &Object) -> At {
+    /// The first field at fault; nothing but the object's own place if none is named.
+    fn fault(&self, object: &Object, live: Option<&Object>) -> Fault {
         let named = self.causes.iter().map(|cause| cause.field).find(|field| !field.is_empty());
-        let field = named.filter(|field| *field != "<nil>").or_else(|| field_in(self.message));
-        let about_namespace = self.code == 404 || self.message.contains("namespaces \"");
-        match field {
-            Some(field) => nearest(object.value(), field),
-            None if about_namespace => nearest(object.value(), "metadata.namespace"),
-            None => object.value().at,
+        let named = named.filter(|field| *field != "<nil>");
+        if let Some(field) = named.or_else(|| field_in(self.message)) {
+            let mut fault = Fault::at(object.value(), field);
+            if self.message.contains("immutable") {
+                fault.tell_difference(object, live);
+            } else if self.message.contains(UNKNOWN_FIELD) {
+                fault.hint = meant(object, field).map(|name| format!("did you mean `{name}`?"));
+            }
+            return fault;
+        }
+        let about_namespace = matches!(self.code, 403 | 404) || self.message.contains("namespaces \"");
+        match about_namespace && !object.namespace().is_empty() {
+            true => Fault::at(object.value(), "metadata.namespace"),
+            false => Fault { value_at: object.value().at, ..Fault::default() },
         }
     }
 }
 
+const UNKNOWN_FIELD: &str = ": field not declared in schema";
+
+/// Which field is at fault, where it was written, and what can be done.
+#[derive(Default)]
+struct Fault {
+    /// As the server writes paths, without the leading dot.
+    field: Option<String>,
+    /// The place of the key.
+    key_at: At,
+    /// The place of the value, which knows what made it.
+    value_at: At,
+    hint: Option<String>,
+}
+
+impl Fault {
+    /// At the node at a path, or at its nearest parent that is written somewhere, if it is missing.
+    fn at(value: &Value, path: &str) -> Self {
+        let field = Some(path.trim_start_matches('.').to_owned());
+        let (key_at, value_at) = nearest(value, path);
+        Self { field, key_at, value_at, hint: None }
+    }
+
+    /// The place of the key, and what made the value if that wrote the key as well.
+    fn origins(&self, sources: &Sources) -> Vec<Origin> {
+        let mut chain = Origin::chain(sources, self.value_at.or(self.key_at));
+        let key = Origin::chain(sources, self.key_at).into_iter().next();
+        match (chain.first_mut(), key) {
+            // The key of a list item or a map stands before its value; in one file it is the better place.
+            (Some(first), Some(key)) if first.path == key.path && first.line >= key.line => {
+                (first.line, first.column) = (key.line, key.column);
+            }
+            (Some(first), Some(key)) if first.via.is_none() => chain = vec![key],
+            _ => {}
+        }
+        chain
+    }
+
+    /// Narrows an immutable field down to what of it differs from the live object.
+    fn tell_difference(&mut self, object: &Object, live: Option<&Object>) {
+        const REMEDY: &str = "only a new object can have another: `force: true` in the Kustomization's spec, or the \
+            annotation `kustomize.toolkit.fluxcd.io/force: enabled` on the object, has it deleted and created anew";
+        let field = self.field.clone().unwrap_or_default();
+        let wanted = node(object.value(), &field);
+        let difference = wanted.zip(live).and_then(|((_, wanted), live)| {
+            let is = node(live.value(), &field).map(|(_, is)| is);
+            difference(wanted, is, field)
+        });
+        let Some(difference) = difference else {
+            self.hint = Some(REMEDY.to_owned());
+            return;
+        };
+        let is = difference.is.map_or("not set".to_owned(), |is| format!("`{}`", short(is)));
+        let wanted = difference.wanted.map_or("to go".to_owned(), |wanted| format!("to be `{}`", short(wanted)));
+        let hides = object.kind() == "Secret" && object.api_version() == "v1";
+        self.hint = Some(match hides {
+            true => format!("{} differs from the cluster; {REMEDY}", difference.field),
+            false => format!("{} is {is} in the cluster and ought {wanted}; {REMEDY}", difference.field),
+        });
+        if let Some((entry_at, wanted)) = difference.at {
+            (self.key_at, self.value_at) = (entry_at, wanted);
+        }
+        self.field = Some(difference.field);
+    }
+}
+
+/// One difference between what is wanted and what is.
+struct Difference<'v> {
+    field: String,
+    wanted: Option<&'v Value>,
+    is: Option<&'v Value>,
+    /// The places of key and value, if it is written at all.
+    at: Option<(At, At)>,
+}
+
+/// The first leaf below a field that differs.
+fn difference<'v>(wanted: &'v Value, is: Option<&'v Value>, field: String) -> Option<Difference<'v>> {
+    if let (Some(wanted), Some(is)) = (wanted.as_map(), is.and_then(Value::as_map)) {
+        for entry in wanted {
+            let found = is.get(&entry.key);
+            if found == Some(&entry.value) {
+                continue;
+            }
+            let field = format!("{field}.{}", entry.key);
+            let mut difference = difference(&entry.value, found, field)?;
+            difference.at.get_or_insert((entry.key_at, entry.value.at));
+            return Some(difference);
+        }
+        let gone = is.iter().find(|entry| wanted.get(&entry.key).is_none())?;
+        let field = format!("{field}.{}", gone.key);
+        return Some(Difference { field, wanted: None, is: Some(&gone.value), at: None });
+    }
+    (Some(wanted) != is).then_some(Difference { field, wanted: Some(wanted), is, at: None })
+}
+
+/// A value in a line, cut where it gets long.
+fn short(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.as_str().map_or_else(|| soll_yaml::to_json(value), str::to_owned);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// What a field that the kind does not have may have been meant to be.
+fn meant(object: &Object, path: &str) -> Option<String> {
+    let mut of = Schemas::builtin().type_of(object.group(), object.version(), object.kind())?;
+    let mut rest = path;
+    loop {
+        let (step, after) = next_step(rest);
+        match step {
+            Step::Name(name) if after.is_empty() => {
+                let known: Vec<_> = of.fields().map(|field| field.name).collect();
+                return soll_api::did_you_mean(name, known.iter().copied()).map(str::to_owned);
+            }
+            Step::Name(name) => of = of.field(name)?,
+            Step::Inner(_) => of = of.items().or_else(|| of.values())?,
+        }
+        if after.is_empty() {
+            return None;
+        }
+        rest = after;
+    }
+}
+
+/// What of an object nobody may read: the values of a Secret, encoded and not.
+fn secrets_of(object: &Object) -> Secrets {
+    let mut secrets = Secrets::new();
+    if object.api_version() != "v1" || object.kind() != "Secret" {
+        return secrets;
+    }
+    for field in ["data", "stringData"] {
+        for entry in object.value().get(field).and_then(Value::as_map).into_iter().flatten() {
+            let text = entry.value.as_str().map_or_else(|| soll_yaml::to_json(&entry.value), str::to_owned);
+            secrets.add(&text);
+            if let Some(decoded) = STANDARD.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
+                secrets.add(&decoded);
+            }
+        }
+    }
+    secrets
+}
+
 /// The field that the message of a schema error names: `.spec.foo: field not declared in schema`.
 fn field_in(message: &str) -> Option<&str> {
-    let end = message.find(": field not declared in schema").or_else(|| message.find(": expected "))?;
+    let end = message.find(UNKNOWN_FIELD).or_else(|| message.find(": expected "))?;
     // Keys of list items may contain spaces and dots only within quotes.
     let mut quoted = false;
     let start = message[..end].char_indices().rev().find(|(_, c)| {
@@ -118,33 +279,51 @@ fn field_in(message: &str) -> Option<&str> {
     field.starts_with('.').then_some(field)
 }
 
-/// The place of the node at a path such as `spec.ports[0].port`, `.spec.containers[name="a"].image` or `data[a.b]`;
-/// of its nearest parent that is written somewhere, if it is missing.
-fn nearest(value: &Value, path: &str) -> At {
-    let (mut node, mut at) = (value, value.at);
+/// The places of key and value of the node at a path such as `spec.ports[0].port`, `.spec.containers[name="a"].image` or
+/// `data[a.b]`; of its nearest parent that is written somewhere, if it is missing.
+fn nearest(value: &Value, path: &str) -> (At, At) {
+    let (mut node, mut places) = (value, (value.at, value.at));
     let mut rest = path;
     while !rest.is_empty() {
         let (step, after) = next_step(rest);
         rest = after;
-        let (next, place) = match step {
-            Step::Name(name) => match node.as_map().and_then(|map| map.entry(name)) {
-                Some(entry) => (&entry.value, entry.key_at.or(entry.value.at)),
-                None => break,
-            },
-            Step::Inner(inner) => match within(node, inner) {
-                Some((item, place)) => (item, place),
-                None => break,
-            },
-        };
+        let Some((next, key_at)) = step.lead(node) else { break };
         node = next;
-        at = place.or(at);
+        if !key_at.is_none() || !next.at.is_none() {
+            places = (key_at.or(next.at), next.at);
+        }
     }
-    at
+    places
+}
+
+/// The node at a path, with the place of its key.
+fn node<'v>(value: &'v Value, path: &str) -> Option<(At, &'v Value)> {
+    let (mut found, mut rest) = ((value.at, value), path);
+    while !rest.is_empty() {
+        let (step, after) = next_step(rest);
+        rest = after;
+        let (next, key_at) = step.lead(found.1)?;
+        found = (key_at, next);
+    }
+    Some(found)
 }
 
 enum Step<'p> {
     Name(&'p str),
     Inner(&'p str),
+}
+
+impl Step<'_> {
+    /// The node that a step leads to, and the place of its key.
+    fn lead<'v>(&self, node: &'v Value) -> Option<(&'v Value, At)> {
+        match self {
+            Self::Name(name) => {
+                let entry = node.as_map()?.entry(name)?;
+                Some((&entry.value, entry.key_at))
+            }
+            Self::Inner(inner) => within(node, inner),
+        }
+    }
 }
 
 /// The first step of a path, and the rest.
@@ -175,7 +354,7 @@ fn within<'v>(node: &'v Value, inner: &str) -> Option<(&'v Value, At)> {
         return Some((item, item.at));
     }
     let entry = node.as_map()?.entry(inner.trim_matches('"'))?;
-    Some((&entry.value, entry.key_at.or(entry.value.at)))
+    Some((&entry.value, entry.key_at))
 }
 
 /// Says whether a list item has the keys `name="a",port=80`. A key that has a default may be unwritten.
@@ -201,7 +380,7 @@ mod tests {
 
     fn check(object: &Object, code: u16, reason: &str, causes: &[RefusalCause<'_>], expected: &str) {
         let refusal = Refusal { code, reason, message: "the reason why", causes };
-        assert_eq!(refusal.failure(Attempt::DryRun, object, &Sources::new()).message, expected);
+        assert_eq!(refusal.failure(Attempt::DryRun, object, None, &Sources::new()).message, expected);
     }
 
     #[test]
@@ -253,7 +432,7 @@ mod tests {
             let cause = [RefusalCause { kind: "", field, message: "" }];
             let causes = if field.is_empty() { &[][..] } else { &cause };
             let refusal = Refusal { code: 422, reason: "Invalid", message, causes };
-            refusal.failure(Attempt::DryRun, &object, &sources).origins[0].line
+            refusal.failure(Attempt::DryRun, &object, None, &sources).origins[0].line
         };
         assert_eq!(line("spec.containers[0].image", ""), 9);
         assert_eq!(line("spec.containers[1].ports[0]", ""), 9);

@@ -97,7 +97,7 @@ impl Run<'_> {
                 Verdict::Apply(apply) => Ok(Step::Change { apply, live, dry_run }),
             },
             Err(error) if self.may_recreate(desired, &live, &error).await => Ok(Step::Recreate { live }),
-            Err(error) => Err(refused(&error)),
+            Err(error) => Err(self.refuse_change(&error, Attempt::DryRun, desired, Some(&live))),
         }
     }
 

@@ -80,7 +80,7 @@ impl Run<'_> {
             Err(error) if self.may_recreate(desired, &live, &error).await => {
                 Ok((Action::Created, self.recreate(desired, &live).await?))
             }
-            Err(error) => Err(self.refuse(&error, Attempt::Apply, desired)),
+            Err(error) => Err(self.refuse_change(&error, Attempt::Apply, desired, Some(&live))),
         }
     }
 
