@@ -28,5 +28,5 @@ pub use config::{EngineConfig, LeaderElection};
 pub use engine::{Engine, EngineError};
 pub use events::{Event, Involved, Severity};
 pub use handle::{EngineHandle, ObjectState, Readiness};
-pub use kustomization::{Built, build_objects};
+pub use kustomization::{Built, build_objects, set_inline, variables};
 pub use runner::{Depth, Key, Kind};

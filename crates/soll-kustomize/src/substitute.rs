@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use soll_api::Object;
-use soll_yaml::{At, Data, Map, ParseOptions, SourceId, Sources, Value, emit_yaml, parse_yaml};
+use soll_api::{Object, ObjectRef};
+use soll_yaml::{At, Data, FieldPath, Map, ParseOptions, SourceId, Sources, Value, emit_yaml, parse_yaml};
+
+pub use variables::{Giver, Variables};
 
 use crate::{Build, BuildErrors, Problem};
+
+mod variables;
 
 /// What an unset variable without a default means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +56,23 @@ pub fn substitute(text: &str, vars: &BTreeMap<String, String>, unset: Unset) -> 
 }
 
 /// Substitutes in every object that does not opt out. Each is written as YAML, and read again afterwards:
-/// what was text may become a number. Values keep their places as far as old and new have the same shape.
+/// what was text may become a number. Values keep their places as far as old and new have the same shape, and
+/// remember which variables changed them.
 ///
 /// `strict` refuses unset variables, as Flux does unless its gate says otherwise; else they are empty.
 ///
 /// # Errors
 /// Every object that fails, with its place and cause.
-pub fn substitute_objects(build: &mut Build, vars: &BTreeMap<String, String>, strict: bool) -> Result<(), BuildErrors> {
+pub fn substitute_objects(build: &mut Build, vars: &Variables, strict: bool) -> Result<(), BuildErrors> {
     let unset = if strict { Unset::Refused } else { Unset::Empty };
-    let vars: BTreeMap<String, String> =
-        vars.iter().map(|(name, value)| (name.clone(), value.replace('\n', ""))).collect();
+    let substitution = Substitution { vars, unset, sources: &build.sources };
     let mut problems = Vec::new();
     for object in &mut build.objects {
-        let is_off = |value: Option<&str>| value == Some("disabled");
         // Most objects have no `$` at all and need no detour over text.
-        if is_off(object.annotation(SWITCH)) || is_off(object.label(SWITCH)) || !has_dollar(object.value()) {
+        if opts_out(object) || !has_dollar(object.value()) {
             continue;
         }
-        match substitute_object(object, &vars, unset, &build.sources) {
+        match substitution.object(object) {
             Ok(substituted) => *object = substituted,
             Err(problem) => problems.push(problem.of(&object.object_ref())),
         }
@@ -80,40 +83,216 @@ pub fn substitute_objects(build: &mut Build, vars: &BTreeMap<String, String>, st
     Err(BuildErrors { problems, sources: build.sources.clone() })
 }
 
-fn substitute_object(
-    object: &Object,
-    vars: &BTreeMap<String, String>,
-    unset: Unset,
-    sources: &Sources,
-) -> Result<Object, Problem> {
-    let text = emit_yaml(object.value());
-    let text = substitute(&text, vars, unset).map_err(|error| {
-        let at = culprit(object.value(), vars, unset).unwrap_or(object.value().at);
-        Problem::new(at, error.to_string())
-    })?;
-    let parsed = parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2());
-    let values = parsed.map_err(|error| {
-        let message = format!("after variable substitution the object is no YAML: {}", error.message);
-        Problem::new(object.value().at, message)
-    })?;
-    let Some(value) = values.into_iter().next() else {
-        return Err(Problem::new(object.value().at, "after variable substitution nothing is left of the object"));
-    };
-    let value = with_places(&value, object.value(), sources);
-    Object::new(value).map_err(|error| Problem::new(object.value().at, error.message))
+/// Where the objects of a build name variables that are not set, by place: for who knows why they are not.
+#[must_use]
+pub fn unset_variables(build: &Build, vars: &Variables) -> Vec<Named> {
+    let mut unset = Vec::new();
+    for object in build.objects.iter().filter(|object| !opts_out(object)) {
+        // A variable that has a default is missed by nobody.
+        let fails = |leaf: &Leaf<'_>| substitute(leaf.text, &vars.values, Unset::Refused).is_err();
+        for leaf in Leaf::all(object.value()).into_iter().filter(fails) {
+            for variable in names(leaf.text).filter(|name| !vars.values.contains_key(*name)) {
+                let variable = variable.to_owned();
+                unset.push(Named { variable, object: object.object_ref(), field: leaf.path.clone(), at: leaf.at });
+            }
+        }
+    }
+    unset
 }
 
-/// The first text in the object that fails on its own.
-fn culprit(value: &Value, vars: &BTreeMap<String, String>, unset: Unset) -> Option<At> {
-    match &value.data {
-        Data::Str(text) => substitute(text, vars, unset).is_err().then_some(value.at),
-        Data::List(items) => items.iter().find_map(|item| culprit(item, vars, unset)),
-        Data::Map(map) => map.iter().find_map(|entry| {
-            let key = substitute(&entry.key, vars, unset).is_err().then_some(entry.key_at);
-            key.or_else(|| culprit(&entry.value, vars, unset))
-        }),
-        Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => None,
+/// A place in an object that names a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The variable.
+    pub variable: String,
+    /// The object.
+    pub object: ObjectRef,
+    /// The field.
+    pub field: String,
+    /// Where the field was written.
+    pub at: At,
+}
+
+fn opts_out(object: &Object) -> bool {
+    let is_off = |value: Option<&str>| value == Some("disabled");
+    is_off(object.annotation(SWITCH)) || is_off(object.label(SWITCH))
+}
+
+/// The substitution in the objects of one build.
+struct Substitution<'b> {
+    vars: &'b Variables,
+    unset: Unset,
+    sources: &'b Sources,
+}
+
+impl Substitution<'_> {
+    fn object(&self, object: &Object) -> Result<Object, Problem> {
+        let text = emit_yaml(object.value());
+        let text = substitute(&text, &self.vars.values, self.unset).map_err(|error| self.fault(object, &error))?;
+        let parsed = parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2());
+        let values = parsed.map_err(|error| self.breakage(object, &error.message))?;
+        let Some(value) = values.into_iter().next() else {
+            return Err(Problem::new(object.value().at, "after variable substitution nothing is left of the object"));
+        };
+        let value = self.with_places(&value, object.value());
+        Object::new(value).map_err(|error| Problem::new(object.value().at, error.message))
     }
+
+    /// The problem of an expression that is none, or of a variable that is not set: at the first text that fails alone.
+    fn fault(&self, object: &Object, error: &SubstituteError) -> Problem {
+        if let SubstituteError::Name(name) = error {
+            let from = self.vars.giver(name).map(|giver| format!(" (from {giver})")).unwrap_or_default();
+            return Problem::new(object.value().at, format!("{error}{from}"));
+        }
+        let leaves = Leaf::all(object.value()).into_iter();
+        let mut fails = leaves.filter(|leaf| substitute(leaf.text, &self.vars.values, self.unset).is_err());
+        let Some(leaf) = fails.next() else { return Problem::new(object.value().at, error.to_string()) };
+        let hint = match error {
+            SubstituteError::Unset(name) => Some(format!(
+                "set `{name}` in postBuild.substitute or in a ConfigMap or Secret of postBuild.substituteFrom, give it a \
+                 default as in `${{{name}:=value}}`, or write `$${{{name}}}` if the text is meant for somebody else"
+            )),
+            SubstituteError::Expression { .. } | SubstituteError::Name(_) => None,
+        };
+        Problem { field: Some(leaf.path), hint, ..Problem::new(leaf.at, error.to_string()) }
+    }
+
+    /// The problem of values that leave no YAML: at the first text that breaks it alone, naming its variables.
+    fn breakage(&self, object: &Object, why: &str) -> Problem {
+        let breaks = |leaf: &Leaf<'_>| {
+            let alone = emit_yaml(&only(object.value(), leaf.at, leaf.text));
+            let text = substitute(&alone, &self.vars.values, self.unset).unwrap_or_default();
+            parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2()).is_err()
+        };
+        let Some(leaf) = Leaf::all(object.value()).into_iter().find(breaks) else {
+            let message = format!("after variable substitution the object is no YAML: {why}");
+            return Problem::new(object.value().at, message);
+        };
+        // The reader's words may quote the value.
+        let is_secret = names(leaf.text).any(|name| self.vars.is_secret(name));
+        let why = if is_secret { "its value is secret and not shown" } else { why };
+        let by = self.vars.givers(leaf.text);
+        let message = format!("with {by}, `{}` is no YAML: {why}", leaf.text);
+        let hint = "the value is put in as it is, without quotes of the manifest: give it quotes of its own, as in \
+                    '\"a: b\"'";
+        let at = self.sources.through(leaf.at, by, leaf.at);
+        Problem { field: Some(leaf.path), hint: Some(hint.to_owned()), ..Problem::new(at, message) }
+    }
+
+    /// The new value with the places of the old one; what changed is marked as substituted there.
+    fn with_places(&self, new: &Value, old: &Value) -> Value {
+        match (&new.data, &old.data) {
+            (Data::Map(fields), Data::Map(before)) => {
+                let mut map = Map::with_capacity(fields.len());
+                for (position, entry) in fields.iter().enumerate() {
+                    let twin = before.entry(&entry.key).or_else(|| before.sorted().get(position).copied());
+                    let mut entry = entry.clone();
+                    match twin {
+                        Some(twin) if twin.key == entry.key => {
+                            entry.key_at = twin.key_at;
+                            entry.value = self.with_places(&entry.value, &twin.value);
+                        }
+                        Some(twin) => {
+                            entry.key_at = self.changed(&twin.key, twin.key_at);
+                            entry.value = self.with_places(&entry.value, &twin.value);
+                        }
+                        None => entry.value = placed(&entry.value, old.at),
+                    }
+                    map.insert_entry(entry);
+                }
+                Value::from(map).at(old.at)
+            }
+            (Data::List(items), Data::List(before)) => {
+                let item = |(position, item): (usize, &Value)| match before.get(position) {
+                    Some(twin) => self.with_places(item, twin),
+                    None => placed(item, old.at),
+                };
+                Value::from(items.iter().enumerate().map(item).collect::<Vec<_>>()).at(old.at)
+            }
+            (new_data, old_data) if new_data == old_data => old.clone(),
+            (_, Data::Str(text)) => placed(new, self.changed(text, old.at)),
+            _ => placed(new, self.sources.through(old.at, "substitute", old.at)),
+        }
+    }
+
+    /// The place of a text, marked with the variables that changed it.
+    fn changed(&self, text: &str, at: At) -> At {
+        self.sources.through(at, self.vars.givers(text), at)
+    }
+}
+
+/// A text within an object that may name variables: a value or a key.
+struct Leaf<'v> {
+    path: String,
+    at: At,
+    text: &'v str,
+}
+
+impl<'v> Leaf<'v> {
+    /// All texts with a `$`, in order.
+    fn all(value: &'v Value) -> Vec<Self> {
+        let mut leaves = Vec::new();
+        Self::collect(value, &FieldPath::root(), &mut leaves);
+        leaves
+    }
+
+    fn collect(value: &'v Value, path: &FieldPath, leaves: &mut Vec<Self>) {
+        let mut add = |text: &'v str, at: At, path: &FieldPath| {
+            if text.contains('$') {
+                leaves.push(Self { path: path.to_string(), at, text });
+            }
+        };
+        match &value.data {
+            Data::Str(text) => add(text, value.at, path),
+            Data::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    Self::collect(item, &path.index(index), leaves);
+                }
+            }
+            Data::Map(map) => {
+                for entry in map.iter() {
+                    let path = path.key(&entry.key);
+                    if entry.key.contains('$') {
+                        leaves.push(Self { path: path.to_string(), at: entry.key_at, text: &entry.key });
+                    }
+                    Self::collect(&entry.value, &path, leaves);
+                }
+            }
+            Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => {}
+        }
+    }
+}
+
+/// The value with every other text that names variables replaced by one that does not.
+fn only(value: &Value, at: At, text: &str) -> Value {
+    let is_it = |found: &str, found_at: At| found_at == at && found == text;
+    let kept = |found: &str, found_at: At| !found.contains('$') || is_it(found, found_at);
+    match &value.data {
+        Data::Str(found) if !kept(found, value.at) => Value::str("x").at(value.at),
+        Data::List(items) => Value::from(items.iter().map(|item| only(item, at, text)).collect::<Vec<_>>()),
+        Data::Map(map) => {
+            let mut others = Map::with_capacity(map.len());
+            for (position, entry) in map.iter().enumerate() {
+                let mut entry = entry.clone();
+                if !kept(&entry.key, entry.key_at) {
+                    entry.key = format!("x{position}").as_str().into();
+                }
+                entry.value = only(&entry.value, at, text);
+                others.insert_entry(entry);
+            }
+            Value::from(others)
+        }
+        _ => value.clone(),
+    }
+}
+
+/// The names of the variables in a text, in order.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("${").filter(|(start, _)| !text[..*start].ends_with('$')).filter_map(|(start, _)| {
+        let rest = text[start + 2..].trim_start_matches('#');
+        let (name, _) = name(rest);
+        (!name.is_empty()).then_some(name)
+    })
 }
 
 fn has_dollar(value: &Value) -> bool {
@@ -122,37 +301,6 @@ fn has_dollar(value: &Value) -> bool {
         Data::List(items) => items.iter().any(has_dollar),
         Data::Map(map) => map.iter().any(|entry| entry.key.contains('$') || has_dollar(&entry.value)),
         Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => false,
-    }
-}
-
-/// The new value with the places of the old one; what changed is marked as substituted there.
-fn with_places(new: &Value, old: &Value, sources: &Sources) -> Value {
-    match (&new.data, &old.data) {
-        (Data::Map(fields), Data::Map(before)) => {
-            let mut map = Map::with_capacity(fields.len());
-            for (position, entry) in fields.iter().enumerate() {
-                let twin = before.entry(&entry.key).or_else(|| before.sorted().get(position).copied());
-                let mut entry = entry.clone();
-                match twin {
-                    Some(twin) => {
-                        entry.key_at = twin.key_at;
-                        entry.value = with_places(&entry.value, &twin.value, sources);
-                    }
-                    None => entry.value = placed(&entry.value, old.at),
-                }
-                map.insert_entry(entry);
-            }
-            Value::from(map).at(old.at)
-        }
-        (Data::List(items), Data::List(before)) => {
-            let item = |(position, item): (usize, &Value)| match before.get(position) {
-                Some(twin) => with_places(item, twin, sources),
-                None => placed(item, old.at),
-            };
-            Value::from(items.iter().enumerate().map(item).collect::<Vec<_>>()).at(old.at)
-        }
-        (new_data, old_data) if new_data == old_data => old.clone(),
-        _ => placed(new, sources.through(old.at, "substitute", old.at)),
     }
 }
 

@@ -27,8 +27,8 @@ pub use changes::{Action, Change, ChangeSet};
 pub use comparison::as_applied;
 pub use decide::{Apply, ApplySettings, Look, Skip, Verdict, drifted, is_checked, judge, look, may_recreate, takeover};
 pub use health::{
-    Assessment, Health, HealthExpressions, HealthStatus, ReadyExpression, Related, assess, explain, health, missing,
-    pod_selector,
+    Assessment, ContainerFault, ContainerPlace, Explanation, Health, HealthExpressions, HealthStatus, ReadyExpression,
+    Related, assess, container_places, explain, health, missing, pod_selector,
 };
 pub use ignore::IgnoreRules;
 pub use managers::Managers;

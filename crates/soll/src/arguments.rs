@@ -232,6 +232,9 @@ pub(crate) struct Diff {
     /// Namespace of objects that name none
     #[arg(short, long, default_value = "default")]
     pub(crate) namespace: String,
+    /// Format
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
 }
 
 #[derive(Args)]

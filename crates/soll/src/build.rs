@@ -1,11 +1,12 @@
 //! `soll build`: what the engine would apply, without a cluster.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use soll_api::{Failure, Kustomization, Object, Resource as _};
-use soll_controllers::{Built, build_objects};
+use soll_api::{Failure, Kustomization, Object, Resource as _, Secrets};
+use soll_cluster::Cluster;
+use soll_controllers::{Built, build_objects, set_inline};
+use soll_kustomize::substitute::{Giver, Variables};
 use soll_tree::{DirTree, FileTree as _, TreePath};
 use soll_yaml::{ParseOptions, Sources, parse_yaml};
 
@@ -37,7 +38,9 @@ pub(crate) struct Site {
     pub(crate) kustomization: Kustomization,
     /// Whether the Kustomization was given, and with it the owner of the objects.
     pub(crate) is_named: bool,
-    variables: BTreeMap<String, String>,
+    variables: Variables,
+    /// Why some variables may be missing.
+    missing: Option<Failure>,
 }
 
 impl Site {
@@ -50,17 +53,46 @@ impl Site {
         };
         kustomization.spec.path = Some(path.as_str().to_owned());
         // What is given stands for what the cluster would be asked for; what the Kustomization says itself wins.
-        let mut variables: BTreeMap<_, _> = arguments.variables.iter().cloned().collect();
-        if let Some(post_build) = &kustomization.spec.post_build {
-            variables.extend(post_build.substitute.clone());
-        }
+        let mut variables = Variables::new();
+        set_given(&mut variables, arguments);
+        set_inline(&mut variables, &kustomization);
         let is_named = arguments.kustomization_file.is_some();
-        Ok(Self { tree, kustomization, is_named, variables })
+        Ok(Self { tree, kustomization, is_named, variables, missing: None })
+    }
+
+    /// Has the build use the variables that the engine would read in the cluster, too. What was given on the command
+    /// line counts more than those, and stands for what cannot be read.
+    pub(crate) async fn ask(
+        &mut self,
+        cluster: &Cluster,
+        namespace: &str,
+        arguments: &BuildArguments,
+    ) -> Result<(), Failure> {
+        let namespace = match self.kustomization.metadata.namespace.as_str() {
+            "" => namespace,
+            own => own,
+        };
+        let is_given = !arguments.variables.is_empty();
+        let (mut variables, missing) = match soll_controllers::variables(&self.kustomization, namespace, cluster).await
+        {
+            Err(_) if is_given => (Variables::new(), None),
+            read => read?,
+        };
+        set_given(&mut variables, arguments);
+        set_inline(&mut variables, &self.kustomization);
+        self.variables = variables;
+        self.missing = missing.filter(|_| !is_given);
+        Ok(())
+    }
+
+    /// What nothing may print.
+    pub(crate) fn secrets(&self) -> Secrets {
+        self.variables.secrets()
     }
 
     /// Builds as the engine does.
     pub(crate) fn build(&self) -> Result<Built, Failure> {
-        build_objects(&self.kustomization, &self.tree, &self.variables, true)
+        build_objects(&self.kustomization, &self.tree, &self.variables, self.missing.clone(), true)
     }
 
     /// Shows a failure: with the lines that caused it, or as JSON.
@@ -90,6 +122,11 @@ pub(crate) fn tree_of(path: &Path) -> anyhow::Result<(DirTree, TreePath)> {
     let path = directory.strip_prefix(root).expect("an ancestor is a prefix");
     let path: TreePath = path.to_str().context("the path is no UTF-8 text")?.parse()?;
     Ok((DirTree::open(root)?, path))
+}
+
+fn set_given(variables: &mut Variables, arguments: &BuildArguments) {
+    let giver = Giver::open("--var");
+    arguments.variables.iter().for_each(|(name, value)| variables.set(name, value, &giver));
 }
 
 /// What a Kustomization says that says nothing.

@@ -3,8 +3,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
+use serde_json::json;
 use similar::{ChangeTag, TextDiff};
-use soll_api::{Failure, Object, names};
+use soll_api::{Failure, Object, ObjectRef, Secrets, names};
 use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Memory, Outcome, Trust};
 use soll_plan::{ApplySettings, IgnoreRules, Managers, Owner};
 use soll_yaml::Value;
@@ -17,23 +18,29 @@ use crate::terminal::{self, Palette, Tone};
 
 /// Prints the changes. Exit code 0 if there are none, 1 if there are some, 2 for errors, as kubectl's.
 pub(crate) async fn diff(arguments: &Diff) -> anyhow::Result<u8> {
-    let site = Site::open(&arguments.build)?;
+    let mut site = Site::open(&arguments.build)?;
     let cluster = remote::connect(&arguments.cluster).await?;
-    match preview(&site, &cluster, &arguments.namespace).await {
+    let asked = site.ask(&cluster, &arguments.namespace, &arguments.build).await;
+    let previewed = match asked {
+        Ok(()) => preview(&site, &cluster, arguments).await,
+        Err(failure) => Err(failure),
+    };
+    match previewed {
         Ok(changed) => Ok(u8::from(changed)),
-        Err(failure) => {
-            site.report(&failure, Output::Text)?;
+        Err(mut failure) => {
+            failure.hide(&site.secrets());
+            site.report(&failure, arguments.output)?;
             Ok(2)
         }
     }
 }
 
 /// Prints what would become of each object; says whether anything would change.
-async fn preview(site: &Site, cluster: &Cluster, namespace: &str) -> Result<bool, Failure> {
+async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<bool, Failure> {
     let built = site.build()?;
     let mut objects = soll_plan::unowned(built.objects, &built.sources)?;
     for object in &mut objects {
-        set_namespace(object, cluster, namespace).await;
+        set_namespace(object, cluster, &arguments.namespace).await;
         // Who applied an object marked it. The marks are no change.
         let owner = match site.is_named {
             true => Some(Owner::of(&site.kustomization)),
@@ -51,7 +58,13 @@ async fn preview(site: &Site, cluster: &Cluster, namespace: &str) -> Result<bool
     };
     let options = ApplierOptions { concurrency: 8, trust: Trust::Nothing, creation: Creation::DryRunFirst };
     let applier = Applier::new(cluster.clone(), Arc::new(Memory::new()), options);
-    let mut printer = Printer { palette: Palette::stdout(), secrets: RandomState::new(), changed: false };
+    let mut printer = Printer {
+        palette: Palette::stdout(),
+        output: arguments.output,
+        secrets: site.secrets(),
+        keys: RandomState::new(),
+        changed: false,
+    };
     let mut refused = None;
     for preview in applier.preview(&stages, &settings, &built.sources).await {
         match preview.outcome {
@@ -79,56 +92,45 @@ async fn owner_of_live(cluster: &Cluster, object: &Object) -> Option<Owner> {
 
 struct Printer {
     palette: Palette,
+    output: Output,
+    /// What variables brought in from Secrets.
+    secrets: Secrets,
     /// Keys the digests by which changed secrets are told apart; gone with the process.
-    secrets: RandomState,
+    keys: RandomState,
     changed: bool,
 }
 
 impl Printer {
     fn show(&mut self, desired: &Object, outcome: &Outcome) {
         let name = desired.object_ref();
-        let nothing = String::new;
         match outcome {
             Outcome::Unchanged | Outcome::Refused(_) => return,
             Outcome::Skipped(skip) => {
                 terminal::say(&self.palette.paint(Tone::Faint, &format!("{name} is left alone: {skip}")));
                 return;
             }
-            Outcome::Unknown { until } => {
-                terminal::print(&format!("{name} unknown until {until} is there\n"));
-            }
-            Outcome::Created { after } => self.print(&format!("{name} created"), &nothing(), &self.text(after)),
-            Outcome::Changed { before, after } => {
-                self.print(&format!("{name} changed"), &self.text(before), &self.text(after));
-            }
+            Outcome::Unknown { until } => self.print(&name, &format!("unknown until {until} is there"), "", ""),
+            Outcome::Created { after } => self.print(&name, "created", "", &self.text(after)),
+            Outcome::Changed { before, after } => self.print(&name, "changed", &self.text(before), &self.text(after)),
             Outcome::Recreated { before } => {
-                self.print(&format!("{name} deleted and created"), &self.text(before), &self.text(desired));
+                self.print(&name, "deleted and created", &self.text(before), &self.text(desired));
             }
         }
         self.changed = true;
     }
 
-    fn print(&self, title: &str, before: &str, after: &str) {
-        let mut text = self.palette.paint(Tone::Strong, title) + "\n";
-        for group in TextDiff::from_lines(before, after).grouped_ops(3) {
-            let diff = TextDiff::from_lines(before, after);
-            for (position, operation) in group.iter().enumerate() {
-                if position == 0 {
-                    let line = operation.new_range().start + 1;
-                    text.push_str(&self.palette.paint(Tone::Faint, &format!("@@ line {line}\n")));
-                }
-                for change in diff.iter_changes(operation) {
-                    let line = change.value().trim_end_matches('\n');
-                    text.push_str(&match change.tag() {
-                        ChangeTag::Equal => format!("  {line}"),
-                        ChangeTag::Delete => self.palette.paint(Tone::Bad, &format!("- {line}")),
-                        ChangeTag::Insert => self.palette.paint(Tone::Good, &format!("+ {line}")),
-                    });
-                    text.push('\n');
-                }
+    fn print(&self, name: &ObjectRef, outcome: &str, before: &str, after: &str) {
+        match self.output {
+            Output::Json => {
+                let diff = difference(before, after, Palette::plain());
+                let line = json!({"object": name.to_string(), "outcome": outcome, "diff": diff});
+                terminal::print(&format!("{line}\n"));
+            }
+            Output::Text => {
+                let title = self.palette.paint(Tone::Strong, &format!("{name} {outcome}"));
+                terminal::print(&format!("{title}\n{}", difference(before, after, self.palette)));
             }
         }
-        terminal::print(&text);
     }
 
     /// The object as text, without what the server keeps account of, and without secrets.
@@ -157,13 +159,37 @@ impl Printer {
                 *last = Value::from(self.mask(last));
             }
         }
-        soll_yaml::emit_yaml(&value)
+        self.secrets.hide(&soll_yaml::emit_yaml(&value))
     }
 
     /// Equal secrets give equal masks, and nothing else can be told from one.
     fn mask(&self, value: &Value) -> String {
-        format!("*** ({:04x})", self.secrets.hash_one(soll_yaml::to_json(value)) & 0xffff)
+        format!("*** ({:04x})", self.keys.hash_one(soll_yaml::to_json(value)) & 0xffff)
     }
+}
+
+/// The lines that differ, with three lines around them.
+fn difference(before: &str, after: &str, palette: Palette) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let mut text = String::new();
+    for group in diff.grouped_ops(3) {
+        for (position, operation) in group.iter().enumerate() {
+            if position == 0 {
+                let line = operation.new_range().start + 1;
+                text.push_str(&palette.paint(Tone::Faint, &format!("@@ line {line}\n")));
+            }
+            for change in diff.iter_changes(operation) {
+                let line = change.value().trim_end_matches('\n');
+                text.push_str(&match change.tag() {
+                    ChangeTag::Equal => format!("  {line}"),
+                    ChangeTag::Delete => palette.paint(Tone::Bad, &format!("- {line}")),
+                    ChangeTag::Insert => palette.paint(Tone::Good, &format!("+ {line}")),
+                });
+                text.push('\n');
+            }
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -172,7 +198,13 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_and_still_differ() {
-        let printer = Printer { palette: Palette::plain(), secrets: RandomState::new(), changed: false };
+        let printer = Printer {
+            palette: Palette::plain(),
+            output: Output::Text,
+            secrets: Secrets::new(),
+            keys: RandomState::new(),
+            changed: false,
+        };
         let secret = |value: &str| {
             let text = format!(
                 r#"{{"apiVersion":"v1","kind":"Secret","metadata":{{"name":"a","uid":"1","annotations":{{

@@ -41,7 +41,6 @@ impl Palette {
     }
 
     /// Without colours.
-    #[cfg(test)]
     pub(crate) fn plain() -> Self {
         Self { colour: false }
     }

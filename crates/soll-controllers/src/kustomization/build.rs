@@ -1,12 +1,13 @@
 //! The build: from a tree and a spec to objects with origins, on a blocking thread.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use soll_api::{Class, Failure, Kustomization, Object, Retry, SubstituteStrategy};
+use soll_api::{Class, Failure, Kustomization, Object, Origin, Retry, SubstituteStrategy};
 use soll_kustomize::flux::Overrides;
-use soll_kustomize::{Options, substitute};
+use soll_kustomize::substitute::{self, Variables};
+use soll_kustomize::{Build, Options};
 use soll_tree::{EntryKind, FileTree, Reads, Recorder, Tree, TreePath};
 use soll_yaml::Sources;
 
@@ -27,25 +28,27 @@ pub struct Built {
 pub(super) async fn build(
     ks: &Kustomization,
     tree: Tree,
-    variables: BTreeMap<String, String>,
+    variables: Variables,
+    missing: Option<Failure>,
     config: &EngineConfig,
 ) -> Result<Built, Failure> {
     let (ks, strict) = (ks.clone(), config.strict_substitution);
-    let built = tokio::task::spawn_blocking(move || build_objects(&ks, &tree, &variables, strict)).await;
+    let built = tokio::task::spawn_blocking(move || build_objects(&ks, &tree, &variables, missing, strict)).await;
     built.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// Builds what the spec asks for from the tree, as the controller does; `soll build` and `soll diff` call it, too.
 ///
-/// The path of the spec is read in the tree; `variables` are those of `postBuild`, all of them. Blocks: it reads files
-/// and computes.
+/// The path of the spec is read in the tree; `variables` are those of `postBuild`, all of them. If some are `missing`,
+/// the build fails with that, naming where one would have been used. Blocks: it reads files and computes.
 ///
 /// # Errors
 /// Every problem of the build in one failure, with the places that caused it.
 pub fn build_objects(
     ks: &Kustomization,
     tree: &dyn FileTree,
-    variables: &BTreeMap<String, String>,
+    variables: &Variables,
+    missing: Option<Failure>,
     strict: bool,
 ) -> Result<Built, Failure> {
     let recorder = Recorder::new(tree);
@@ -57,8 +60,15 @@ pub fn build_objects(
         .post_build
         .as_ref()
         .is_some_and(|post_build| post_build.substitute_strategy == SubstituteStrategy::Always);
+    if let Some(missing) = missing {
+        return Err(with_use(missing, &built, variables));
+    }
     if !variables.is_empty() || always {
-        substitute::substitute_objects(&mut built, variables, strict).map_err(|errors| errors.failure())?;
+        substitute::substitute_objects(&mut built, variables, strict).map_err(|errors| {
+            let mut failure = errors.failure();
+            failure.hide(&variables.secrets());
+            failure
+        })?;
     }
     if let Some(common) = &ks.spec.common_metadata {
         soll_kustomize::flux::common_metadata(&mut built.objects, common);
@@ -75,6 +85,19 @@ pub fn build_objects(
         reads: recorder.into_reads(),
         digest: format!("sha256:{digest}"),
     })
+}
+
+/// The failure of missing variables, with the first place that names one.
+fn with_use(missing: Failure, built: &Build, variables: &Variables) -> Failure {
+    let unset = substitute::unset_variables(built, variables);
+    let Some(first) = unset.first() else { return missing };
+    let others: BTreeSet<&str> = unset.iter().map(|named| named.variable.as_str()).collect();
+    let others = match others.len() {
+        1 => String::new(),
+        count => format!(" (and {} more variables)", count - 1),
+    };
+    let why = format!("{} needs `${{{}}}`{others}, which is not set", first.field, first.variable);
+    missing.of(&first.object, why).from_origins(Origin::chain(&built.sources, first.at))
 }
 
 /// The directory that the spec names.

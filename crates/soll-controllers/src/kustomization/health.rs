@@ -3,14 +3,16 @@
 //! A look reads the objects that changed, as the identity that applies, at most once a second each, and returns. The
 //! watches of applied objects, or the clock, lead to the next look.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use soll_api::{Failure, Gvk, Kustomization, Object, ObjectRef};
+use soll_api::{Failure, Gvk, Kustomization, Object, ObjectRef, Secrets};
 use soll_cluster::{ApiError, Applied, Cluster};
-use soll_plan::{Assessment, Health, HealthExpressions, HealthStatus};
+use soll_plan::{Assessment, ContainerPlace, Health, HealthExpressions, HealthStatus};
+use soll_yaml::{At, Sources};
 
 use super::run::Success;
 use super::status;
@@ -26,7 +28,17 @@ pub(crate) struct Wait {
     pub(super) started: Timestamp,
     timeout: soll_api::Duration,
     expressions: HealthExpressions,
+    /// What tells where the objects were written.
+    pub(super) background: Background,
     checks: Vec<Check>,
+}
+
+/// What is kept of a build to tell of a failure.
+pub(super) struct Background {
+    /// Explains the places of what was applied.
+    pub(super) sources: Arc<Sources>,
+    /// What no message may hold.
+    pub(super) secrets: Secrets,
 }
 
 /// What a wait is about.
@@ -51,8 +63,9 @@ pub(crate) enum Look {
 struct Check {
     object: ObjectRef,
     gvk: Gvk,
-    /// What was applied, if it was us: tells a Job that deletes itself from a missing one.
+    /// What was applied, if it was us and it is a Job: tells one that deletes itself from a missing one.
     desired: Option<Object>,
+    places: Places,
     /// Whether a watch tells when it changes; else it is asked every few seconds.
     watched: bool,
     health: Option<Health>,
@@ -80,7 +93,13 @@ impl Wait {
                 == ("Kustomization", ks.metadata.namespace.as_str(), ks.metadata.name.as_str())
                 && object.group == super::GROUP
         };
-        let desired = |reference: &ObjectRef| objects.iter().find(|object| object.object_ref() == *reference).cloned();
+        let by_reference: HashMap<ObjectRef, &Object> =
+            objects.iter().map(|object| (object.object_ref(), object)).collect();
+        let desired = |reference: &ObjectRef| {
+            let desired = by_reference.get(reference).filter(|_| reference.kind == "Job");
+            desired.map(|desired| (*desired).clone())
+        };
+        let places = |reference: &ObjectRef| by_reference.get(reference).map(|desired| Places::of(desired));
         if ks.spec.wait {
             let checked = applied.checked.iter().filter(|left| !own(&left.object));
             return checked
@@ -90,7 +109,8 @@ impl Wait {
                         version: left.version.clone(),
                         kind: left.object.kind.clone(),
                     },
-                    desired: (left.object.kind == "Job").then(|| desired(&left.object)).flatten(),
+                    desired: desired(&left.object),
+                    places: places(&left.object).unwrap_or_default(),
                     object: left.object.clone(),
                     watched: true,
                 })
@@ -105,7 +125,8 @@ impl Wait {
                 name: check.name.clone(),
             };
             let watched = applied.checked.iter().any(|left| left.object == object);
-            WaitFor { gvk, desired: desired(&object), object, watched }
+            let places = places(&object).unwrap_or_default();
+            WaitFor { gvk, desired: desired(&object), places, object, watched }
         });
         listed.filter(|check| !own(&check.object)).collect()
     }
@@ -116,11 +137,13 @@ impl Wait {
         timeout: soll_api::Duration,
         started: Timestamp,
         (applied, success, subject): (status::Applied, Option<Success>, Subject),
+        background: Background,
     ) -> Self {
-        let check = |WaitFor { object, gvk, desired, watched }| Check {
+        let check = |WaitFor { object, gvk, desired, places, watched }| Check {
             object,
             gvk,
             desired,
+            places,
             watched,
             health: None,
             moved: false,
@@ -128,7 +151,7 @@ impl Wait {
             reads: 0,
         };
         let checks = wait_for.into_iter().map(check).collect();
-        Self { applied, success, subject, started, timeout, expressions, checks }
+        Self { applied, success, subject, started, timeout, expressions, background, checks }
     }
 
     /// Reads what moved and is not too fresh, and sums up.
@@ -178,9 +201,10 @@ impl Wait {
         }
     }
 
-    /// The objects that keep the wait from ending well, with their kinds.
-    pub(super) fn not_current(&self) -> impl Iterator<Item = (&Gvk, &ObjectRef)> {
-        self.checks.iter().filter(|check| !check.is_current()).map(|check| (&check.gvk, &check.object))
+    /// The objects that keep the wait from ending well, with their kinds and where they were written.
+    pub(super) fn not_current(&self) -> impl Iterator<Item = (&Gvk, &ObjectRef, &Places)> {
+        let open = self.checks.iter().filter(|check| !check.is_current());
+        open.map(|check| (&check.gvk, &check.object, &check.places))
     }
 
     /// When the first of the objects that moved, but were read a moment ago, may be read again.
@@ -189,11 +213,25 @@ impl Wait {
     }
 }
 
+/// Where an object and its containers were written; nowhere if somebody else applied it.
+#[derive(Default)]
+pub(super) struct Places {
+    pub(super) object: At,
+    pub(super) containers: Vec<ContainerPlace>,
+}
+
+impl Places {
+    fn of(desired: &Object) -> Self {
+        Self { object: desired.value().at, containers: soll_plan::container_places(desired) }
+    }
+}
+
 /// One object to wait for.
 pub(crate) struct WaitFor {
     object: ObjectRef,
     gvk: Gvk,
     desired: Option<Object>,
+    places: Places,
     watched: bool,
 }
 

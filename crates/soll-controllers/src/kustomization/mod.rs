@@ -15,6 +15,7 @@ mod status;
 pub(crate) mod watches;
 
 pub use build::{Built, build_objects};
+pub use inputs::{set_inline, variables};
 pub(crate) use live::{LiveWatcher, LiveWatches, live_watches};
 pub(crate) use reconcile::{panicked, reconcile};
 pub(crate) use run::Runs;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use soll_api::{Class, Failure, Kustomization, Object, ObjectRef, Resource, Retry};
+use soll_api::{Class, Failure, Kustomization, Object, ObjectRef, Resource, Retry, Secrets};
 use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Identity, Trust};
 use soll_plan::{ApplySettings, HealthExpressions, IgnoreRules, Managers, Owner};
 use tracing::{debug, info, warn};
 
 use super::build::{self, Built};
-use super::health::{Look, Subject, Wait};
+use super::health::{Background, Look, Subject, Wait};
 use super::inputs;
 use super::run::{Run, Signals, Success};
 use super::source::{self, Offer};
@@ -49,7 +49,10 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
     let synced = pass.sync(&mut run, &signals).await;
     let next = match synced {
         Ok(outcome) => pass.report(&mut run, &outcome).await,
-        Err(Stop::Outcome(outcome)) => pass.report(&mut run, &outcome).await,
+        Err(Stop::Outcome(mut outcome)) => {
+            outcome.hide(&pass.secrets);
+            pass.report(&mut run, &outcome).await
+        }
         Err(Stop::Write(error)) => Err(error),
     };
     ctx.runs.put(key, run);
@@ -98,6 +101,8 @@ struct Pass<'c> {
     /// Whether somebody asked for this pass, which then takes nothing for granted.
     asked: bool,
     began: Instant,
+    /// What went into the build and no message may hold.
+    secrets: Secrets,
 }
 
 /// When to look again at objects that somebody wrote to during a pass.
@@ -113,7 +118,7 @@ impl<'c> Pass<'c> {
         let behaviours = ctx.config.behaviours.of_object(&object);
         let asked =
             ks.metadata.requested_at().is_some_and(|at| ks.status.last_handled_reconcile_at.as_deref() != Some(at));
-        Self { key, ctx, object, ks, behaviours, asked, began: Instant::now() }
+        Self { key, ctx, object, ks, behaviours, asked, began: Instant::now(), secrets: Secrets::new() }
     }
 
     async fn sync(&mut self, run: &mut Run, signals: &Signals) -> Result<Outcome, Stop> {
@@ -134,14 +139,17 @@ impl<'c> Pass<'c> {
             move |failure: Failure| Stop::from(Failed::at(step, &revision, failure))
         };
         let inputs = inputs::resolve(&self.ks, &self.object, ctx).await.map_err(failed(Step::Building))?;
+        self.secrets = inputs.variables.secrets();
         let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?;
-        if self.is_unchanged(run, &inputs.digest, &tree, signals) {
+        if inputs.missing.is_none() && self.is_unchanged(run, &inputs.digest, &tree, signals) {
             return Ok(Outcome::Unchanged(revision));
         }
 
         // Decide.
         let Built { objects, sources, reads, digest } =
-            build::build(&self.ks, tree, inputs.variables, &ctx.config).await.map_err(failed(Step::Building))?;
+            build::build(&self.ks, tree, inputs.variables, inputs.missing, &ctx.config)
+                .await
+                .map_err(failed(Step::Building))?;
         let owner = Owner::of(&self.ks);
         let objects = soll_plan::prepare(objects, &owner, &sources).map_err(failed(Step::Building))?;
         let kinds = ctx.config.custom_stages();
@@ -202,7 +210,9 @@ impl<'c> Pass<'c> {
             run.success = success;
             return Ok(Outcome::Succeeded(summary, Health::NotChecked));
         }
-        let wait = Wait::new(wait_for, expressions, self.ks.timeout(), started, (summary, success, subject));
+        let background = Background { sources, secrets: self.secrets.clone() };
+        let wait =
+            Wait::new(wait_for, expressions, self.ks.timeout(), started, (summary, success, subject), background);
         self.look(wait, run, &BTreeSet::new()).await
     }
 
@@ -311,7 +321,8 @@ impl<'c> Pass<'c> {
     }
 
     /// One look at the health of what was applied.
-    async fn look(&self, mut wait: Wait, run: &mut Run, moved: &BTreeSet<ObjectRef>) -> Result<Outcome, Stop> {
+    async fn look(&mut self, mut wait: Wait, run: &mut Run, moved: &BTreeSet<ObjectRef>) -> Result<Outcome, Stop> {
+        self.secrets.clone_from(&wait.background.secrets);
         let cluster = applying(&self.ks, self.ctx);
         match wait.look(&cluster, moved, jiff::Timestamp::now()).await {
             Look::Healthy(waited) => {

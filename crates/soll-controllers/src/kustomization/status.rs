@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use soll_api::{
-    Conditions, Duration, Failure, Inventory, Kustomization, KustomizationStatus, ObjectRef, Retry, Status, Time,
-    names, types,
+    Conditions, Duration, Failure, Inventory, Kustomization, KustomizationStatus, ObjectRef, Retry, Secrets, Status,
+    Time, names, types,
 };
 
 use crate::events::Severity;
@@ -87,6 +87,19 @@ pub(crate) enum Step {
     Building,
     Applying,
     CheckingHealth,
+}
+
+impl Outcome {
+    /// Takes what nobody may read out of what will be told.
+    pub(crate) fn hide(&mut self, secrets: &Secrets) {
+        match self {
+            Self::SourceNotReady(failure) | Self::DependencyNotReady(failure) | Self::Refused(failure) => {
+                failure.hide(secrets);
+            }
+            Self::Failed(failed) => failed.failure.hide(secrets),
+            Self::Unchanged(_) | Self::Waiting(..) | Self::Succeeded(..) => {}
+        }
+    }
 }
 
 impl Applied {

@@ -74,7 +74,7 @@ const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\
 #[test]
 fn objects_keep_their_places_and_get_new_types() {
     let mut build = build(CONFIG_MAP);
-    substitute_objects(&mut build, &vars(), true).expect("substitutes");
+    substitute_objects(&mut build, &vars().iter().collect(), true).expect("substitutes");
     let value = build.objects[0].value().lookup(&["data", "k"]).expect("is there");
     assert_eq!(to_json(value), "42");
     assert_eq!(build.sources.place(value.at).as_deref(), Some("a.yaml:6:6"));
@@ -85,14 +85,14 @@ fn objects_keep_their_places_and_get_new_types() {
 fn objects_may_opt_out() {
     let mut build =
         build(&CONFIG_MAP.replace("  name: a\n", &format!("  name: a\n  labels:\n    {SWITCH}: disabled\n")));
-    substitute_objects(&mut build, &vars(), true).expect("nothing to do");
+    substitute_objects(&mut build, &vars().iter().collect(), true).expect("nothing to do");
     assert_eq!(build.objects[0].value().lookup_str(&["data", "k"]), Some("${_n1}"));
 }
 
 #[test]
 fn a_failure_names_the_line() {
     let mut build = build(&CONFIG_MAP.replace("_n1", "nope"));
-    let errors = substitute_objects(&mut build, &vars(), true).expect_err("not set");
+    let errors = substitute_objects(&mut build, &vars().iter().collect(), true).expect_err("not set");
     let expected = "a.yaml:6:6: ConfigMap/a: variable not set (strict mode): \"nope\"";
     assert_eq!(errors.to_string(), expected);
 }

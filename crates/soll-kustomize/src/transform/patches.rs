@@ -151,6 +151,8 @@ fn named(resources: &mut Resources, patch: &Patch, value: &Value, way: Way, buil
     let id = Resource::new(value.clone()).id();
     match resources.with_any_id(&id).as_slice() {
         [position] => merge(resources, *position, patch, value, way, builder),
+        // Of a build with a hole the target may be what is missing.
+        [] if !builder.problems.is_empty() => {}
         [] => {
             let at = value.at.or(patch.at);
             builder.problems.add(at, format!("no resource matches strategic merge patch {}", described(&id)));

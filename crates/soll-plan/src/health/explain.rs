@@ -1,7 +1,7 @@
 //! Why an object is not healthy: the chain to the pod and container at fault.
 
 use soll_api::{Culprit, Object};
-use soll_yaml::Value;
+use soll_yaml::{At, Value};
 
 /// What was read to explain a failure.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,19 +40,34 @@ pub fn pod_selector(object: &Object) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(","))
 }
 
-/// The links below an object that is not healthy, from the pod to the container at fault. Empty if nothing is known.
-///
-/// Of several bad pods the worst is named, and how many there are.
+/// Why an object is not healthy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Explanation {
+    /// The links below the object, from the pod to the container at fault. Empty if nothing is known.
+    pub culprits: Vec<Culprit>,
+    /// The container at fault, if it is one.
+    pub container: Option<ContainerFault>,
+}
+
+/// A container that keeps an object from becoming healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerFault {
+    /// Its name.
+    pub name: String,
+    /// Whether its image is what is wrong.
+    pub is_image: bool,
+}
+
+/// Says why an object is not healthy. Of several bad pods the worst is named, and how many there are.
 #[must_use]
-pub fn explain(object: &Object, related: &Related<'_>) -> Vec<Culprit> {
+pub fn explain(object: &Object, related: &Related<'_>) -> Explanation {
     let mut faults: Vec<_> = related.pods.iter().filter_map(|pod| Some((pod, fault(pod, related.events)?))).collect();
     // The worst first; among equals the first by name, so that the text is stable.
     faults.sort_by(|(a, fault), (b, other)| fault.rank.cmp(&other.rank).then_with(|| a.name().cmp(b.name())));
     let Some((pod, fault)) = faults.first() else {
-        return warning(object, related.events)
-            .into_iter()
-            .map(|why| link(object.object_ref().to_string(), why))
-            .collect();
+        let told = warning(object, related.events).into_iter();
+        let culprits = told.map(|why| link(object.object_ref().to_string(), why)).collect();
+        return Explanation { culprits, container: None };
     };
     let others = match faults.len() {
         1 => String::new(),
@@ -60,11 +75,51 @@ pub fn explain(object: &Object, related: &Related<'_>) -> Vec<Culprit> {
     };
     let who = format!("{}{others}", pod.object_ref());
     match &fault.container {
-        Some(container) => {
-            vec![link(who, fault.phase.clone()), link(format!("container {container}"), fault.why.clone())]
-        }
-        None => vec![link(who, fault.why.clone())],
+        Some(container) => Explanation {
+            culprits: vec![
+                link(who, fault.phase.clone()),
+                link(format!("container {}", container.name), fault.why.clone()),
+            ],
+            container: Some(container.clone()),
+        },
+        None => Explanation { culprits: vec![link(who, fault.why.clone())], container: None },
     }
+}
+
+/// Where a container, or its image, was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPlace {
+    /// The container's name.
+    pub name: String,
+    /// Its path in the object.
+    pub path: String,
+    /// The place of the container.
+    pub at: At,
+    /// The place of its image.
+    pub image_at: At,
+}
+
+/// Where the containers of a workload were written; nothing for kinds without containers.
+#[must_use]
+pub fn container_places(desired: &Object) -> Vec<ContainerPlace> {
+    const SPECS: [&[&str]; 3] =
+        [&["spec", "template", "spec"], &["spec"], &["spec", "jobTemplate", "spec", "template", "spec"]];
+    let mut places = Vec::new();
+    for spec in SPECS {
+        for list in ["initContainers", "containers"] {
+            let containers = desired.value().lookup(spec).and_then(|spec| spec.get(list)).and_then(Value::as_list);
+            for container in containers.unwrap_or_default() {
+                let Some(name) = container.lookup_str(&["name"]) else { continue };
+                places.push(ContainerPlace {
+                    name: name.to_owned(),
+                    path: format!("{}.{list}[name=\"{name}\"]", spec.join(".")),
+                    at: container.at,
+                    image_at: container.get("image").map_or(container.at, |image| image.at.or(container.at)),
+                });
+            }
+        }
+    }
+    places
 }
 
 fn link(who: String, why: String) -> Culprit {
@@ -76,9 +131,20 @@ struct Fault {
     /// The lower, the more surely it is the cause.
     rank: u8,
     phase: String,
-    container: Option<String>,
+    container: Option<ContainerFault>,
     why: String,
 }
+
+/// Reasons for waiting of which the image is the cause, as kubelet names them.
+const IMAGE_REASONS: [&str; 7] = [
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
 
 /// Reasons for waiting that are no fault: everything starts with them.
 const STARTING: [&str; 3] = ["ContainerCreating", "PodInitializing", ""];
@@ -91,7 +157,10 @@ fn fault(pod: &Object, events: &[Object]) -> Option<Fault> {
     for list in ["initContainerStatuses", "containerStatuses"] {
         for status in pod.value().lookup(&["status", list]).and_then(Value::as_list).unwrap_or_default() {
             if let Some((rank, why)) = container_fault(status) {
-                let container = status.lookup_str(&["name"]).map(str::to_owned);
+                let container = status.lookup_str(&["name"]).map(|name| {
+                    let waiting = status.lookup_str(&["state", "waiting", "reason"]).unwrap_or_default();
+                    ContainerFault { name: name.to_owned(), is_image: IMAGE_REASONS.contains(&waiting) }
+                });
                 return Some(Fault { rank, phase, container, why });
             }
         }

@@ -12,7 +12,7 @@ use soll_api::Object;
 use soll_yaml::Value;
 
 pub use assessment::{Assessment, assess};
-pub use explain::{Related, explain, pod_selector};
+pub use explain::{ContainerFault, ContainerPlace, Explanation, Related, container_places, explain, pod_selector};
 pub use expressions::{HealthExpressions, ReadyExpression};
 
 /// What is known of the health of an object.

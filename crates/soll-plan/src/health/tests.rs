@@ -341,7 +341,7 @@ fn pod(name: &str, status: &str) -> Object {
 
 fn check_explain(pods: &[Object], events: &[Object], expected: &[(&str, &str)]) {
     let deployment = live("apps/v1", "Deployment", "'spec': {}");
-    let chain = explain(&deployment, &Related { pods, events });
+    let chain = explain(&deployment, &Related { pods, events }).culprits;
     let chain: Vec<_> = chain.iter().map(|link| (link.who.as_str(), link.why.as_str())).collect();
     assert_eq!(chain, expected);
 }
