@@ -9,10 +9,18 @@ use crate::terminal::Palette;
 pub(crate) fn render(failure: &Failure, palette: Palette, read: impl Fn(&str) -> Option<String>) -> String {
     let texts: Vec<_> = failure.origins.iter().map(|origin| (origin, read(&origin.path))).collect();
     let snippets = texts.iter().filter_map(|(origin, text)| snippet(origin, text.as_deref()?));
+    // What stands in no file of the source is named without an excerpt.
+    let elsewhere = texts.iter().filter(|(_, text)| text.is_none()).map(|(origin, _)| format!("from {origin}"));
     let title = without_place(&failure.message, failure.origins.first());
     let mut group = Level::ERROR.primary_title(title).elements(snippets);
+    for place in elsewhere {
+        group = group.element(Level::NOTE.message(place));
+    }
     for culprit in &failure.culprits {
         group = group.element(Level::NOTE.message(format!("{}: {}", culprit.who, culprit.why)));
+    }
+    if let Some(hint) = &failure.hint {
+        group = group.element(Level::HELP.message(hint.as_str()));
     }
     let renderer = if palette.is_coloured() { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group])

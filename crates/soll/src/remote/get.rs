@@ -27,7 +27,10 @@ pub(crate) async fn get(arguments: &Get) -> anyhow::Result<u8> {
                 objects.iter().for_each(|object| terminal::print(&(soll_yaml::to_json(&summary(object)) + "\n")))
             }
             Output::Text if objects.is_empty() => {}
-            Output::Text => tables.push(table(&gvk, &objects, arguments.namespace.all_namespaces)),
+            Output::Text => {
+                let details = if arguments.name.is_some() { details(&objects) } else { String::new() };
+                tables.push(table(&gvk, &objects, arguments.namespace.all_namespaces) + &details);
+            }
         }
     }
     terminal::print(&tables.join("\n"));
@@ -98,6 +101,13 @@ fn table(gvk: &Gvk, objects: &[Object], namespaces: bool) -> String {
     format!("{title}\n{}", terminal::table(&rows))
 }
 
+/// What the table has no room for: the rest of the message of an object that is not Ready.
+fn details(objects: &[Object]) -> String {
+    let messages = objects.iter().filter_map(|object| condition(object, "Ready"));
+    let rests = messages.filter(|(ready, _)| *ready == "False").filter_map(|(_, message)| message.split_once('\n'));
+    rests.map(|(_, rest)| format!("\n{rest}\n")).collect()
+}
+
 /// `main@sha1:0123456789…` with the digest cut to eight digits, as the flux command line prints it.
 pub(crate) fn short_revision(revision: &str) -> String {
     match revision.rsplit_once(':') {
@@ -110,6 +120,9 @@ pub(crate) fn short_revision(revision: &str) -> String {
 
 fn summary(object: &Object) -> Value {
     let (ready, message) = condition(object, "Ready").unwrap_or(("Unknown", ""));
+    let conditions = object.value().lookup(&["status", "conditions"]).and_then(Value::as_list).unwrap_or_default();
+    let is_ready = |condition: &&Value| condition.lookup_str(&["type"]) == Some("Ready");
+    let reason = conditions.iter().find(is_ready).and_then(|condition| condition.lookup_str(&["reason"]));
     Map::from_iter([
         ("kind", Value::str(object.kind())),
         ("namespace", Value::str(object.namespace())),
@@ -117,6 +130,7 @@ fn summary(object: &Object) -> Value {
         ("revision", Value::str(revision(object))),
         ("suspended", Value::from(is_suspended(object))),
         ("ready", Value::str(ready)),
+        ("reason", Value::str(reason.unwrap_or_default())),
         ("message", Value::str(message)),
     ])
     .into()
