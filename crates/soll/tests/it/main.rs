@@ -5,6 +5,7 @@ mod bed;
 mod clients;
 mod commands;
 mod corpus;
+mod failures;
 mod fields;
 mod life;
 mod tenancy;
