@@ -28,6 +28,7 @@ pub use ignore::IgnoreError;
 pub use load::{ChartError, ChartLimits, load_archive, load_directory, load_local_dependencies};
 pub use manifest::{Hook, HookEvent, KindOrder, Manifest, ManifestError, sort_manifests, split_manifests};
 pub use metadata::{Dependency, Maintainer, Metadata, is_compatible};
+pub use release::is_release_name;
 pub use schema::{SchemaError, SchemaFault, check_values};
 pub use set::{Assignment, set, set_json};
 pub use values::{Coalesced, GLOBAL, Nulls, coalesce, merge, parse_values};

@@ -21,6 +21,10 @@ pub(crate) enum Command {
     Build(Build),
     /// Build a kustomization and print it, as `kustomize build` does
     Kustomize(Box<Kustomize>),
+    /// Render a Helm chart and print it, as `helm template` does
+    Template(Box<crate::helm::Template>),
+    /// Print the values that a Helm chart's templates see, and where each was written
+    Values(crate::helm::Values),
     /// Show what applying a directory would change in the cluster (exit code 1 if anything)
     Diff(Diff),
     /// List Flux objects and their state

@@ -7,6 +7,7 @@ mod build;
 mod controller;
 mod diff;
 mod excerpt;
+mod helm;
 mod install;
 mod kustomize;
 mod logging;
@@ -49,6 +50,8 @@ fn run(command: Command) -> anyhow::Result<u8> {
         }
         Command::Build(arguments) => build::build(&arguments),
         Command::Kustomize(arguments) => kustomize::kustomize(&arguments),
+        Command::Template(arguments) => helm::template(&arguments),
+        Command::Values(arguments) => helm::values(&arguments),
         command => runtime()?.block_on(connected(command)),
     }
 }
@@ -66,7 +69,11 @@ async fn connected(command: Command) -> anyhow::Result<u8> {
         Command::Resume(named) => remote::resume(&named).await,
         Command::Tree(named) => remote::tree(&named).await,
         Command::Diff(arguments) => diff::diff(&arguments).await,
-        Command::Build(_) | Command::Kustomize(_) | Command::Completion { .. } => {
+        Command::Build(_)
+        | Command::Kustomize(_)
+        | Command::Template(_)
+        | Command::Values(_)
+        | Command::Completion { .. } => {
             unreachable!("these run without a runtime")
         }
     }

@@ -13,7 +13,7 @@ pub use machine::{
     Act, Attempts, Next, Observed, OnFailure, Policy, ReleaseAction, Remedy, RollbackTarget, Situation, Stall, State,
     Tests, after, next,
 };
-pub use record::{ApplyMethod, Execution, HookRecord, Info, Phase, Release, Status};
+pub use record::{ApplyMethod, Execution, HookRecord, Info, Phase, Release, Status, is_release_name};
 pub use steps::{Action, History, Refused, Step, StepOptions, steps, steps_after_failure, unlock_steps};
 pub use storage::{RecordError, Stamp, Storage, prunable, record_name};
 

@@ -362,6 +362,16 @@ impl Execution {
     }
 }
 
+/// Says whether Helm takes a text as the name of a release: up to 53 characters of labels that dots separate.
+#[must_use]
+pub fn is_release_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_label = |label: &str| {
+        label.starts_with(is_plain) && label.ends_with(is_plain) && label.chars().all(|c| is_plain(c) || c == '-')
+    };
+    name.len() <= 53 && name.split('.').all(is_label)
+}
+
 /// Takes known fields out of a map, so that the unknown ones remain.
 struct Fields {
     rest: Map,
