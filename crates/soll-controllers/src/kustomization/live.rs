@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use soll_api::{Gvk, Object, ObjectRef, names};
 use soll_cluster::{ApiError, Depth, Observed, Selection, Watch, WatchEvent};
@@ -117,6 +117,9 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch) -> Gvk {
     }
 }
 
+/// When to look again at objects that somebody wrote to during a pass.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Wakes the owner if it waits for the object to become healthy.
 fn moved(ctx: &Context, object: &ObjectRef) {
     if let Some(owner) = ctx.runs.owner(object)
@@ -140,6 +143,15 @@ fn drifted(ctx: &Context, object: &ObjectRef, seen: Option<&Object>) {
         tell_of_fight(ctx, &owner, &owning, object, manager.as_deref());
     }
     ctx.waker.wake_at(owner, at);
+}
+
+/// Has an object looked at again that somebody wrote to while it was applied: soon, or when a fight allows it.
+pub(super) fn overtaken(ctx: &Context, owner: &Key, owning: &Object, object: &ObjectRef) {
+    let (at, undone) = ctx.runs.drifted(owner, object, Instant::now() + SOON);
+    if undone {
+        tell_of_fight(ctx, owner, owning, object, None);
+    }
+    ctx.waker.wake_at(owner.clone(), at);
 }
 
 fn tell_of_fight(ctx: &Context, owner: &Key, owning: &Object, object: &ObjectRef, manager: Option<&str>) {

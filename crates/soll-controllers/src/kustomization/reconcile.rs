@@ -15,7 +15,7 @@ use super::inputs;
 use super::run::{Run, Signals, Success};
 use super::source::{self, Offer};
 use super::status::{self, Applied, Failed, Health, Outcome, Step};
-use super::{dependencies, finalize};
+use super::{dependencies, finalize, live};
 use crate::Key;
 use crate::behaviours::Behaviours;
 use crate::context::{Context, WriteError};
@@ -55,7 +55,9 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
         }
         Err(Stop::Write(error)) => Err(error),
     };
-    ctx.runs.put(key, run);
+    if ctx.runs.put(key, run) {
+        ctx.waker.wake(key.clone());
+    }
     next
 }
 
@@ -104,9 +106,6 @@ struct Pass<'c> {
     /// What went into the build and no message may hold.
     secrets: Secrets,
 }
-
-/// When to look again at objects that somebody wrote to during a pass.
-const SOON: Duration = Duration::from_secs(1);
 
 /// After this long everything is built and compared again: webhooks change objects after fields were tracked.
 const TRUSTED_FOR: Duration = Duration::from_secs(3600);
@@ -198,8 +197,8 @@ impl<'c> Pass<'c> {
         // What follows is the verdict: at once if nobody asked for health, else by events.
         // What somebody else wrote to meanwhile is looked at again soon.
         let undisturbed = applied.overtaken.is_empty();
-        if !undisturbed {
-            ctx.waker.wake_at(self.key.clone(), Instant::now() + SOON);
+        for object in &applied.overtaken {
+            live::overtaken(ctx, self.key, &self.object, object);
         }
         let success = undisturbed.then(|| Success { inputs: inputs.digest, reads, at: Instant::now() });
         let wait_for = Wait::checks(&self.ks, &applied, &desired);

@@ -65,8 +65,12 @@ impl Runs {
         (tables.runs.remove(key).unwrap_or_default(), tables.signals.remove(key).unwrap_or_default())
     }
 
-    pub(super) fn put(&self, key: &Key, run: Run) {
-        self.tables().runs.insert(key.clone(), run);
+    /// Puts back what a pass had in hand. Says whether it waits for news that came meanwhile.
+    pub(super) fn put(&self, key: &Key, run: Run) -> bool {
+        let mut tables = self.tables();
+        let news = run.wait.is_some() && tables.signals.get(key).is_some_and(|signals| !signals.moved.is_empty());
+        tables.runs.insert(key.clone(), run);
+        news
     }
 
     /// Notes which objects a Kustomization has in the cluster, in place of those before.
@@ -81,15 +85,15 @@ impl Runs {
         self.tables().owners.get(object).cloned()
     }
 
-    /// Notes that an object changed somehow. Says whether its owner waits for such news.
+    /// Notes that an object changed somehow. Says whether its owner waits for such news; if a pass is at work, that is seen
+    /// when it puts its run back.
     pub(super) fn moved(&self, owner: &Key, object: &ObjectRef) -> bool {
         let mut tables = self.tables();
-        // A pass that is at work has its run in hand, and may be about to wait.
-        let waits = tables.runs.get(owner).is_none_or(|run| run.wait.is_some());
-        if waits {
+        let waits = tables.runs.get(owner).map(|run| run.wait.is_some());
+        if waits != Some(false) {
             tables.signals.entry(owner.clone()).or_default().moved.insert(object.clone());
         }
-        waits
+        waits == Some(true)
     }
 
     /// Notes that an object is not as we left it. Returns when it is to be corrected, and whether a correction before
@@ -134,13 +138,24 @@ mod tests {
     #[test]
     fn news_reach_the_pass_that_takes_them_once() {
         let (runs, a) = (Runs::default(), key("a"));
-        assert!(runs.moved(&a, &object("1")), "nothing is known of this one: it may be at work");
+        assert!(
+            !runs.moved(&a, &object("1")),
+            "nothing is known of this one: it may be at work, and will see the news"
+        );
         runs.drifted(&a, &object("2"), Instant::now());
         let (run, signals) = runs.take(&a);
         assert_eq!((signals.moved.len(), signals.drifted.len()), (1, 1));
         runs.put(&a, run);
         assert!(!runs.moved(&a, &object("1")), "it waits for nothing");
         assert_eq!(runs.take(&a).1, Signals::default());
+    }
+
+    #[test]
+    fn news_that_came_during_a_pass_matter_if_it_waits_in_the_end() {
+        let (runs, a) = (Runs::default(), key("a"));
+        let (run, _) = runs.take(&a);
+        runs.moved(&a, &object("1"));
+        assert!(!runs.put(&a, run), "it does not wait: what it did not see is nothing to it");
     }
 
     fn key(name: &str) -> Key {

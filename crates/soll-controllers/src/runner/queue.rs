@@ -70,8 +70,8 @@ enum State {
     Later(Instant),
     Waiting,
     Running,
-    /// Runs, and was woken meanwhile.
-    RunningAndWoken,
+    /// Runs, and was woken meanwhile for this time.
+    RunningAndWoken(Instant),
     /// Runs, and the object is gone.
     RunningAndForgotten,
 }
@@ -100,8 +100,9 @@ impl Queue {
     pub(crate) fn wake_at(&mut self, key: Key, at: Instant) {
         let entry = self.objects.entry(key.clone()).or_default();
         match entry.state {
-            State::Waiting | State::RunningAndWoken => {}
-            State::Running | State::RunningAndForgotten => entry.state = State::RunningAndWoken,
+            State::Waiting => {}
+            State::Running | State::RunningAndForgotten => entry.state = State::RunningAndWoken(at),
+            State::RunningAndWoken(before) => entry.state = State::RunningAndWoken(before.min(at)),
             State::Later(due) if due <= at => {}
             State::Idle | State::Later(_) => {
                 entry.state = State::Later(at);
@@ -124,7 +125,7 @@ impl Queue {
         let Some(entry) = self.objects.get_mut(key) else { return };
         entry.failures = if next == Next::Backoff { entry.failures.saturating_add(1) } else { 0 };
         let failures = entry.failures;
-        let woken = entry.state == State::RunningAndWoken;
+        let woken = if let State::RunningAndWoken(at) = entry.state { Some(at) } else { None };
         if entry.state == State::RunningAndForgotten {
             self.objects.remove(key);
             return;
@@ -133,13 +134,12 @@ impl Queue {
         if next == Next::Backoff {
             self.lane(key.kind).depth.retries += 1;
         }
-        let at = match next {
-            _ if woken => Some(now),
+        let next = match next {
             Next::Await => None,
             Next::After(delay) => Some(now + delay),
             Next::Backoff => Some(now + self.backoff.after(failures)),
         };
-        if let Some(at) = at {
+        if let Some(at) = woken.into_iter().chain(next).min() {
             self.wake_at(key.clone(), at);
         }
     }
@@ -148,7 +148,7 @@ impl Queue {
     pub(crate) fn forget(&mut self, key: &Key) {
         let Some(entry) = self.objects.get_mut(key) else { return };
         match entry.state {
-            State::Running | State::RunningAndWoken | State::RunningAndForgotten => {
+            State::Running | State::RunningAndWoken(_) | State::RunningAndForgotten => {
                 entry.state = State::RunningAndForgotten;
             }
             State::Waiting => {
@@ -295,6 +295,20 @@ mod tests {
         assert_eq!(bench.started(2), "a/1");
         bench.done("a/1", Next::Await, 3);
         assert_eq!(bench.started(1000), "");
+    }
+
+    #[test]
+    fn a_wake_up_for_later_during_a_run_stays_one_for_later() {
+        let mut bench = Bench::new(4);
+        bench.wake("a/1", 0);
+        assert_eq!(bench.started(0), "a/1");
+        for seconds in [9, 5, 7] {
+            let at = bench.at(seconds);
+            bench.queue.wake_at(key("a/1"), at);
+        }
+        bench.done("a/1", Next::After(Duration::from_secs(60)), 1);
+        assert_eq!(bench.started(4), "");
+        assert_eq!(bench.started(5), "a/1");
     }
 
     #[test]
