@@ -180,7 +180,7 @@ impl Bed {
         });
     }
 
-    async fn put(&self, object: &Object) {
+    pub(crate) async fn put(&self, object: &Object) {
         self.cluster.expect_new_resources();
         let applied = timeout(PATIENCE, async {
             loop {
@@ -377,7 +377,7 @@ pub(crate) fn objects(yaml: &str) -> Vec<Object> {
 }
 
 /// Kinds by the names that tests use.
-fn gvk(kind: &str) -> Gvk {
+pub(crate) fn gvk(kind: &str) -> Gvk {
     let api_version = match kind {
         "Kustomization" => "kustomize.toolkit.fluxcd.io/v1",
         "GitRepository" => "source.toolkit.fluxcd.io/v1",

@@ -6,6 +6,7 @@ mod clients;
 mod commands;
 mod corpus;
 mod failures;
+mod drift;
 mod fields;
 mod life;
 mod tenancy;
