@@ -286,8 +286,7 @@ pub(crate) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Time, 
             Some((before, part, element, after)) => (before, Some(part), element, after),
             None => (rest_layout, None, "", ""),
         };
-        let Some(tail) = skip(rest, before) else { return Err(cannot(rest, before)) };
-        rest = tail;
+        rest = skip(rest, before).map_err(|rest| cannot(rest, before))?;
         let Some(part) = part else {
             if rest.is_empty() {
                 break;
@@ -304,21 +303,21 @@ pub(crate) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Time, 
     assemble(&found, local).map_err(|what| format!("parsing time {}: {what} out of range", quote(text)))
 }
 
-/// Text that both have; a run of spaces fits any other.
-fn skip<'t>(mut text: &'t str, mut prefix: &str) -> Option<&'t str> {
+/// Text that both have; a run of spaces fits any other. The error is what is left where they part.
+fn skip<'t>(mut text: &'t str, mut prefix: &str) -> Result<&'t str, &'t str> {
     while let Some(c) = prefix.chars().next() {
         if c == ' ' {
             if !text.is_empty() && !text.starts_with(' ') {
-                return None;
+                return Err(text);
             }
             prefix = prefix.trim_start_matches(' ');
             text = text.trim_start_matches(' ');
             continue;
         }
-        text = text.strip_prefix(c)?;
+        text = text.strip_prefix(c).ok_or(text)?;
         prefix = &prefix[c.len_utf8()..];
     }
-    Some(text)
+    Ok(text)
 }
 
 fn take<'t>(found: &mut Found, part: Part, text: &'t str, after: &str) -> Result<&'t str, Misfit> {

@@ -580,21 +580,29 @@ impl Printer<'_> {
 
 /// What `#` asks of a float: always a point, and for `%g` all the digits.
 fn keep_point(text: &str, format: char, precision: i32) -> String {
-    let (number, tail) = match text.find(['e', 'E']) {
-        Some(index) => text.split_at(index),
-        None => (text, ""),
+    let split = if matches!(format, 'x' | 'X') { text.find(['p', 'P']) } else { text.find(['e', 'E']) };
+    let (number, tail) = text.split_at(split.unwrap_or(text.len()));
+    let mut missing = match format {
+        'g' | 'G' | 'x' | 'X' => {
+            if precision < 0 {
+                6
+            } else {
+                i64::from(precision)
+            }
+        }
+        _ => 0,
     };
     let mut out = number.to_owned();
-    let general = matches!(format, 'g' | 'G');
+    // Digits count from the first that is not zero, after the sign; the `x` of a prefix counts as one.
+    let digits = number[1..].chars().filter(|c| *c != '.').skip_while(|c| *c == '0').count();
+    missing -= i64::try_from(digits).unwrap_or(0);
     if !out.contains('.') {
+        if &out[1..] == "0" {
+            missing -= 1;
+        }
         out.push('.');
     }
-    if general {
-        let wanted = if precision < 0 { 6 } else { usize::try_from(precision).unwrap_or(0) };
-        let significant = out.bytes().skip_while(|b| !matches!(b, b'1'..=b'9')).filter(u8::is_ascii_digit).count();
-        let significant = if significant == 0 { 1 } else { significant };
-        out.push_str(&"0".repeat(wanted.saturating_sub(significant)));
-    }
+    out.push_str(&"0".repeat(usize::try_from(missing).unwrap_or(0)));
     out + tail
 }
 

@@ -287,6 +287,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
         if whole.is_empty() && decimals.is_empty() {
             return Err(invalid());
         }
+        let number: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
+        if number > LARGEST {
+            return Err(invalid());
+        }
         let unit_length = tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_length);
         let size: u64 = match unit {
@@ -302,7 +306,6 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
                 return Err(format!("time: unknown unit {unit} in duration {}", quoted()));
             }
         };
-        let number: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
         let mut value = number.checked_mul(size).filter(|value| *value <= LARGEST).ok_or_else(invalid)?;
         if !decimals.is_empty() {
             let kept = &decimals[..decimals.len().min(18)];

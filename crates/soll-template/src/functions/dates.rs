@@ -5,7 +5,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Function, pure, text, world};
+use super::{Function, bytes, pure, text, world};
 use crate::layout;
 use crate::number::{NumError, parse_int};
 use crate::object::Param::{Any, Str, Time as Moment};
@@ -15,7 +15,7 @@ use crate::value::Value;
 
 pub(super) static TABLE: &[Function] = &[
     world("now", &[], |world, _| Ok(now(world))),
-    world("date", &[Str, Any], |world, args| Ok(in_zone(world, &text(&args[0]), &args[1], "Local"))),
+    world("date", &[Str, Any], |world, args| Ok(in_zone(world, bytes(&args[0]), &args[1], "Local"))),
     world("dateInZone", &[Str, Any, Str], date_in_zone),
     world("date_in_zone", &[Str, Any, Str], date_in_zone),
     world("htmlDate", &[Any], |world, args| Ok(in_zone(world, HTML, &args[0], "Local"))),
@@ -59,7 +59,7 @@ pub(super) static TABLE: &[Function] = &[
     }),
 ];
 
-const HTML: &str = "2006-01-02";
+const HTML: &[u8] = b"2006-01-02";
 
 fn time(time: Time) -> Value {
     Value::Time(Rc::new(time))
@@ -80,17 +80,23 @@ fn moment(world: &World<'_>, value: &Value) -> Timestamp {
     }
 }
 
-fn in_zone(world: &World<'_>, layout: &str, value: &Value, zone: &str) -> Value {
+fn in_zone(world: &World<'_>, layout: &[u8], value: &Value, zone: &str) -> Value {
     let zone = match zone {
         "" | "UTC" => TimeZone::UTC,
         "Local" => world.environment.local_zone(),
         name => world.environment.zone(name).unwrap_or(TimeZone::UTC),
     };
-    Value::from(Time::new(moment(world, value), &zone).format(layout))
+    let time = Time::new(moment(world, value), &zone);
+    let mut out = Vec::new();
+    for chunk in layout.utf8_chunks() {
+        out.extend_from_slice(time.format(chunk.valid()).as_bytes());
+        out.extend_from_slice(chunk.invalid());
+    }
+    Value::bytes_text(&out)
 }
 
 fn date_in_zone(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault> {
-    Ok(in_zone(world, &text(&args[0]), &args[1], &text(&args[2])))
+    Ok(in_zone(world, bytes(&args[0]), &args[1], &text(&args[2])))
 }
 
 fn date_modify(args: &[Value]) -> Result<Value, Fault> {

@@ -3,6 +3,7 @@
 use super::builtins::{items, list_like};
 use super::conversion::to_int;
 use super::{Function, Run, index_of, int, many, pure, special, world};
+use crate::number::float_to_int;
 use crate::object::Param::{Any, Int};
 use crate::render::{Fault, fault};
 use crate::truth::{deep_equal, is_true};
@@ -154,9 +155,14 @@ fn chunk(world: &mut crate::render::World<'_>, args: &[Value]) -> Result<Value, 
     let size = int(&args[0]);
     let items = items(&args[1], |kind| format!("Cannot chunk type {kind}"))?;
     world.spend(items.len() as u64)?;
-    let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
-        return Err(fault("runtime error: makeslice: len out of range"));
+    // Sprig divides in floats, which decides what sizes below one do.
+    let too_long = || fault("runtime error: makeslice: len out of range");
+    let count = float_to_int(((items.len() as f64 - 1.0) / size as f64).floor() + 1.0);
+    let chunks: Vec<Value> = match (usize::try_from(size).ok().filter(|size| *size > 0), count) {
+        (Some(size), _) => items.chunks(size).map(|chunk| Value::from(chunk.to_vec())).collect(),
+        (None, 0) => Vec::new(),
+        (None, 1) if items.len() == 1 => vec![Value::from(items)],
+        (None, _) => return Err(too_long()),
     };
-    let chunks = items.chunks(size).map(|chunk| Value::from(chunk.to_vec()));
-    Ok(List::of(Element::List, chunks.collect()).into())
+    Ok(List::of(Element::List, chunks).into())
 }

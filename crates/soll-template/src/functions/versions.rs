@@ -37,7 +37,10 @@ fn parse(text: &str) -> Result<Version, Fault> {
 
 fn no_constraint(error: &ConstraintError) -> String {
     match error {
-        ConstraintError::Form(range) => format!("improper constraint: {}", crate::quote::quoted(range.as_bytes())),
+        ConstraintError::Form(range) => {
+            let culprit = range.split("||").find(|part| Constraints::parse(part).is_err()).unwrap_or(range);
+            format!("improper constraint: {}", crate::quote::quoted(culprit.as_bytes()))
+        }
         ConstraintError::TooLong => "constraint string is too long (max 512 bytes)".to_owned(),
         ConstraintError::TooMany => "too many constraint groups (max 32)".to_owned(),
     }

@@ -199,7 +199,98 @@ const TIMES: &[&str] = &[
 ];
 const SPACED: &[&str] = &["", " ", "\n", "  \n\t"];
 
+/// Functions by what they return, for calls within calls.
+const MAKE_TEXT: &[&str] = &[
+    "upper",
+    "lower",
+    "trim",
+    "trunc",
+    "substr",
+    "replace",
+    "quote",
+    "squote",
+    "cat",
+    "indent",
+    "join",
+    "print",
+    "printf",
+    "toJson",
+    "toYaml",
+    "b64enc",
+    "sha256sum",
+    "toString",
+    "title",
+    "kebabcase",
+    "snakecase",
+    "camelcase",
+    "repeat",
+    "trimSuffix",
+    "trimPrefix",
+    "include",
+    "typeOf",
+    "kindOf",
+    "regexReplaceAll",
+    "regexFind",
+    "html",
+    "urlquery",
+    "abbrev",
+];
+const MAKE_INT: &[&str] = &["len", "int"];
+const MAKE_BOOL: &[&str] =
+    &["eq", "ne", "lt", "not", "contains", "hasPrefix", "empty", "has", "hasKey", "regexMatch", "kindIs", "any", "all"];
+const MAKE_MAP: &[&str] = &["dict", "pick", "omit", "deepCopy", "fromJson", "fromYaml", "split", "urlParse"];
+const MAKE_LIST: &[&str] = &[
+    "list",
+    "append",
+    "prepend",
+    "reverse",
+    "uniq",
+    "without",
+    "splitList",
+    "sortAlpha",
+    "rest",
+    "initial",
+    "compact",
+    "concat",
+    "slice",
+    "until",
+    "chunk",
+    "toStrings",
+    "regexFindAll",
+    "regexSplit",
+    "pluck",
+];
+const MAKE_ANY: &[&str] = &[
+    "default",
+    "coalesce",
+    "ternary",
+    "first",
+    "last",
+    "index",
+    "dig",
+    "get",
+    "and",
+    "or",
+    "add",
+    "mul",
+    "div",
+    "float64",
+    "int64",
+    "round",
+    "floor",
+    "max",
+    "addf",
+    "semver",
+    "required",
+    "fromJsonArray",
+    "toDate",
+    "mergeOverwrite",
+    "tpl",
+];
+
 pub(crate) struct Generator {
+    /// Calls around.
+    depth: usize,
     chance: Chance,
     signatures: Vec<Signature>,
 }
@@ -208,7 +299,7 @@ impl Generator {
     pub(crate) fn new(seed: u64) -> Self {
         let mut signatures = signatures();
         signatures.retain(|signature| !UNPREDICTABLE.contains(&signature.name));
-        Self { chance: Chance::new(seed), signatures }
+        Self { depth: 0, chance: Chance::new(seed), signatures }
     }
 
     /// Everything that cases are made for.
@@ -217,7 +308,81 @@ impl Generator {
         functions.chain(ACTIONS.iter().map(|action| (*action).to_owned())).collect()
     }
 
+    /// A case, of which one in ten is broken somewhere.
     pub(crate) fn case(&mut self) -> Case {
+        let mut case = self.whole();
+        if self.chance.percent(10) {
+            case.template = self.mutated(&case.template);
+            case.subject = "{{mutation}}".to_owned();
+        }
+        case
+    }
+
+    /// A text with a few characters gone, doubled, moved or put in.
+    fn mutated(&mut self, template: &str) -> String {
+        let mut chars: Vec<char> = template.chars().collect();
+        // What could run for ever, or hold itself, once a number or a copy is gone.
+        let risky = ["set ", "merge", "ntil", "repeat", "range", "seq", "ndent", "rap"];
+        if risky.iter().any(|word| template.contains(word)) {
+            chars.truncate(self.chance.below(chars.len() + 1));
+            return chars.into_iter().collect();
+        }
+        for _ in 0..=self.chance.below(3) {
+            if chars.is_empty() {
+                break;
+            }
+            let at = self.chance.below(chars.len());
+            match self.chance.below(5) {
+                0 => {
+                    chars.remove(at);
+                }
+                1 => chars.insert(at, chars[at]),
+                2 => {
+                    let other = self.chance.below(chars.len());
+                    chars.swap(at, other);
+                }
+                3 => {
+                    let end = (at + 1 + self.chance.below(6)).min(chars.len());
+                    chars.drain(at..end);
+                }
+                _ => {
+                    let pieces = [
+                        "{{",
+                        "}}",
+                        " | ",
+                        "(",
+                        ")",
+                        "\"",
+                        "`",
+                        "$",
+                        ".",
+                        "{{-",
+                        "-}}",
+                        ":=",
+                        "/*",
+                        "*/",
+                        "nil ",
+                        "end",
+                        "'",
+                        "\\",
+                        ",",
+                        "=",
+                        "\n",
+                        "ö",
+                        "{{ end }}",
+                        "{{ else }}",
+                        "0x",
+                        "e",
+                    ];
+                    let piece = self.chance.pick(&pieces);
+                    chars.splice(at..at, piece.chars());
+                }
+            }
+        }
+        chars.into_iter().collect()
+    }
+
+    fn whole(&mut self) -> Case {
         let values = VALUES[self.chance.below(VALUES.len())];
         let count = self.signatures.len();
         let choice = self.chance.below(count + ACTIONS.len());
@@ -283,6 +448,27 @@ impl Generator {
     }
 
     fn argument(&mut self, param: Param) -> (&'static str, String) {
+        if self.depth < 2 && self.chance.percent(18) {
+            let names: &[&str] = match param {
+                Param::Str => MAKE_TEXT,
+                Param::Int => MAKE_INT,
+                Param::Bool => MAKE_BOOL,
+                Param::Map => MAKE_MAP,
+                Param::List => MAKE_LIST,
+                Param::Any | Param::Reflect => {
+                    [MAKE_TEXT, MAKE_INT, MAKE_BOOL, MAKE_MAP, MAKE_LIST, MAKE_ANY][self.chance.below(6)]
+                }
+                Param::Float | Param::Uint32 | Param::Time | Param::Certificate => &[],
+            };
+            if !names.is_empty() {
+                let name = self.chance.pick(names);
+                let index = self.signatures.iter().position(|signature| signature.name == name);
+                self.depth += 1;
+                let inner = self.call(index.unwrap_or_default(), &mut Vec::new());
+                self.depth -= 1;
+                return ("call", format!("({inner})"));
+            }
+        }
         // Now and then something else than what is asked for.
         let param = if self.chance.percent(6) { Param::Any } else { param };
         match param {
