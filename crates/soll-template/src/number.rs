@@ -176,10 +176,12 @@ pub(crate) fn format_float(value: f64, format: char, precision: i32) -> String {
         }
         _ => {
             let significant = wanted.max(1);
-            let number =
-                decimal(&if shortest { format!("{magnitude:e}") } else { format!("{magnitude:.*e}", significant - 1) });
+            let mut number = if shortest {
+                shortest_digits(magnitude)
+            } else {
+                decimal(&format!("{magnitude:.*e}", significant - 1))
+            };
             // Trailing zeros do not count as digits.
-            let mut number = number;
             while number.digits.len() > 1 && number.digits.last() == Some(&b'0') {
                 number.digits.pop();
             }

@@ -322,7 +322,7 @@ impl Generator {
     fn mutated(&mut self, template: &str) -> String {
         let mut chars: Vec<char> = template.chars().collect();
         // What could run for ever, or hold itself, once a number or a copy is gone.
-        let risky = ["set ", "merge", "ntil", "repeat", "range", "seq", "ndent", "rap"];
+        let risky = ["Toml", "set ", "merge", "ntil", "repeat", "range", "seq", "ndent", "rap"];
         if risky.iter().any(|word| template.contains(word)) {
             chars.truncate(self.chance.below(chars.len() + 1));
             return chars.into_iter().collect();

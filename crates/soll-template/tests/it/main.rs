@@ -3,6 +3,7 @@
 
 mod differential;
 mod errors;
+mod found;
 mod generator;
 mod language;
 mod world;

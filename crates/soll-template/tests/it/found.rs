@@ -1,0 +1,136 @@
+//! Differences to Go and Helm that the comparison has found, each as it was found.
+
+use crate::world::shown;
+
+fn check(template: &str, expected: &str) {
+    assert_eq!(shown(template, ""), expected, "{template}");
+}
+
+#[test]
+fn a_zone_without_a_name_shows_four_digits() {
+    check(r#"{{ toDate "2006-01-02T15:04:05Z07:00" "2023-11-05T08:09:07+02:00" }}"#, "2023-11-05 08:09:07 +0200 +0200");
+}
+
+#[test]
+fn a_copy_of_nothing_is_an_error() {
+    check(
+        "{{ .none | deepCopy }}",
+        "error: template: t:1:11: executing \"t\" at <deepCopy>: error calling deepCopy: reflect: call of \
+         reflect.Value.Type on zero Value",
+    );
+}
+
+#[test]
+fn base32_that_is_cut_off_points_at_its_last_group() {
+    check(r#"{{ b32dec "NBSWY3D" }}"#, "illegal base32 data at input byte 0");
+}
+
+#[test]
+fn nothing_sorts_as_its_text() {
+    check("{{ sortAlpha .none }}", "[<nil>]");
+}
+
+#[test]
+fn json_that_ends_within_a_word_misses_a_letter() {
+    check("{{ fromJson `tru` }}", "map[Error:invalid character ' ' in literal true (expecting 'e')]");
+}
+
+#[test]
+fn json_of_the_wrong_type_says_so_before_numbers_are_looked_at() {
+    check("{{ fromJsonArray `1e400` }}", "[json: cannot unmarshal number into Go value of type []interface {}]");
+}
+
+#[test]
+fn initials_are_bytes() {
+    check(r#"{{ initials "éÀ ß" }}"#, "ÃÃ");
+}
+
+#[test]
+fn nothing_within_a_value_prints_the_same_by_every_verb() {
+    check(r#"{{ printf "%d" (list 1 nil) }}"#, "[1 <nil>]");
+}
+
+#[test]
+fn floats_print_in_hexadecimal_and_in_powers_of_two() {
+    check(
+        r#"{{ printf "%x %#x %.2x %b" 2.5 2.5 1.999 1.5 }}"#,
+        "0x1.4p+01 0x1.4000p+01 0x1.00p+01 6755399441055744p-52",
+    );
+}
+
+#[test]
+fn of_two_shortest_floats_the_even_one_is_printed() {
+    check("{{ mulf 9007199254740992.0 0.1 }}", "9.007199254740992e+14");
+}
+
+#[test]
+fn empty_yaml_is_an_empty_map() {
+    check(r#"{{ fromYaml "" | toJson }}{{ fromYamlArray "" | toJson }}"#, "{}[]");
+}
+
+#[test]
+fn characters_that_yaml_does_not_read_are_not_written() {
+    check(r#"[{{ toYaml "a\u007f" }}]"#, "[]");
+}
+
+#[test]
+fn bytes_that_are_not_text_are_replaced_one_by_one() {
+    check(r#"{{ toRawJson (trunc 2 "日") }} {{ upper (trunc 2 "日") }}"#, "\"\\ufffd\\ufffd\" \u{fffd}\u{fffd}");
+}
+
+#[test]
+fn dates_are_quoted_byte_by_byte() {
+    check(
+        r#"{{ mustToDate "" "x\té" }}"#,
+        "error: template: t:1:3: executing \"t\" at <mustToDate \"\" \"x\\té\">: error calling mustToDate: parsing time \
+         \"x\\x09\\xc3\\xa9\": extra text: \"x\\x09\\xc3\\xa9\"",
+    );
+}
+
+#[test]
+fn dates_say_where_they_part_from_the_layout() {
+    check(
+        r#"{{ mustToDate "at 2006" "at x" }}{{ mustToDate "on: 2006" "on 1" }}"#,
+        "error: template: t:1:3: executing \"t\" at <mustToDate \"at 2006\" \"at x\">: error calling mustToDate: parsing \
+         time \"at x\" as \"at 2006\": cannot parse \"x\" as \"2006\"",
+    );
+}
+
+#[test]
+fn durations_that_overflow_are_invalid_before_units_are_looked_at() {
+    check(
+        r#"{{ mustDateModify "99999999999999999999" (toDate "2006" "2020") }}"#,
+        "error: template: t:1:3: executing \"t\" at <mustDateModify \"99999999999999999999\" (toDate \"2006\" \"2020\")>: \
+         error calling mustDateModify: time: invalid duration \"99999999999999999999\"",
+    );
+}
+
+#[test]
+fn chunks_of_odd_sizes() {
+    check("{{ chunk -7 (list 1 2) }}{{ chunk -7 (list 1) }}{{ chunk 3 list }}", "[][[1]][]");
+}
+
+#[test]
+fn calling_what_is_no_function_shows_what_it_is() {
+    check(
+        "{{ true | call }}",
+        "error: template: t:1:10: executing \"t\" at <call>: error calling call: non-function <bool Value> of type bool",
+    );
+}
+
+#[test]
+fn times_are_timestamps_in_pretty_yaml() {
+    check(
+        r#"{{ toDate "2006" "2020" | toYamlPretty }} {{ toDate "2006" "2020" | toYaml }}"#,
+        "2020-01-01T00:00:00Z \"2020-01-01T00:00:00Z\"",
+    );
+}
+
+#[test]
+fn of_several_ranges_the_wrong_one_is_named() {
+    check(
+        r#"{{ semverCompare "1.x || ,.x" "1.2" }}"#,
+        "error: template: t:1:3: executing \"t\" at <semverCompare \"1.x || ,.x\" \"1.2\">: error calling semverCompare: \
+         improper constraint: \" ,.x\"",
+    );
+}
