@@ -29,8 +29,8 @@ pub(crate) struct Builder<'a> {
     /// How scalars were written.
     pub(crate) written: Written<'a>,
     pub(crate) merge_types: MergeTypes,
-    /// How many strategic merges there were.
-    pub(crate) merges: Cell<usize>,
+    /// How often something was set that may have been the same before.
+    touches: Cell<usize>,
     loads: Cell<usize>,
     metadata: Cell<Metadata>,
 }
@@ -41,13 +41,8 @@ struct Metadata {
     origins: bool,
     transformations: bool,
     managed_by: bool,
-}
-
-impl Metadata {
-    /// Whether it matters where objects came from.
-    fn tracks(self) -> bool {
-        self.origins || self.transformations
-    }
+    /// Whether anything is asked for: then kustomize keeps track of where objects come from.
+    tracks: bool,
 }
 
 /// What one kustomization and all below it have made so far.
@@ -83,7 +78,7 @@ impl<'a> Builder<'a> {
             warnings: RefCell::default(),
             written: Written::new(tree, sources),
             merge_types: MergeTypes::default(),
-            merges: Cell::new(0),
+            touches: Cell::new(0),
             loads: Cell::new(0),
             metadata: Cell::default(),
         }
@@ -162,15 +157,27 @@ impl<'a> Builder<'a> {
         Some(ks)
     }
 
+    /// Notes that something was set, even if it was the same before: to a validator that is a change.
+    pub(crate) fn touch(&self) {
+        self.touches.set(self.touches.get() + 1);
+    }
+
+    pub(crate) fn touches(&self) -> usize {
+        self.touches.get()
+    }
+
     /// Where an object came from, if anyone asks.
     pub(crate) fn tracked(&self, origin: &dyn Fn() -> Provenance) -> Option<Provenance> {
-        self.metadata.get().tracks().then(origin)
+        self.metadata.get().tracks.then(origin)
     }
 
     /// Notes that a transformer has run over all objects.
     pub(crate) fn note_transformation(&self, resources: &mut Resources, by: &dyn Fn() -> Provenance) {
         if let Some(by) = self.tracked(by) {
-            resources.contents_mut().for_each(|resource| resource.note_transformation(&by));
+            for resource in resources.contents_mut() {
+                resource.write_annotations_as_text(&|value| self.written.text(value));
+                resource.note_transformation(&by);
+            }
         }
     }
 
@@ -180,11 +187,15 @@ impl<'a> Builder<'a> {
             origins: has("originAnnotations"),
             transformations: has("transformerAnnotations"),
             managed_by: self.options.managed_by_label || has("managedByLabel"),
+            tracks: !ks.build_metadata.is_empty(),
         }
     }
 
     /// Takes the schema that a kustomization brings; the first one counts, for the whole build.
     fn take_schema(&self, ks: &Kustomization) {
+        if ks.openapi_version.is_some() {
+            self.merge_types.keep();
+        }
         let Some(path) = &ks.openapi else { return };
         if let Some(document) = self.values(path, ks).and_then(|values| values.into_iter().next()) {
             self.merge_types.bring(&document);
@@ -252,7 +263,7 @@ impl<'a> Builder<'a> {
                 let Some(objects) = self.objects(path, ks) else { return };
                 for value in objects {
                     let mut resource = Resource::new(value);
-                    if self.metadata.get().tracks() {
+                    if self.metadata.get().tracks {
                         resource.origin = Some(Provenance::File(clean_join(&place.written, path.as_str())));
                     }
                     if into.resources.len() >= self.options.limits.objects {
@@ -376,7 +387,7 @@ impl<'a> Builder<'a> {
                     for mut value in values.into_iter().filter(|value| !value.is_null()) {
                         block.relocate(&mut value);
                         let mut plugin = Resource::new(value);
-                        plugin.origin = self.metadata.get().tracks().then(|| Provenance::File(ks.shown_file()));
+                        plugin.origin = self.metadata.get().tracks.then(|| Provenance::File(ks.shown_file()));
                         plugins.resources.append(plugin, &self.problems);
                     }
                 }

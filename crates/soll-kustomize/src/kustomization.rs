@@ -51,6 +51,7 @@ pub(crate) struct Kustomization {
     pub(crate) replacements: Vec<Replacement>,
     pub(crate) vars: Vec<Var>,
     pub(crate) openapi: Option<Text>,
+    pub(crate) openapi_version: Option<Text>,
     pub(crate) build_metadata: Vec<Text>,
     pub(crate) sort: Option<Sort>,
 }

@@ -12,6 +12,8 @@ use crate::scope;
 #[derive(Default)]
 pub(crate) struct MergeTypes {
     own: OnceCell<Definitions>,
+    /// Whether those of Kubernetes were asked for by name: then no others come.
+    kept: Cell<bool>,
     /// Whether the types of Kubernetes were needed when no others had come.
     kubernetes: Cell<bool>,
 }
@@ -19,7 +21,14 @@ pub(crate) struct MergeTypes {
 impl MergeTypes {
     /// Takes an OpenAPI document; the first one stays.
     pub(crate) fn bring(&self, document: &Value) {
-        self.own.get_or_init(|| Definitions::read(document));
+        if !self.kept.get() {
+            self.own.get_or_init(|| Definitions::read(document));
+        }
+    }
+
+    /// Stays with what there is now.
+    pub(crate) fn keep(&self) {
+        self.kept.set(true);
     }
 
     /// Notes that the scope of an object was asked for: for a kind that it does not know, kustomize reads the types of

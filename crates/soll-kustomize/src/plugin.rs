@@ -46,10 +46,9 @@ pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustom
 
 /// Runs the transformer that an object configures and complains if it changes anything.
 pub(crate) fn validate(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
-    let (before, merges) = (into.resources.clone(), builder.merges.get());
+    let (before, touches) = (into.resources.clone(), builder.touches());
     run(into, plugin, ks, builder);
-    // A merge counts as a change even if it changes nothing.
-    let is_same = builder.merges.get() == merges
+    let is_same = builder.touches() == touches
         && before.len() == into.resources.len()
         && before.iter().zip(into.resources.iter()).all(|(before, now)| before.is_untouched(now));
     if !is_same && builder.problems.is_empty() {

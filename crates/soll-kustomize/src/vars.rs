@@ -49,12 +49,14 @@ pub(crate) fn resolve(resources: &mut Resources, vars: &[Var], specs: &[FieldSpe
     }
     for resource in resources.contents_mut() {
         let gvk = resource.gvk();
+        let before = resource.before_change();
         for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
             let result = spec.visit(&mut resource.value, Leaf::Existing, &mut |field| expand(field, &values, builder));
             if let Err((message, at)) = result {
                 builder.problems.push(Problem::new(at, message).of(&resource.id()));
             }
         }
+        resource.settle(before.as_ref());
     }
 }
 

@@ -63,9 +63,9 @@ pub(crate) fn read(
     if let Some(openapi) = fields.value("openapi") {
         let mut fields = Fields::new(openapi, "openapi field", problems);
         ks.openapi = fields.text("path");
-        let version = fields.text("version");
+        ks.openapi_version = fields.text("version");
         fields.refuse_others();
-        match (&ks.openapi, version) {
+        match (&ks.openapi, &ks.openapi_version) {
             (Some(path), Some(_)) => {
                 problems.add(path.at, "builtin version and custom schema provided, cannot use both; remove one");
             }

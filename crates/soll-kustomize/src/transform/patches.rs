@@ -1,7 +1,7 @@
 //! `patches`, `patchesStrategicMerge`, `patchesJson6902`.
 
 use soll_patch::{Dialect, PatchError, Trace, json_patch, strategic_merge};
-use soll_yaml::{ParseOptions, Value, to_json};
+use soll_yaml::{Data, ParseOptions, Value, to_json};
 
 use crate::accumulate::Builder;
 use crate::kustomization::{Kustomization, Patch, Text};
@@ -181,6 +181,10 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
     let of = builder.merge_types.of(&gvk).or_else(|| builder.merge_types.of(&Gvk::of(value)));
     let trace = Some(Trace { sources: builder.sources, by: "patches", written: Some(&builder.written) });
     let mut source = Resource::new(value.clone());
+    if renames {
+        // Kustomize notes what is allowed in the annotations of the patch, and writes them anew with it.
+        source.write_metadata_as_text("annotations", &|value| builder.written.text(value));
+    }
     if way == Way::OverAll {
         for field in ["labels", "annotations"] {
             source.write_metadata_as_text(field, &|value| builder.written.text(value));
@@ -188,7 +192,7 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
     }
     let value = without_identity(&source.value, patch);
     let before = resource.before_change();
-    builder.merges.set(builder.merges.get() + 1);
+    builder.touch();
     let has_version = !gvk.version.is_empty();
     match strategic_merge(&resource.value, &value, of, Dialect::Kustomize, trace) {
         Ok(Some(merged)) => {
@@ -229,6 +233,26 @@ fn remove_deleted(resources: &mut Resources) {
     }
 }
 
+/// A scalar as text after it has gone through JSON and Go's floating point numbers.
+fn after_json(value: &Value) -> String {
+    let number = match value.data {
+        Data::Int(number) => number as f64,
+        Data::Float(number) => number,
+        _ => return to_json(value),
+    };
+    if number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
+        return to_json(value);
+    }
+    let scientific = format!("{number:e}");
+    match scientific.split_once('e') {
+        Some((digits, exponent)) => match exponent.strip_prefix('-') {
+            Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+            None => format!("{digits}e+{exponent:0>2}"),
+        },
+        None => scientific,
+    }
+}
+
 /// Whether what an object was called is noted before a JSON patch changes it: `patchesJson6902` does not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Notes {
@@ -257,7 +281,7 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
                 resource.value = patched;
                 resource.shared.forget();
                 // It has gone through JSON, which knows one way to write a number.
-                resource.write_annotations_as_text(&|value| to_json(value).into());
+                resource.write_annotations_as_text(&|value| after_json(value).into());
                 if resource.name().is_empty() {
                     let message = "the patch leaves the object without `metadata.name`";
                     builder.problems.push(Problem::new(patch.at, message).of(&resource.first_id()));

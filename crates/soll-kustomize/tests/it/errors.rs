@@ -36,7 +36,6 @@ kustomization.yaml:5:1: unknown field `namePrfix` in a kustomization; did you me
 kustomization.yaml:2:3: `missing.yaml` does not exist
 broken.yaml:1:5: mapping values are not allowed in this context
 a.yaml:1:1: the ConfigMap has no `metadata.name`
-kustomization.yaml:10:5: no resource matches strategic merge patch \"Service.v1 `nobody`\"
 ",
     );
 }

@@ -8,6 +8,7 @@ mod differential;
 mod errors;
 mod features;
 mod flux;
+mod found;
 mod origins;
 mod scale;
 

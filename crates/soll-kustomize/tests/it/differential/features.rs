@@ -714,7 +714,7 @@ fn operations(world: &mut World<'_>, object: &Value) -> Value {
             7 if object["metadata"]["annotations"].is_object() => {
                 json!({"op": "add", "path": "/metadata/annotations/example.com~1x", "value": "y"})
             }
-            8 if world.random.percent(40) => json!({"op": "move", "from": "/metadata/name", "path": "/metadata/moved"}),
+            8 if world.random.percent(5) => json!({"op": "move", "from": "/metadata/name", "path": "/metadata/moved"}),
             _ => json!({"op": "add", "path": "/metadata/labels", "value": {"json": "yes"}}),
         });
     }
@@ -779,6 +779,9 @@ fn patches_json(world: &mut World<'_>, scope: &mut Scope) {
     world.note("patchesJson6902");
     let content = operations(world, &object);
     let mut entry = json!({"target": selector(world, &object)});
+    if world.random.percent(90) {
+        entry["target"]["name"] = object["metadata"]["name"].clone();
+    }
     if world.random.percent(50) {
         entry["patch"] = world.inline(&content).into();
     } else {
@@ -847,12 +850,12 @@ fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value> {
         replacement["sourceValue"] = world.random.pick(&["static", "8080", "v1", "a:b"]).into();
     } else {
         let mut from = json!({"kind": source["kind"], "name": source["metadata"]["name"]});
-        let path = field_path(world, &source);
+        let path = if world.random.percent(60) { "metadata.name" } else { field_path(world, &source) };
         if !path.is_empty() && !path.contains('*') {
             from["fieldPath"] = path.into();
         }
         if world.chance("replacements: source delimiter", 15) {
-            from["options"] = json!({"delimiter": world.random.pick(&["-", ":", "/"]), "index": world.random.below(2)});
+            from["options"] = json!({"delimiter": world.random.pick(&["-", ":", "/"]), "index": usize::from(world.random.percent(15))});
         }
         replacement["source"] = from;
     }
@@ -885,9 +888,9 @@ fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value> {
             to["reject"] = json!([{"labelSelector": "app=web"}]);
         }
     }
-    if world.chance("replacements: target options", 50) {
+    if world.chance("replacements: target options", 85) {
         let mut options = json!({});
-        if world.chance("replacements: create", 70) {
+        if !is_number && world.chance("replacements: create", 90) {
             options["create"] = true.into();
         }
         if world.chance("replacements: target delimiter", 30) {
@@ -1042,11 +1045,11 @@ fn transformers(world: &mut World<'_>, scope: &mut Scope) {
 
 fn validators(world: &mut World<'_>, scope: &mut Scope) {
     world.note("validators");
-    let plugin = match world.random.below(3) {
-        0 => {
+    let plugin = match world.random.below(5) {
+        0 | 3 => {
             json!({"apiVersion": "builtin", "kind": "AnnotationsTransformer", "metadata": {"name": "v"}, "annotations": {}})
         }
-        1 => {
+        1 | 4 => {
             json!({"apiVersion": "builtin", "kind": "ImageTagTransformer", "metadata": {"name": "v"}, "imageTag": {"name": "nothing", "newTag": "1"}})
         }
         _ => match transformer(world, scope) {
@@ -1140,6 +1143,9 @@ fn transformer(world: &mut World<'_>, scope: &mut Scope) -> Option<Value> {
             }
             .into();
             plugin["target"] = selector(world, &object);
+            if world.random.percent(90) {
+                plugin["target"]["name"] = object["metadata"]["name"].clone();
+            }
         }
         "PatchStrategicMergeTransformer" => {
             let content = strategic(world, &object, false);

@@ -21,7 +21,7 @@ use serde_json::Value;
 use soll_kustomize::{LoadRestriction, Options, Order, build};
 
 use crate::{Files, difference, printed};
-use oracle::Oracle;
+pub(crate) use oracle::Oracle;
 use random::Random;
 
 /// Cases of a run that does not say how many.

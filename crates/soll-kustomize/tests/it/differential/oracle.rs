@@ -1,5 +1,6 @@
 //! Kustomize itself, as a process that answers case after case.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -9,14 +10,14 @@ use serde_json::{Value, json};
 use super::Case;
 
 /// The oracle of `tests/oracles/kustomize`.
-pub(super) struct Oracle {
+pub(crate) struct Oracle {
     process: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 impl Oracle {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let cache = std::env::var_os("SOLL_CACHE").map(PathBuf::from);
         let cache = cache.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache"));
         let binary = cache.join("bin/kustomize-oracle");
@@ -31,16 +32,21 @@ impl Oracle {
         Self { process, questions, answers }
     }
 
-    /// What kustomize prints, or its error.
+    /// What kustomize prints for a case, or its error.
     pub(super) fn build(&mut self, case: &Case) -> Result<String, String> {
-        let files: serde_json::Map<String, Value> =
-            case.texts().into_iter().map(|(path, text)| (path, Value::from(text))).collect();
-        let question = json!({
-            "files": files,
-            "root": case.root,
-            "reorder": if case.legacy_order { "legacy" } else { "none" },
-            "rootOnly": case.root_only,
-        });
+        self.ask(&case.texts(), &case.root, case.legacy_order, case.root_only)
+    }
+
+    /// What kustomize prints for some files, or its error.
+    pub(crate) fn ask(
+        &mut self,
+        files: &BTreeMap<String, String>,
+        root: &str,
+        legacy_order: bool,
+        root_only: bool,
+    ) -> Result<String, String> {
+        let reorder = if legacy_order { "legacy" } else { "none" };
+        let question = json!({"files": files, "root": root, "reorder": reorder, "rootOnly": root_only});
         writeln!(self.questions, "{question}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
