@@ -13,12 +13,20 @@ struct Comparison {
     oracle: &'static str,
 }
 
-const COMPARISONS: &[Comparison] = &[Comparison {
-    name: "template",
-    package: "soll-template",
-    test: "differential::templates_render_as_go_and_helm_render_them",
-    oracle: "template-oracle",
-}];
+const COMPARISONS: &[Comparison] = &[
+    Comparison {
+        name: "kustomize",
+        package: "soll-kustomize",
+        test: "differential::made_up_kustomizations_build_as_kustomize_builds_them",
+        oracle: "kustomize-oracle",
+    },
+    Comparison {
+        name: "template",
+        package: "soll-template",
+        test: "differential::templates_render_as_go_and_helm_render_them",
+        oracle: "template-oracle",
+    },
+];
 
 /// Compares many generated cases; the seed is printed and repeats them.
 pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Option<u64>) -> Result<()> {

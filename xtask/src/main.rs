@@ -80,6 +80,18 @@ enum Bench {
         #[arg(long, default_value_t = 20)]
         runs: usize,
     },
+    /// `soll kustomize` against `kustomize build`: a small overlay, the corpus, thousands of objects
+    Kustomize {
+        /// This binary instead of a release build
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// How often the small overlay is built
+        #[arg(long, default_value_t = 40)]
+        runs: usize,
+        /// Objects of the large overlay; kustomize takes 40 s for 3,000
+        #[arg(long, default_value_t = 3000)]
+        objects: usize,
+    },
 }
 
 fn main() -> Result<()> {
@@ -89,6 +101,9 @@ fn main() -> Result<()> {
         Task::Test => suite::run(&repository),
         Task::Check => gates::check(&repository),
         Task::Bench(Bench::Up { binary, runs }) => bench::up::measure(&repository, binary, runs),
+        Task::Bench(Bench::Kustomize { binary, runs, objects }) => {
+            bench::kustomize::measure(&repository, binary, runs, objects)
+        }
         Task::Differential { name, cases, seed } => differential::compare(&repository, &name, cases, seed),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
         Task::Crds => crds::write(repository.root()),
