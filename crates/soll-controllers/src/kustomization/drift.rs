@@ -46,11 +46,30 @@ impl Corrections {
         last.pause = (last.pause * 2).min(LONGEST_PAUSE);
         (last.at, last.undone == 1)
     }
+
+    /// As [`Corrections::note`], for an object that somebody wrote to while it was applied. That alone is no fight: controllers
+    /// write to what was just created.
+    pub(super) fn note_overtaken(&mut self, object: &ObjectRef, at: Instant) -> (Instant, bool) {
+        if self.by_object.contains_key(object) { self.note(object, at) } else { (at, false) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_overtaken_without_a_correction_before_is_no_fight() {
+        let object =
+            ObjectRef { group: String::new(), kind: "Service".into(), namespace: "a".into(), name: "b".into() };
+        let (start, mut corrections) = (Instant::now(), Corrections::default());
+        let second = |seconds: u64| start + Duration::from_secs(seconds);
+        for now in [1, 2] {
+            assert_eq!(corrections.note_overtaken(&object, second(now)), (second(now), false));
+        }
+        corrections.note(&object, second(3));
+        assert_eq!(corrections.note_overtaken(&object, second(4)), (second(5), true));
+    }
 
     #[test]
     fn a_fight_slows_down_and_is_told_once() {

@@ -147,7 +147,7 @@ fn drifted(ctx: &Context, object: &ObjectRef, seen: Option<&Object>) {
 
 /// Has an object looked at again that somebody wrote to while it was applied: soon, or when a fight allows it.
 pub(super) fn overtaken(ctx: &Context, owner: &Key, owning: &Object, object: &ObjectRef) {
-    let (at, undone) = ctx.runs.drifted(owner, object, Instant::now() + SOON);
+    let (at, undone) = ctx.runs.overtaken(owner, object, Instant::now() + SOON);
     if undone {
         tell_of_fight(ctx, owner, owning, object, None);
     }

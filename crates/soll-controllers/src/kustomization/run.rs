@@ -104,6 +104,14 @@ impl Runs {
         tables.corrections.entry(owner.clone()).or_default().note(object, now)
     }
 
+    /// Notes that somebody wrote to an object while it was applied. Returns when to look at it again, `soon` or later, and
+    /// whether a correction before came undone for the first time.
+    pub(super) fn overtaken(&self, owner: &Key, object: &ObjectRef, soon: Instant) -> (Instant, bool) {
+        let mut tables = self.tables();
+        tables.signals.entry(owner.clone()).or_default().drifted.insert(object.clone());
+        tables.corrections.entry(owner.clone()).or_default().note_overtaken(object, soon)
+    }
+
     /// Forgets a Kustomization that is gone.
     pub(super) fn forget(&self, key: &Key) {
         let mut tables = self.tables();
