@@ -490,7 +490,7 @@ impl<'a> Builder<'a> {
         match parse_yaml(text, source, &options) {
             Ok(values) => Some(values),
             Err(error) => {
-                self.problems.add(error.at, error.message);
+                self.problems.push(Problem { hint: error.hint, ..Problem::new(error.at, error.message) });
                 None
             }
         }

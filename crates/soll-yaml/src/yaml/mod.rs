@@ -80,4 +80,13 @@ pub struct YamlError {
     pub message: String,
     /// Where.
     pub at: At,
+    /// What to look at, if the grammar tells.
+    pub hint: Option<String>,
+}
+
+impl YamlError {
+    /// An error without a hint.
+    pub(crate) fn new(message: String, at: At) -> Self {
+        Self { message, at, hint: None }
+    }
 }

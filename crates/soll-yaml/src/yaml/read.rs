@@ -22,7 +22,7 @@ pub fn parse_yaml(text: &str, source: SourceId, options: &ParseOptions) -> Resul
     let limits = &options.limits;
     if text.len() > limits.bytes {
         let message = format!("the text has {} bytes; the limit is {}", text.len(), limits.bytes);
-        return Err(YamlError { message, at: At::new(source, 1, 1) });
+        return Err(YamlError::new(message, At::new(source, 1, 1)));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // The scanner gives up on a block that ends the text without a line break, so one is added; see `cut`.
@@ -171,7 +171,7 @@ impl Composer<'_> {
             {
                 let line = first.key_at.line();
                 let message = format!("mapping key {:?} already defined at line {line}", key.text.as_str());
-                return Err(YamlError { message, at: key.at });
+                return Err(YamlError::new(message, key.at));
             }
             map.insert_entry(Entry { key: key.text, key_at: key.at, value });
         }
@@ -193,7 +193,7 @@ impl Composer<'_> {
             let text = match resolve(self.options.flavor, tag.as_deref(), plain, value) {
                 Ok(Scalar::Text(text)) => self.interner.intern(&text),
                 Ok(scalar) => self.interner.intern(&scalar.into_key()),
-                Err(message) => return Err(YamlError { message, at }),
+                Err(message) => return Err(YamlError::new(message, at)),
             };
             return Ok(Key { text, at, is_merge });
         }
@@ -201,7 +201,7 @@ impl Composer<'_> {
         let text = match &value.data {
             Data::Str(text) => text.clone(),
             Data::List(_) | Data::Map(_) => {
-                return Err(YamlError { message: format!("invalid map key: a {}", value.type_name()), at });
+                return Err(YamlError::new(format!("invalid map key: a {}", value.type_name()), at));
             }
             Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => crate::to_json(&value).into(),
         };
@@ -217,7 +217,7 @@ impl Composer<'_> {
         };
         if sources.is_empty() || value.as_list().is_some_and(|items| items.len() != sources.len()) {
             let message = "map merge requires map or sequence of maps as the value".to_owned();
-            return Err(YamlError { message, at });
+            return Err(YamlError::new(message, at));
         }
         let own: Vec<Str> = if replace { Vec::new() } else { map.keys().cloned().collect() };
         // Backwards, so that earlier mappings replace later ones.
@@ -240,10 +240,10 @@ impl Composer<'_> {
             Ok(Scalar::Unsigned(number)) => Data::Float(number as f64),
             Ok(Scalar::Float(number)) if number.is_finite() => Data::Float(number),
             Ok(Scalar::Float(_)) => {
-                return Err(YamlError { message: format!("`{text}` has no JSON form"), at });
+                return Err(YamlError::new(format!("`{text}` has no JSON form"), at));
             }
             Ok(Scalar::Text(text)) => Data::Str(self.interner.intern(&text)),
-            Err(message) => return Err(YamlError { message, at }),
+            Err(message) => return Err(YamlError::new(message, at)),
         })
     }
 
@@ -254,8 +254,8 @@ impl Composer<'_> {
                 self.count(weight, at)?;
                 Ok(value)
             }
-            Some(None) => Err(YamlError { message: format!("anchor '{anchor}' value contains itself"), at }),
-            None => Err(YamlError { message: format!("unknown anchor '{anchor}' referenced"), at }),
+            Some(None) => Err(YamlError::new(format!("anchor '{anchor}' value contains itself"), at)),
+            None => Err(YamlError::new(format!("unknown anchor '{anchor}' referenced"), at)),
         }
     }
 
@@ -280,14 +280,14 @@ impl Composer<'_> {
             return Ok(());
         }
         let message = format!("document contains excessive aliasing or more than {} nodes", self.options.limits.nodes);
-        Err(YamlError { message, at })
+        Err(YamlError::new(message, at))
     }
 
     fn check_depth(&self, depth: usize, at: At) -> Result<(), YamlError> {
         if depth < self.options.limits.depth {
             return Ok(());
         }
-        Err(YamlError { message: format!("exceeded max depth of {}", self.options.limits.depth), at })
+        Err(YamlError::new(format!("exceeded max depth of {}", self.options.limits.depth), at))
     }
 
     fn grammar_error(&self, error: &libyaml_safer::Error) -> YamlError {
@@ -296,10 +296,25 @@ impl Composer<'_> {
             problem => problem,
         };
         let mark = error.problem_mark().or(error.context_mark());
-        match mark {
-            Some(mark) => self.error(mark, message.to_owned()),
-            None => YamlError { message: message.to_owned(), at: self.first_control() },
-        }
+        let Some(mark) = mark else { return YamlError::new(message.to_owned(), self.first_control()) };
+        let hint =
+            error.context().zip(error.context_mark()).and_then(|(context, began)| self.indentation(context, began));
+        YamlError { hint, ..self.error(mark, message.to_owned()) }
+    }
+
+    /// Where the lines of the block stand in which the grammar ended: most often one of them is indented differently.
+    fn indentation(&self, context: &str, began: Mark) -> Option<String> {
+        let began = self.at(began);
+        let (what, parts) = match context {
+            "while parsing a block mapping" => ("mapping", "keys"),
+            "while parsing a block collection" => ("list", "dashes"),
+            _ => return None,
+        };
+        let (line, column) = (began.line(), began.column());
+        Some(format!(
+            "the {what} that begins in line {line} has its {parts} in column {column}: check how this line and those before \
+             it are indented"
+        ))
     }
 
     /// The first character that YAML does not allow at all.
@@ -317,7 +332,7 @@ impl Composer<'_> {
     }
 
     fn error(&self, mark: Mark, message: String) -> YamlError {
-        YamlError { message, at: self.at(mark) }
+        YamlError::new(message, self.at(mark))
     }
 
     fn at(&self, mark: Mark) -> At {
