@@ -57,6 +57,7 @@ pub fn unowned(objects: Vec<Object>, sources: &Sources) -> Result<Vec<Object>, F
     prepared.retain(|object| !(object.group() == "kustomize.config.k8s.io" && object.kind() == "Kustomization"));
     for object in &mut prepared {
         refuse_encrypted(object, sources)?;
+        refuse_untyped_string_data(object, sources)?;
         normalize(object);
     }
     Ok(prepared)
@@ -90,6 +91,19 @@ fn refuse_encrypted(object: &Object, sources: &Sources) -> Result<(), Failure> {
     let place = sops.at.or(object.value().at);
     let failure = Failure::new(Class::Configuration, "ReconciliationFailed", message, Retry::AtRetryInterval);
     Err(failure.from_origins(Origin::chain(sources, place)))
+}
+
+/// A number or boolean in `stringData` is no text; folded into `data` it would be lost.
+fn refuse_untyped_string_data(object: &Object, sources: &Sources) -> Result<(), Failure> {
+    let is_secret = object.api_version() == "v1" && object.kind() == "Secret";
+    let texts = object.value().get("stringData").and_then(Value::as_map).filter(|_| is_secret);
+    let wrong = texts.into_iter().flatten().find(|entry| entry.value.as_str().is_none() && !entry.value.is_null());
+    let Some(entry) = wrong else { return Ok(()) };
+    let field = format!("stringData.{}", entry.key);
+    let message = format!("{}: {field} is no text, it is of type {}", object.object_ref(), entry.value.type_name());
+    let failure = Failure::new(Class::Configuration, "BuildFailed", message, Retry::AtRetryInterval);
+    let failure = failure.about(object.object_ref()).in_field(field).hinting("put the value in quotes");
+    Err(failure.from_origins(Origin::chain(sources, entry.value.at.or(entry.key_at))))
 }
 
 /// Writes an object of a builtin kind as its Go type would: no nulls, no status, protocols filled in.
@@ -285,6 +299,16 @@ mod tests {
                 r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"data":{"a":"eA==","b":"eQ==","c":"eg=="}}"#
             ]],
         );
+    }
+
+    #[test]
+    fn string_data_that_is_no_text_is_refused_and_not_shown() {
+        let secret = "{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {'name': 's'}, 'stringData': {'pin': 4711}}";
+        let failure = prepare(vec![object(secret)], &owner(), &Sources::new()).expect_err("no text");
+        expect![[r#"
+            Secret/s: stringData.pin is no text, it is of type integer
+              hint: put the value in quotes"#]]
+        .assert_eq(&failure.to_string());
     }
 
     #[test]
