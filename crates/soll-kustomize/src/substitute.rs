@@ -88,11 +88,11 @@ pub fn substitute_objects(build: &mut Build, vars: &Variables, strict: bool) -> 
 pub fn unset_variables(build: &Build, vars: &Variables) -> Vec<Named> {
     let mut unset = Vec::new();
     for object in build.objects.iter().filter(|object| !opts_out(object)) {
-        // A variable that has a default is missed by nobody.
-        let fails = |leaf: &Leaf<'_>| substitute(leaf.text, &vars.values, Unset::Refused).is_err();
-        for leaf in Leaf::all(object.value()).into_iter().filter(fails) {
-            for variable in names(leaf.text).filter(|name| !vars.values.contains_key(*name)) {
-                let variable = variable.to_owned();
+        for leaf in Leaf::all(object.value()) {
+            // Those with a default are missed by nobody; the others fail one after another.
+            let mut values = vars.values.clone();
+            while let Err(SubstituteError::Unset(variable)) = substitute(leaf.text, &values, Unset::Refused) {
+                values.insert(variable.clone(), String::new());
                 unset.push(Named { variable, object: object.object_ref(), field: leaf.path.clone(), at: leaf.at });
             }
         }

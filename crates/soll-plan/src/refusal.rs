@@ -444,6 +444,59 @@ mod tests {
         assert_eq!(line("", "namespaces \"n\" not found"), 5);
     }
 
+    fn told(refusal: &Refusal<'_>, object: &Object, live: Option<&Object>) -> String {
+        refusal.failure(Attempt::DryRun, object, live, &Sources::new()).to_string()
+    }
+
+    #[test]
+    fn of_an_immutable_field_the_difference_is_told() {
+        let map = |color: &str| {
+            object(&format!(
+                "{{'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {{'name': 'c', 'namespace': 'n'}}, \
+                 'data': {{'size': '1'{color}}}}}"
+            ))
+        };
+        let cause = [RefusalCause { kind: "FieldValueForbidden", field: "data", message: "" }];
+        let message = "data: Forbidden: field is immutable";
+        let refusal = Refusal { code: 422, reason: "Invalid", message, causes: &cause };
+        let hint = |wanted: &str, is: &str| {
+            let failure = refusal.failure(Attempt::DryRun, &map(wanted), Some(&map(is)), &Sources::new());
+            let hint = failure.hint.unwrap_or_default();
+            (failure.field.unwrap_or_default(), hint.split(';').next().unwrap_or_default().to_owned())
+        };
+        let color = |color: &str| format!(", 'color': '{color}'");
+        let told = |field: &str, hint: &str| (field.to_owned(), hint.to_owned());
+        let (field, red, blue) = ("data.color", color("red"), color("blue"));
+        assert_eq!(hint(&blue, &red), told(field, "data.color is `red` in the cluster and ought to be `blue`"));
+        assert_eq!(hint(&blue, ""), told(field, "data.color is not set in the cluster and ought to be `blue`"));
+        assert_eq!(hint("", &red), told(field, "data.color is `red` in the cluster and ought to go"));
+        assert!(hint(&red, &red).1.starts_with("only a new object"), "there is no difference to tell");
+    }
+
+    #[test]
+    fn an_unknown_field_is_compared_with_what_there_is() {
+        let pod = object("{'apiVersion': 'v1', 'kind': 'Pod', 'metadata': {'name': 'p'}}");
+        let hint = |path: &str| {
+            let message =
+                format!("failed to create typed patch object (p; v1, Kind=Pod): {path}: field not declared in schema");
+            let refusal = Refusal { code: 500, reason: "", message: &message, causes: &[] };
+            refusal.failure(Attempt::Apply, &pod, None, &Sources::new()).hint.unwrap_or_default()
+        };
+        assert_eq!(hint(".spec.containers[name=\"a b\"].imgae"), "did you mean `image`?");
+        assert_eq!(hint(".spec.nodeSelectr"), "did you mean `nodeSelector`?");
+        assert_eq!(hint(".spec.somethingElse"), "");
+    }
+
+    #[test]
+    fn values_of_a_secret_are_not_told() {
+        let secret = object(
+            "{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {'name': 's'}, 'data': {'pin': 49152731, 'p': 'aHVudGVyMg=='}}",
+        );
+        let message = ".data.pin: expected string, got &value.valueUnstructured{Value:49152731}; hunter2 aHVudGVyMg==";
+        let text = told(&Refusal { code: 500, reason: "", message, causes: &[] }, &secret, None);
+        assert!(text.contains("Value:***}; *** ***"), "{text}");
+    }
+
     #[test]
     fn immutable_is_what_flux_takes_for_it() {
         let immutable = |code, reason, message| Refusal { code, reason, message, causes: &[] }.is_immutable();

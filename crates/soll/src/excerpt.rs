@@ -6,8 +6,12 @@ use soll_api::{Failure, Origin};
 use crate::terminal::Palette;
 
 /// Renders a failure with the source lines it came from; `read` gives the text of a file of the source.
+///
+/// Lines of a Secret are named and not shown: what is printed here ends in logs.
 pub(crate) fn render(failure: &Failure, palette: Palette, read: impl Fn(&str) -> Option<String>) -> String {
-    let texts: Vec<_> = failure.origins.iter().map(|origin| (origin, read(&origin.path))).collect();
+    let is_secret = failure.object.as_ref().is_some_and(|object| object.starts_with("Secret/"));
+    let shown = |origin: &Origin| if is_secret { None } else { read(&origin.path) };
+    let texts: Vec<_> = failure.origins.iter().map(|origin| (origin, shown(origin))).collect();
     let snippets = texts.iter().filter_map(|(origin, text)| snippet(origin, text.as_deref()?));
     // What stands in no file of the source is named without an excerpt.
     let elsewhere = texts.iter().filter(|(_, text)| text.is_none()).map(|(origin, _)| format!("from {origin}"));
@@ -72,6 +76,20 @@ mod tests {
             2 | spec: nmae
               |       ^^^^"#]]
         .assert_eq(&text);
+    }
+
+    #[test]
+    fn lines_of_a_secret_are_not_shown() {
+        let failure = Failure::new(Class::Configuration, "BuildFailed", "no text", Retry::AtRetryInterval)
+            .about("Secret/apps/door")
+            .hinting("put the value in quotes")
+            .from_origins([Origin { path: "a.yaml".to_owned(), line: 1, column: 1, via: Some("patches".to_owned()) }]);
+        expect_test::expect![[r#"
+            error: no text
+             |
+             = note: from a.yaml:1:1 (patches)
+             = help: put the value in quotes"#]]
+        .assert_eq(&render(&failure, Palette::plain(), |_| Some("pin: 4711\n".to_owned())));
     }
 
     #[test]

@@ -96,3 +96,62 @@ fn a_failure_names_the_line() {
     let expected = "a.yaml:6:6: ConfigMap/a: variable not set (strict mode): \"nope\"";
     assert_eq!(errors.to_string(), expected);
 }
+
+fn from(pairs: &[(&str, &str, Giver)]) -> Variables {
+    let mut variables = Variables::new();
+    pairs.iter().for_each(|(name, value, giver)| variables.set(name, value, giver));
+    variables
+}
+
+#[test]
+fn a_changed_value_remembers_its_variables() {
+    let mut build = build(&CONFIG_MAP.replace("${_n1}", "${a}-${b:=x}"));
+    let variables = from(&[("a", "1", Giver::open("ConfigMap/n/c"))]);
+    substitute_objects(&mut build, &variables, true).expect("substitutes");
+    let value = build.objects[0].value().lookup(&["data", "k"]).expect("is there");
+    let origins = soll_api::Origin::chain(&build.sources, value.at);
+    assert_eq!(origins.len(), 1, "one place");
+    assert_eq!(origins[0].to_string(), "a.yaml:6:6 (${a} from ConfigMap/n/c and ${b} by default)");
+}
+
+#[test]
+fn the_value_that_breaks_the_yaml_is_found_and_a_secret_one_is_not_shown() {
+    let text = CONFIG_MAP.replace("${_n1}", "fine-${a}\n  l: ${b}");
+    let check = |value: &str, giver: Giver, expected: &str| {
+        let variables = from(&[("a", "1", Giver::open("x")), ("b", value, giver)]);
+        let errors = substitute_objects(&mut build(&text), &variables, true).expect_err("no YAML");
+        assert_eq!(errors.to_string(), expected);
+        assert_eq!(errors.failure().field.as_deref(), Some("data.l"));
+    };
+    check(
+        "m: n",
+        Giver::open("ConfigMap/n/c"),
+        "a.yaml:7:6: ConfigMap/a: with ${b} from ConfigMap/n/c, `${b}` is no YAML: mapping values are not allowed in this \
+         context",
+    );
+    check(
+        "*hunter2",
+        Giver::secret("Secret/n/s"),
+        "a.yaml:7:6: ConfigMap/a: with ${b} from Secret/n/s, `${b}` is no YAML: its value is secret and not shown",
+    );
+}
+
+#[test]
+fn secrets_are_the_values_of_secret_variables_and_what_is_in_them() {
+    let variables = from(&[
+        ("open", "visible", Giver::open("x")),
+        ("password", "'hunter2'", Giver::secret("x")),
+        ("map", "{user: admin-1}", Giver::secret("x")),
+    ]);
+    let hidden = variables.secrets().hide("visible 'hunter2' hunter2 {user: admin-1} admin-1");
+    assert_eq!(hidden, "visible *** *** *** ***");
+}
+
+#[test]
+fn places_that_need_unset_variables_are_known() {
+    let build = build(&CONFIG_MAP.replace("${_n1}", "${set}${missing}${defaulted:=x}"));
+    let found = unset_variables(&build, &from(&[("set", "1", Giver::open("x"))]));
+    let told: Vec<_> =
+        found.iter().map(|named| format!("{} {} {}", named.variable, named.object, named.field)).collect();
+    assert_eq!(told, ["missing ConfigMap/a data.k"]);
+}

@@ -9,6 +9,7 @@ fn check(files: &str, expected: &str) {
 
 #[test]
 fn all_problems_of_a_build_are_told() {
+    // But for the patch: what it is for may be in the file that is missing.
     check(
         "
 # file: kustomization.yaml

@@ -38,4 +38,5 @@ cases!(
     image_never_ready_by_substitution,
     broken_yaml_by_secret,
     refused_value_of_secret,
+    secret_of_wrong_type,
 );

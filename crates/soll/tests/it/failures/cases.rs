@@ -131,6 +131,16 @@ pub(super) fn refused_value_of_secret() -> Case {
     }
 }
 
+pub(super) fn secret_of_wrong_type() -> Case {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: door}\ndata:\n  pin: 49152731\n";
+    Case {
+        files: vec![("app/secret.yaml", secret.to_owned())],
+        offline: Offline::Diff,
+        secrets: &["49152731"],
+        ..Case::default()
+    }
+}
+
 pub(super) fn unknown_field_by_patch() -> Case {
     let patch = format!(
         "{HEAD}spec:\n  template:\n    spec:\n      containers:\n        - name: web\n          imagePulPolicy: Always\n"
