@@ -207,13 +207,14 @@ impl<'a> Builder<'a> {
         for path in &ks.resources {
             self.resource(into, path, ks, place);
         }
-        let mut config = defaults::config();
+        let mut own = None;
         for path in &ks.configurations {
             for value in self.values(path, ks).unwrap_or_default() {
-                self.merge(&mut config, &Config::read(&value, &self.problems), path.at);
+                let config = own.get_or_insert_with(|| defaults::config().clone());
+                self.merge(config, &Config::read(&value, &self.problems), path.at);
             }
         }
-        self.merge(&mut into.config, &config, ks.at);
+        self.merge(&mut into.config, own.as_ref().unwrap_or(defaults::config()), ks.at);
         for path in &ks.crds {
             for value in self.values(path, ks).unwrap_or_default() {
                 if let Err(message) = plugin::read_crd(&value, &mut into.config) {
@@ -240,7 +241,10 @@ impl<'a> Builder<'a> {
     }
 
     fn merge(&self, config: &mut Config, other: &Config, at: At) {
-        if let Err(message) = config.merge(other) {
+        // Nothing is known yet: every configuration that comes here has the defaults.
+        if config.name_prefix.is_empty() {
+            config.clone_from(other);
+        } else if let Err(message) = config.merge(other) {
             self.problems.add(at, message);
         }
     }

@@ -35,6 +35,8 @@ impl Config {
     /// # Errors
     /// If two field specs disagree.
     pub(crate) fn merge(&mut self, other: &Self) -> Result<(), String> {
+        // Most kustomizations know nothing but the defaults.
+        let has_references = self.name_references == other.name_references;
         merge_specs(&mut self.name_prefix, &other.name_prefix)?;
         merge_specs(&mut self.name_suffix, &other.name_suffix)?;
         merge_specs(&mut self.namespace, &other.namespace)?;
@@ -45,13 +47,20 @@ impl Config {
         merge_specs(&mut self.images, &other.images)?;
         merge_specs(&mut self.replicas, &other.replicas)?;
         merge_specs(&mut self.var_references, &other.var_references)?;
+        if has_references {
+            return Ok(());
+        }
         other.name_references.iter().try_for_each(|reference| self.add_reference(reference))
     }
 
     pub(crate) fn add_reference(&mut self, reference: &NameReference) -> Result<(), String> {
         match self.name_references.iter_mut().find(|known| known.target == reference.target) {
             Some(known) => merge_specs(&mut known.referrers, &reference.referrers)?,
-            None => self.name_references.push(reference.clone()),
+            None => {
+                let mut referrers = Vec::with_capacity(reference.referrers.len());
+                merge_specs(&mut referrers, &reference.referrers)?;
+                self.name_references.push(NameReference { target: reference.target.clone(), referrers });
+            }
         }
         Ok(())
     }
@@ -103,6 +112,9 @@ impl Config {
 /// # Errors
 /// If two disagree on whether the field is made where it is missing.
 pub(crate) fn merge_specs(specs: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Result<(), String> {
+    if specs.get(..more.len()).is_some_and(|known| known == more) {
+        return Ok(());
+    }
     for spec in more {
         // A known spec for a kind covers one for all kinds, by kustomize's reading.
         match specs.iter().find(|known| known.gvk.is_selected(&spec.gvk) && known.path == spec.path) {

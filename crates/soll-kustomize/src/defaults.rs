@@ -1,11 +1,22 @@
 //! The fields that transformers know without being told: kustomize's tables, in its order.
 
+use std::sync::LazyLock;
+
 use crate::config::{Config, NameReference};
 use crate::field_spec::FieldSpec;
 use crate::resource::Gvk;
 
 /// What every kustomization starts with.
-pub(crate) fn config() -> Config {
+pub(crate) fn config() -> &'static Config {
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+        let mut config = Config::default();
+        config.merge(&tables()).expect("the tables agree with themselves");
+        config
+    });
+    &CONFIG
+}
+
+fn tables() -> Config {
     let mut common_labels: Vec<FieldSpec> = SELECTORS.iter().map(spec).collect();
     common_labels.extend(METADATA_LABELS.iter().map(spec));
     Config {

@@ -114,6 +114,9 @@ fn exists(value: &Value, path: &[Str]) -> bool {
 
 /// Splits a path at `/`; `\/` stands for a slash within a key.
 pub(crate) fn split(path: &str) -> Vec<Str> {
+    if !path.contains('\\') {
+        return path.trim_start_matches('/').split('/').map(Str::from).collect();
+    }
     let mut parts = vec![String::new()];
     let mut letters = path.trim_start_matches('/').chars().peekable();
     while let Some(letter) = letters.next() {
