@@ -224,11 +224,6 @@ impl Translator<'_> {
             if c == ']' && !first {
                 break;
             }
-            if c == '-' && !first && !rest[1..].starts_with(']') {
-                // Between two members a minus must make a range.
-                let next: String = rest.chars().take(2).collect();
-                return wrong("invalid character class range", &next);
-            }
             first = false;
             if rest.starts_with("[:")
                 && let Some(end) = rest.find(":]")
@@ -327,16 +322,20 @@ fn class_escape(c: char) -> Option<&'static str> {
     })
 }
 
-/// How long `\pL` or `\p{Greek}` is.
+/// How long `\pL` or `\p{Greek}` is, if there is such a property.
 fn property(text: &str) -> Result<usize, String> {
     let mut chars = text.char_indices().skip(2);
-    match chars.next() {
+    let length = match chars.next() {
         Some((_, '{')) => match text.find('}') {
-            Some(end) => Ok(end + 1),
-            None => wrong("invalid character class range", text),
+            Some(end) => end + 1,
+            None => return wrong("invalid character class range", text),
         },
-        Some((at, c)) => Ok(at + c.len_utf8()),
-        None => wrong("invalid escape sequence", text),
+        Some((at, c)) => at + c.len_utf8(),
+        None => return wrong("invalid escape sequence", text),
+    };
+    match regex::Regex::new(&text[..length]) {
+        Ok(_) => Ok(length),
+        Err(_) => wrong("invalid character class range", &text[..length]),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use soll_yaml::Str;
 
-use crate::ast::{Branch, Call, Command, Expr, Node, Number, Pipe, Pos, Text, Tree};
+use crate::ast::{Branch, Call, Command, Expr, Node, Number, Pipe, Pos, Text, Tree, Variable};
 use crate::environment::{Environment, Limits};
 use crate::error::{ErrorKind, Frame, TemplateError};
 use crate::functions::{Function, Run};
@@ -405,10 +405,10 @@ impl<'s> Rendering<'s> {
         let pipe = &branch.pipe;
         match pipe.declared.as_slice() {
             [] => {}
-            [only] if pipe.assign => assign(state, only.id, item.clone()),
+            [only] if pipe.assign => assign(state, only, item.clone())?,
             [first, second] if pipe.assign => {
-                assign(state, first.id, index);
-                assign(state, second.id, item.clone());
+                assign(state, first, index)?;
+                assign(state, second, item.clone())?;
             }
             declared => {
                 let top = state.variables.len();
@@ -461,7 +461,7 @@ impl<'s> Rendering<'s> {
         for variable in &pipe.declared {
             let operand = Operand::bare(value.clone());
             if pipe.assign {
-                assign(state, variable.id, operand);
+                assign(state, variable, operand)?;
             } else {
                 state.variables.push((variable.id, operand));
             }
@@ -541,9 +541,7 @@ impl<'s> Rendering<'s> {
         state.at = Some(At::Expr(inner));
         match inner {
             Expr::Pipe(pipe) => self.deeper(|this| this.pipe(state, dot, pipe)).map(Operand::bare),
-            Expr::Function(_, function) => {
-                self.function(state, dot, function, At::Expr(inner), &Arguments::NONE).map(|it| Operand::bare(it.value))
-            }
+            Expr::Function(_, function) => self.function(state, dot, function, At::Expr(inner), &Arguments::NONE),
             _ => self.path(state, dot, inner, &Arguments::NONE),
         }
     }
@@ -684,7 +682,7 @@ impl<'s> Rendering<'s> {
                 if let Some(bytes) = value.as_bytes() {
                     self.world.spend_bytes(bytes.len()).map_err(|error| state.locate(error))?;
                 }
-                Ok(Operand::bare(value))
+                Ok(Operand { value, boxed: function.boxed })
             }
             Err(error) => {
                 state.at = Some(at);
@@ -837,10 +835,14 @@ fn calling(name: &str, error: TemplateError) -> Fault {
     Box::new(error.within(format!("error calling {name}: ")))
 }
 
-fn assign(state: &mut State<'_>, id: u32, operand: Operand) {
-    // The parser has seen the declaration; if its scope is over by now, the assignment is lost.
-    if let Some((_, slot)) = state.variables.iter_mut().rev().find(|(known, _)| *known == id) {
-        *slot = operand;
+/// Sets the variable declared last under a name. The parser takes an assignment for a declaration, so there may be none.
+fn assign(state: &mut State<'_>, variable: &Variable, operand: Operand) -> Result<(), Fault> {
+    match state.variables.iter_mut().rev().find(|(known, _)| *known == variable.id) {
+        Some((_, slot)) => {
+            *slot = operand;
+            Ok(())
+        }
+        None => state.fail(format!("undefined variable: {}", variable.name)),
     }
 }
 

@@ -109,12 +109,33 @@ fn custom(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault> {
         Ok::<_, Fault>(String::from_utf8_lossy(&decoded).into_owned())
     };
     let pair = Certificate { cert: decode(&args[0], "certificate")?, key: decode(&args[1], "private key")? };
+    check_certificate(&pair.cert)?;
     crypto(world)?.check_pair(&pair).map_err(fault)?;
     Ok(value(pair))
 }
 
 fn items(value: &Value) -> Vec<Value> {
     value.as_list().map(|list| list.items().clone()).unwrap_or_default()
+}
+
+/// The type of the first block of PEM.
+fn pem_type(text: &str) -> Option<&str> {
+    let (_, after) = text.split_once("-----BEGIN ")?;
+    let (name, body) = after.split_once("-----")?;
+    body.contains(&format!("-----END {name}-----")).then_some(name)
+}
+
+/// What is asked of a key before anything else.
+fn check_key(key: &str) -> Result<(), Fault> {
+    match pem_type(key) {
+        None => Err(fault("parsing private key: no PEM data in input")),
+        Some(name) if name == "PRIVATE KEY" || name.ends_with(" PRIVATE KEY") => Ok(()),
+        Some(name) => Err(fault(format!("parsing private key: no private key data in PEM block of type {name}"))),
+    }
+}
+
+fn check_certificate(cert: &str) -> Result<(), Fault> {
+    pem_type(cert).map(|_| ()).ok_or_else(|| fault("unable to decode certificate"))
 }
 
 fn request(name: &Value, days: &Value, key: Option<&Value>) -> CertificateRequest {
@@ -128,6 +149,7 @@ fn request(name: &Value, days: &Value, key: Option<&Value>) -> CertificateReques
 
 fn request_for_hosts(args: &[Value], key: Option<&Value>) -> Result<CertificateRequest, Fault> {
     let mut request = request(&args[0], &args[3], key);
+    request.key.as_deref().map_or(Ok(()), check_key)?;
     for ip in items(&args[1]) {
         let Some(text) = ip.as_str() else {
             return Err(fault(format!("error parsing ip: {} is not a string", crate::print::to_text(&ip))));
@@ -146,7 +168,9 @@ fn request_for_hosts(args: &[Value], key: Option<&Value>) -> Result<CertificateR
 }
 
 fn authority(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
-    crypto(world)?.authority(&request(&args[0], &args[1], key)).map(value).map_err(fault)
+    let request = request(&args[0], &args[1], key);
+    request.key.as_deref().map_or(Ok(()), check_key)?;
+    crypto(world)?.authority(&request).map(value).map_err(fault)
 }
 
 fn self_signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
@@ -155,6 +179,8 @@ fn self_signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Re
 
 fn signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
     let authority = pair_of(&args[4]);
+    key.map_or(Ok(()), |key| check_key(&text(key)))?;
+    check_certificate(&authority.cert)?;
     crypto(world)?.signed(&request_for_hosts(args, key)?, &authority).map(value).map_err(fault)
 }
 

@@ -13,7 +13,7 @@ pub(super) static TABLE: &[Function] = &[
         })
     }),
     pure("empty", &[Any], |args| Ok(Value::Bool(!is_true(&args[0])))),
-    many("coalesce", &[], Any, |args| Ok(args.iter().find(|arg| is_true(arg)).cloned().unwrap_or_default())),
+    many("coalesce", &[], Any, |args| Ok(args.iter().find(|arg| is_true(arg)).cloned().unwrap_or_default())).boxed(),
     many("all", &[], Any, |args| Ok(Value::Bool(args.iter().all(is_true)))),
     many("any", &[], Any, |args| Ok(Value::Bool(args.iter().any(is_true)))),
     pure("ternary", &[Any, Any, Bool], |args| Ok(if is_true(&args[2]) { args[0].clone() } else { args[1].clone() })),

@@ -109,18 +109,20 @@ fn padding(text: &[u8], at: &mut usize, digits: usize, group: usize) -> Result<(
     let needed = group - digits;
     let allowed = if group == 4 { digits >= 2 } else { matches!(digits, 2 | 4 | 5 | 7) };
     if group == 8 {
-        let rest = &text[*at..];
-        let start = *at;
-        if digits + rest.len() < group {
+        // What follows the padding is not looked at.
+        let rest = &text[*at + 1..];
+        if digits < 2 || rest.len() >= group {
+            return Err(*at);
+        }
+        if rest.len() + digits < group - 1 {
             return Err(text.len());
         }
-        if let Some(bad) = rest[..needed].iter().position(|byte| *byte != b'=') {
-            return Err(start + bad - usize::from(bad > 0));
-        }
-        if !allowed {
-            return Err(start);
-        }
-        return if rest.len() > needed { Err(start + needed) } else { Ok(()) };
+        let bad = rest.iter().take(needed - 1).position(|byte| *byte != b'=');
+        return match bad {
+            Some(bad) => Err(*at + bad),
+            None if allowed => Ok(()),
+            None => Err(*at),
+        };
     }
     if !allowed {
         return Err(*at);

@@ -38,7 +38,7 @@ pub(super) static TABLE: &[Function] = &[
     pure("mustHas", &[Any, Any], has),
     many("slice", &[Any], Any, slice),
     many("mustSlice", &[Any], Any, slice),
-    many("concat", &[], Any, concat),
+    many("concat", &[], Any, concat).boxed(),
     world("chunk", &[Int, Any], chunk),
     world("mustChunk", &[Int, Any], chunk),
 ];

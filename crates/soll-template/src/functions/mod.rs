@@ -47,6 +47,14 @@ pub(crate) struct Function {
     /// What any further arguments are declared as, if there may be some.
     pub(crate) variadic: Option<Param>,
     pub(crate) run: Run,
+    /// Whether Go declares its result as `interface {}`, which shows where it is called without arguments.
+    pub(crate) boxed: bool,
+}
+
+impl Function {
+    const fn boxed(self) -> Self {
+        Self { boxed: true, ..self }
+    }
 }
 
 /// How a function is run.
@@ -75,23 +83,23 @@ type Pure = fn(&[Value]) -> Result<Value, Fault>;
 type InWorld = fn(&mut World<'_>, &[Value]) -> Result<Value, Fault>;
 
 const fn pure(name: &'static str, params: &'static [Param], run: Pure) -> Function {
-    Function { name, params, variadic: None, run: Run::Pure(run) }
+    Function { name, params, variadic: None, run: Run::Pure(run), boxed: false }
 }
 
 const fn many(name: &'static str, params: &'static [Param], variadic: Param, run: Pure) -> Function {
-    Function { name, params, variadic: Some(variadic), run: Run::Pure(run) }
+    Function { name, params, variadic: Some(variadic), run: Run::Pure(run), boxed: false }
 }
 
 const fn world(name: &'static str, params: &'static [Param], run: InWorld) -> Function {
-    Function { name, params, variadic: None, run: Run::World(run) }
+    Function { name, params, variadic: None, run: Run::World(run), boxed: false }
 }
 
 const fn world_many(name: &'static str, params: &'static [Param], variadic: Param, run: InWorld) -> Function {
-    Function { name, params, variadic: Some(variadic), run: Run::World(run) }
+    Function { name, params, variadic: Some(variadic), run: Run::World(run), boxed: false }
 }
 
 const fn special(name: &'static str, params: &'static [Param], variadic: Option<Param>, run: Run) -> Function {
-    Function { name, params, variadic, run }
+    Function { name, params, variadic, run, boxed: false }
 }
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {

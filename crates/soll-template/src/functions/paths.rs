@@ -5,17 +5,29 @@ use crate::object::Param::Str;
 use crate::value::Value;
 
 pub(super) static TABLE: &[Function] = &[
-    pure("base", &[Str], |args| Ok(Value::from(base(&text(&args[0]))))),
-    pure("osBase", &[Str], |args| Ok(Value::from(base(&text(&args[0]))))),
-    pure("dir", &[Str], |args| Ok(Value::from(dir(&text(&args[0]))))),
-    pure("osDir", &[Str], |args| Ok(Value::from(dir(&text(&args[0]))))),
-    pure("clean", &[Str], |args| Ok(Value::from(clean(&text(&args[0]))))),
-    pure("osClean", &[Str], |args| Ok(Value::from(clean(&text(&args[0]))))),
-    pure("ext", &[Str], |args| Ok(Value::text(ext(&text(&args[0]))))),
-    pure("osExt", &[Str], |args| Ok(Value::text(ext(&text(&args[0]))))),
+    pure("base", &[Str], |args| Ok(by_bytes(&args[0], base))),
+    pure("osBase", &[Str], |args| Ok(by_bytes(&args[0], base))),
+    pure("dir", &[Str], |args| Ok(by_bytes(&args[0], dir))),
+    pure("osDir", &[Str], |args| Ok(by_bytes(&args[0], dir))),
+    pure("clean", &[Str], |args| Ok(by_bytes(&args[0], clean))),
+    pure("osClean", &[Str], |args| Ok(by_bytes(&args[0], clean))),
+    pure("ext", &[Str], |args| Ok(by_bytes(&args[0], |path| ext(path).to_owned()))),
+    pure("osExt", &[Str], |args| Ok(by_bytes(&args[0], |path| ext(path).to_owned()))),
     pure("isAbs", &[Str], |args| Ok(Value::Bool(text(&args[0]).starts_with('/')))),
     pure("osIsAbs", &[Str], |args| Ok(Value::Bool(text(&args[0]).starts_with('/')))),
 ];
+
+/// Slashes and dots are bytes; what is around them need not be UTF-8.
+fn by_bytes(path: &Value, change: fn(&str) -> String) -> Value {
+    match path {
+        Value::Raw(bytes) => {
+            let wide: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+            let changed: Vec<u8> = change(&wide).chars().filter_map(|c| u8::try_from(c).ok()).collect();
+            Value::bytes_text(&changed)
+        }
+        path => Value::from(change(&text(path))),
+    }
+}
 
 fn base(path: &str) -> String {
     if path.is_empty() {

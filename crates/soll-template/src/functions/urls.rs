@@ -287,6 +287,16 @@ fn parse_host(host: &[u8]) -> Result<Vec<u8>, String> {
             let third = unescape(&host[end..], Part::Host)?;
             return Ok([first, second, third].concat());
         }
+        let inner = unescape(&host[1..end], Part::Host)?;
+        let address = std::str::from_utf8(&inner).ok().and_then(|text| text.parse::<std::net::IpAddr>().ok());
+        match address {
+            Some(std::net::IpAddr::V6(_)) => {}
+            Some(std::net::IpAddr::V4(_)) => return Err("invalid IP-literal".into()),
+            None => {
+                let shown = crate::quote::quoted(&inner);
+                return Err(format!("invalid host: ParseAddr({shown}): unable to parse IP"));
+            }
+        }
     } else if let Some(colon) = host.iter().rposition(|byte| *byte == b':') {
         let port = &host[colon..];
         if !port_is_valid(port) {
