@@ -114,16 +114,7 @@ fn from_yaml(world: &mut World<'_>, value: &Value, empty: Value) -> Result<Resul
                 Some(value) => value,
             })
         }
-        Err(error) => {
-            // Go counts lines from 0 where the grammar is broken, and is silent about the first.
-            let grammar = error.message.starts_with("did not find expected");
-            let place = match error.at.line() {
-                0 | 1 => String::new(),
-                _ if error.message.starts_with("unknown anchor") => String::new(),
-                line => format!("line {}: ", if grammar { line - 1 } else { line }),
-            };
-            Err(format!("error converting YAML to JSON: yaml: {place}{}", error.message))
-        }
+        Err(error) => Err(format!("error converting YAML to JSON: yaml: {}", error.in_go())),
     })
 }
 

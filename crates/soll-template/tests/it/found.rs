@@ -134,3 +134,12 @@ fn of_several_ranges_the_wrong_one_is_named() {
          improper constraint: \" ,.x\"",
     );
 }
+
+#[test]
+fn broken_yaml_names_the_line_that_go_yaml_names() {
+    check(
+        "{{ fromYaml \"a: &x 1\\nb: **x\" }}{{ fromYaml \"a: [1\\nb: 2\" }}",
+        "map[Error:error converting YAML to JSON: yaml: line 2: did not find expected alphabetic or numeric character]\
+         map[Error:error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']']",
+    );
+}

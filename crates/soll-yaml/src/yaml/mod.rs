@@ -82,11 +82,22 @@ pub struct YamlError {
     pub at: At,
     /// What to look at, if the grammar tells.
     pub hint: Option<String>,
+    /// The line that go-yaml names, which it counts differently from error to error; it is silent about some.
+    go_line: Option<usize>,
 }
 
 impl YamlError {
     /// An error without a hint.
     pub(crate) fn new(message: String, at: At) -> Self {
-        Self { message, at, hint: None }
+        Self { message, at, hint: None, go_line: None }
+    }
+
+    /// What go-yaml v2 says of the same text after `yaml: `.
+    #[must_use]
+    pub fn in_go(&self) -> String {
+        match self.go_line {
+            Some(line) => format!("line {line}: {}", self.message),
+            None => self.message.clone(),
+        }
     }
 }
