@@ -6,11 +6,11 @@ use crate::servers;
 use anyhow::{Result, bail};
 
 /// A comparison: where its test is, and what it compares with.
-struct Comparison {
-    name: &'static str,
-    package: &'static str,
-    test: &'static str,
-    oracle: &'static str,
+pub(crate) struct Comparison {
+    pub(crate) name: &'static str,
+    pub(crate) package: &'static str,
+    pub(crate) test: &'static str,
+    pub(crate) oracle: &'static str,
 }
 
 const COMPARISONS: &[Comparison] = &[
@@ -28,12 +28,18 @@ const COMPARISONS: &[Comparison] = &[
     },
 ];
 
-/// Compares many generated cases; the seed is printed and repeats them.
-pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Option<u64>) -> Result<()> {
+/// The comparison of a name.
+pub(crate) fn find(name: &str) -> Result<&'static Comparison> {
     let Some(comparison) = COMPARISONS.iter().find(|comparison| comparison.name == name) else {
         let known = COMPARISONS.iter().map(|comparison| comparison.name).collect::<Vec<_>>().join(", ");
         bail!("nothing called `{name}` is compared; there are {known}");
     };
+    Ok(comparison)
+}
+
+/// Compares many generated cases; the seed is printed and repeats them.
+pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Option<u64>) -> Result<()> {
+    let comparison = find(name)?;
     servers::ensure(repository, &[comparison.oracle.to_owned()])?;
     let mut cargo = repository.cargo();
     cargo.args(["test", "-p", comparison.package, "--test", "it", "--", "--exact", "--nocapture", comparison.test]);

@@ -1,13 +1,15 @@
 //! Repository automation: what `./x` hands over to.
 //!
 //! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
-//! tests use, [`suite`] runs the whole test suite, [`bench`] measures, [`differential`] compares at length, [`gates`] the checks around it, [`image`] makes the
+//! tests use, [`suite`] runs the whole test suite, [`bench`] measures, [`differential`] compares at length, [`faults`] tries
+//! what the comparisons are worth, [`gates`] the checks around it, [`image`] makes the
 //! container image, [`schema_table`] the table of builtin kinds, [`crds`] our own definitions. Nothing here ends up in the product.
 #![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
 
 mod bench;
 mod crds;
 mod differential;
+mod faults;
 mod gates;
 mod image;
 mod repository;
@@ -44,7 +46,7 @@ enum Task {
     Bench(Bench),
     /// Compare many generated cases with the original
     Differential {
-        /// What is compared (template)
+        /// What is compared (kustomize, template)
         name: String,
         /// How many cases
         #[arg(long, default_value_t = 100_000)]
@@ -52,6 +54,17 @@ enum Task {
         /// Repeats an earlier run
         #[arg(long)]
         seed: Option<u64>,
+    },
+    /// Put faults into an engine, one at a time, and see whether the comparison with the original notices
+    Faults {
+        /// Whose faults (kustomize, template)
+        name: String,
+        /// How many cases are compared with each
+        #[arg(long, default_value_t = 20_000)]
+        cases: u64,
+        /// Only faults whose title or file contains this
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Build the container image as an OCI layout tarball
     Image {
@@ -105,6 +118,7 @@ fn main() -> Result<()> {
             bench::kustomize::measure(&repository, binary, runs, objects)
         }
         Task::Differential { name, cases, seed } => differential::compare(&repository, &name, cases, seed),
+        Task::Faults { name, cases, only } => faults::seed(&repository, &name, cases, only.as_deref()),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
         Task::Crds => crds::write(repository.root()),
         Task::SchemaTable(task) => task.run(repository.root()),

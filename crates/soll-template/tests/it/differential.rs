@@ -144,6 +144,9 @@ fn templates_render_as_go_and_helm_render_them() {
             }
         }
         count += batch.len();
+        if !differences.is_empty() && std::env::var_os("SOLL_DIFFERENTIAL_FIRST").is_some() {
+            break;
+        }
     }
     if std::env::var_os("SOLL_DIFFERENTIAL_TALLY").is_some() {
         for (subject, tally) in &tallies {
