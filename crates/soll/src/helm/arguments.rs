@@ -41,6 +41,7 @@ impl ValueArguments {
 }
 
 #[derive(Args)]
+#[command(disable_version_flag = true)] // `--version` asks for a version of the chart
 pub(crate) struct Template {
     /// Name of the release, and directory or archive of the chart
     #[arg(value_name = "[NAME] CHART", num_args = 1..=2, required = true)]
