@@ -91,8 +91,9 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn alive(pid: u32) -> bool {
-        // A zombie still has a folder in /proc, but no command line.
-        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+        // A zombie still has a folder in /proc. Its state follows the name, which stands in brackets.
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|line| line.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
     }
 
     #[test]
