@@ -14,7 +14,7 @@ use crate::artifacts::Artifacts;
 use crate::config::EngineConfig;
 use crate::events::{Event, EventBus, Involved};
 use crate::gitrepository::Remotes;
-use crate::handle::LocalRepositories;
+use crate::handle::{LocalRepositories, SshAgents};
 use crate::kustomization::{LiveWatches, Runs};
 use crate::leadership::Leadership;
 use crate::memory::Objects;
@@ -38,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) live_watches: LiveWatches,
     pub(crate) runs: Runs,
     pub(crate) local: LocalRepositories,
+    pub(crate) agents: SshAgents,
     pub(crate) waker: Waker,
     pub(crate) events: EventBus,
     pub(crate) metrics: Metrics,

@@ -18,7 +18,7 @@ use crate::config::EngineConfig;
 use crate::context::{Context, Trees, WriteError};
 use crate::events::{EventBus, publish_to_cluster};
 use crate::gitrepository::Remotes;
-use crate::handle::{EngineHandle, LocalRepositories};
+use crate::handle::{EngineHandle, LocalRepositories, SshAgents};
 use crate::kustomization::{LiveWatcher, Runs};
 use crate::leadership::{self, Contenders};
 use crate::memory::Objects;
@@ -77,6 +77,7 @@ impl Engine {
             live_watches,
             runs: Runs::default(),
             local: LocalRepositories::default(),
+            agents: SshAgents::default(),
             waker: runner.waker(),
             events: EventBus::new(),
             metrics: Metrics::new(runner.waker(), cluster.clone()),
@@ -93,6 +94,7 @@ impl Engine {
             objects: self.ctx.objects.clone(),
             events: self.ctx.events.clone(),
             local: self.ctx.local.clone(),
+            agents: self.ctx.agents.clone(),
             waker: self.ctx.waker.clone(),
         }
     }

@@ -19,6 +19,7 @@ pub struct EngineHandle {
     pub(crate) objects: Objects,
     pub(crate) events: EventBus,
     pub(crate) local: LocalRepositories,
+    pub(crate) agents: SshAgents,
     pub(crate) waker: Waker,
 }
 
@@ -82,6 +83,11 @@ impl EngineHandle {
         self.waker.wake(owner);
     }
 
+    /// Lets the GitRepository `namespace/name`, and no other one, use the keys of the ssh-agent behind a socket.
+    pub fn use_ssh_agent(&self, socket: &Path, namespace: &str, name: &str) {
+        self.agents.add(Key::new(Kind::GitRepository, namespace, name), socket.to_owned());
+    }
+
     /// Has a local repository looked at now.
     pub fn local_repository_changed(&self, alias: &str) {
         if let Some(repository) = self.local.get(alias) {
@@ -142,6 +148,24 @@ fn is_blocked(reason: &str, message: &str) -> bool {
 pub(crate) struct LocalRepositories {
     /// Guards the table for single look-ups and inserts.
     by_alias: Arc<RwLock<HashMap<String, LocalRepository>>>,
+}
+
+/// The ssh-agents that GitRepositories may use: what a person may, a tenant's object may not. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct SshAgents {
+    /// Guards the table for single look-ups and inserts.
+    sockets: Arc<RwLock<HashMap<Key, PathBuf>>>,
+}
+
+impl SshAgents {
+    fn add(&self, user: Key, socket: PathBuf) {
+        self.sockets.write().expect("no line that holds this lock panics").insert(user, socket);
+    }
+
+    /// The socket of the agent that a GitRepository may use.
+    pub(crate) fn of(&self, user: &Key) -> Option<PathBuf> {
+        self.sockets.read().expect("no line that holds this lock panics").get(user).cloned()
+    }
 }
 
 /// A repository on this machine, and the one object that may read it.

@@ -94,7 +94,7 @@ pub(super) async fn origin(key: &Key, repository: &GitRepository, ctx: &Context)
         return Ok(Origin::Remote(remote.clone()));
     }
     let (credentials, tls) = match &auth {
-        Some(auth) => (auth.credentials(&spec.url)?, auth.tls()?),
+        Some(auth) => (auth.credentials(&spec.url, ctx.agents.of(key))?, auth.tls()?),
         None => (Credentials::default(), Tls::default()),
     };
     let proxy = proxy.map(|proxy| proxy.proxy()).transpose()?;
@@ -161,13 +161,18 @@ impl NamedSecret {
     }
 
     /// Who we are to the server; the URL's scheme decides which keys count.
-    fn credentials(&self, url: &str) -> Result<Credentials, Failure> {
+    fn credentials(&self, url: &str, agent: Option<PathBuf>) -> Result<Credentials, Failure> {
         if url.starts_with("ssh://") {
             let lacks = |key: &str| self.wrong(&format!("ssh needs the key `{key}`"));
+            let identity = self.secret("identity")?;
+            if identity.is_none() && agent.is_none() {
+                return Err(lacks("identity"));
+            }
             return Ok(Credentials::Ssh {
-                identity: self.secret("identity")?.ok_or_else(|| lacks("identity"))?,
+                identity,
                 passphrase: self.secret("password")?,
                 known_hosts: self.text("known_hosts")?.ok_or_else(|| lacks("known_hosts"))?,
+                agent,
             });
         }
         match (self.text("username")?, self.secret("password")?, self.secret("bearerToken")?) {
@@ -246,7 +251,7 @@ mod tests {
 
     #[test]
     fn secrets_give_the_credentials_that_the_scheme_needs() {
-        let of = |url: &str, data: &[(&str, &str)]| match secret(data).credentials(url) {
+        let of = |url: &str, data: &[(&str, &str)]| match secret(data).credentials(url, None) {
             Ok(Credentials::Anonymous) => "anonymous".to_owned(),
             Ok(Credentials::Basic { username, password }) => {
                 format!("{username}:{}", password.expose_text().unwrap())

@@ -1,6 +1,7 @@
 //! Where a repository is and how to get in.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use url::Url;
@@ -40,12 +41,14 @@ pub enum Credentials {
     Bearer(Secret),
     /// A private key, and the servers that it may be used with.
     Ssh {
-        /// The private key: OpenSSH, PKCS#8 or PKCS#1, in PEM.
-        identity: Secret,
+        /// The private key: OpenSSH, PKCS#8 or PKCS#1, in PEM. May be absent if there is an agent.
+        identity: Option<Secret>,
         /// For an encrypted key.
         passphrase: Option<Secret>,
         /// The server keys that are trusted, in the form of OpenSSH's file of that name.
         known_hosts: String,
+        /// The socket of an ssh-agent, whose keys are tried first.
+        agent: Option<PathBuf>,
     },
 }
 

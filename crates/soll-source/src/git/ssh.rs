@@ -1,9 +1,12 @@
-//! Git over ssh, in process: no `ssh` program, no agent, no files of the user.
+//! Git over ssh, in process: no `ssh` program, no files of the user; an agent only if one is named.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use russh::client::{self, AuthResult, Handle, Handler};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect};
 use tokio::io::AsyncWriteExt as _;
@@ -31,13 +34,14 @@ pub(super) struct SshAccess {
     port: u16,
     user: String,
     path: String,
-    key: Arc<PrivateKey>,
+    key: Option<Arc<PrivateKey>>,
+    agent: Option<PathBuf>,
     trusted: Trusted,
 }
 
 impl SshAccess {
     pub(super) fn new(url: &Url, shown: &str, credentials: &Credentials) -> Result<Self, GitError> {
-        let Credentials::Ssh { identity, passphrase, known_hosts } = credentials else {
+        let Credentials::Ssh { identity, passphrase, known_hosts, agent } = credentials else {
             let why =
                 format!("{shown} needs a private key: set spec.secretRef to a Secret with identity and known_hosts");
             return Err(GitError::Credentials(why));
@@ -48,8 +52,13 @@ impl SshAccess {
             text.map_err(|_| bad(what, "it is not text".to_owned()))
         };
         let passphrase = passphrase.as_ref().map(|secret| text(secret, "password")).transpose()?;
-        let identity = text(identity, "identity")?;
-        let key = russh::keys::decode_secret_key(&identity, passphrase.as_deref());
+        let identity = identity.as_ref().map(|secret| text(secret, "identity")).transpose()?;
+        let key = identity.map(|identity| russh::keys::decode_secret_key(&identity, passphrase.as_deref())).transpose();
+        let key = match key {
+            // The agent has it without the passphrase, if anybody has.
+            Err(russh::keys::Error::KeyIsEncrypted) if agent.is_some() => Ok(None),
+            key => key,
+        };
         // The library's texts say what was wrong with the form and nothing of the key.
         let key = key.map_err(|error| bad("identity", format!("the private key cannot be read: {}", chain(&error))))?;
 
@@ -65,7 +74,7 @@ impl SshAccess {
         }
         let user = if url.username().is_empty() { DEFAULT_USER } else { url.username() };
         let path = percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().into_owned();
-        Ok(Self { host, port, user: user.to_owned(), path, key: Arc::new(key), trusted })
+        Ok(Self { host, port, user: user.to_owned(), path, key: key.map(Arc::new), agent: agent.clone(), trusted })
     }
 
     /// Connects, proves who we are and starts the server's program.
@@ -97,25 +106,71 @@ impl SshAccess {
         Ok(SshChannel::new(shown, handle, answers, requests))
     }
 
+    /// Tries the keys of the agent, then our own, as `ssh` does.
     async fn authenticate(&self, handle: &mut Handle<Verifier>, shown: &str) -> Result<(), GitError> {
-        let hash = match self.key.algorithm() {
-            // Servers that do not say what they take get SHA-512, which every living one knows.
-            Algorithm::Rsa { .. } => {
-                handle.best_supported_rsa_hash().await.ok().flatten().unwrap_or(Some(HashAlg::Sha512))
+        let mut tried = Vec::new();
+        if let Some(socket) = &self.agent {
+            match self.ask_agent(socket, handle, shown, &mut tried).await {
+                Ok(true) => return Ok(()),
+                // One that is gone is no reason not to use the key that we have.
+                Err(error) if self.key.is_none() => return Err(error),
+                Ok(false) | Err(_) => {}
             }
-            _ => None,
-        };
-        let key = PrivateKeyWithHashAlg::new(self.key.clone(), hash);
-        let denied = |why: String| GitError::Denied { url: shown.to_owned(), why };
-        match handle.authenticate_publickey(self.user.clone(), key).await {
-            Ok(AuthResult::Success) => Ok(()),
-            Ok(AuthResult::Failure { .. }) => {
-                let fingerprint = self.key.public_key().fingerprint(HashAlg::Sha256);
-                Err(denied(format!("it does not take the key {fingerprint} for user `{}`", self.user)))
-            }
-            Err(error) => Err(GitError::Unreachable { url: shown.to_owned(), why: chain(&error) }),
         }
+        if let Some(key) = &self.key {
+            let hash = rsa_hash(handle, &key.algorithm()).await;
+            let key_with_hash = PrivateKeyWithHashAlg::new(key.clone(), hash);
+            match handle.authenticate_publickey(self.user.clone(), key_with_hash).await {
+                Ok(AuthResult::Success) => return Ok(()),
+                Ok(AuthResult::Failure { .. }) => tried.push(fingerprint(key.public_key())),
+                Err(error) => return Err(GitError::Unreachable { url: shown.to_owned(), why: chain(&error) }),
+            }
+        }
+        let why = match tried.as_slice() {
+            [] => "the ssh-agent holds no key: add one with `ssh-add`".to_owned(),
+            [key] => format!("it does not take the key {key} for user `{}`", self.user),
+            keys => format!("it takes none of the keys {} for user `{}`", keys.join(", "), self.user),
+        };
+        Err(GitError::Denied { url: shown.to_owned(), why })
     }
+
+    /// Whether the server takes one of the agent's keys; notes those that it does not.
+    async fn ask_agent(
+        &self,
+        socket: &Path,
+        handle: &mut Handle<Verifier>,
+        shown: &str,
+        tried: &mut Vec<String>,
+    ) -> Result<bool, GitError> {
+        let failed = |error: &dyn std::error::Error| {
+            let why = format!("the ssh-agent at {} cannot be asked for {shown}: {}", socket.display(), chain(error));
+            GitError::Credentials(why)
+        };
+        let mut agent = AgentClient::connect_uds(socket).await.map_err(|error| failed(&error))?;
+        for identity in agent.request_identities().await.map_err(|error| failed(&error))? {
+            // A certificate comes beside its plain key.
+            let AgentIdentity::PublicKey { key, .. } = identity else { continue };
+            let hash = rsa_hash(handle, &key.algorithm()).await;
+            let said = handle.authenticate_publickey_with(self.user.clone(), key.clone(), hash, &mut agent).await;
+            match said.map_err(|error| failed(&error))? {
+                AuthResult::Success => return Ok(true),
+                AuthResult::Failure { .. } => tried.push(fingerprint(&key)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// How an RSA key signs for this server. Those that do not say what they take get SHA-512, which every living one knows.
+async fn rsa_hash(handle: &Handle<Verifier>, algorithm: &Algorithm) -> Option<HashAlg> {
+    match algorithm {
+        Algorithm::Rsa { .. } => handle.best_supported_rsa_hash().await.ok().flatten().unwrap_or(Some(HashAlg::Sha512)),
+        _ => None,
+    }
+}
+
+fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
 }
 
 /// Lets nobody in but the servers of `known_hosts`.

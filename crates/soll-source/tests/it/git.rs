@@ -7,7 +7,7 @@ use soll_source::git::{self, Credentials, Fetched, GitCache, GitError, Proxy, Re
 use soll_tree::{FileTree as _, Limits};
 use tempfile::TempDir;
 
-use crate::support::{Authority, Behaviour, GitServer, Repository, SshServer};
+use crate::support::{Authority, Behaviour, GitServer, Repository, SshAgent, SshServer};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -363,9 +363,10 @@ async fn ssh_works_with_the_right_keys_only() {
         let server = SshServer::start(bed.root.path(), allow_env);
         let remote = |identity: &str, known_hosts: &str, repository: &str| {
             let credentials = Credentials::Ssh {
-                identity: Secret::new(identity),
+                identity: Some(Secret::new(identity)),
                 passphrase: None,
                 known_hosts: known_hosts.to_owned(),
+                agent: None,
             };
             Remote::new(&server.url(repository), &credentials, &Tls::default(), None)
         };
@@ -399,6 +400,38 @@ async fn ssh_works_with_the_right_keys_only() {
         let error = bed.fetch(&missing, &main_branch()).await.unwrap_err();
         assert!(matches!(error, GitError::NotFound { .. }), "{error}");
     }
+}
+
+#[tokio::test]
+async fn ssh_works_with_the_keys_of_an_agent() {
+    let bed = Bed::new();
+    let server = SshServer::start(bed.root.path(), true);
+    let agent = SshAgent::start();
+    let remote = |identity: Option<String>| {
+        let credentials = Credentials::Ssh {
+            identity: identity.map(Secret::new),
+            passphrase: None,
+            known_hosts: server.known_hosts(),
+            agent: Some(agent.socket().to_owned()),
+        };
+        Remote::new(&server.url("repo"), &credentials, &Tls::default(), None).unwrap()
+    };
+    let denied = |error: &GitError, text: &str| {
+        assert!(matches!(error, GitError::Denied { why, .. } if why.contains(text)), "{error}");
+    };
+    denied(&bed.fetch(&remote(None), &main_branch()).await.unwrap_err(), "add one with `ssh-add`");
+    agent.add(&SshServer::stranger());
+    denied(&bed.fetch(&remote(None), &main_branch()).await.unwrap_err(), "does not take the key");
+    let both = bed.fetch(&remote(Some(SshServer::stranger())), &main_branch()).await.unwrap_err();
+    denied(&both, "none of the keys");
+    // The agent's key is refused, our own is taken; then the agent has the right one, too.
+    assert_eq!(
+        read(&bed.fetch(&remote(Some(server.identity().to_owned())), &main_branch()).await.unwrap(), "readme"),
+        "hello"
+    );
+    agent.add(server.identity());
+    assert_eq!(read(&bed.fetch(&remote(None), &main_branch()).await.unwrap(), "readme"), "hello");
+    drop(agent);
 }
 
 #[test]

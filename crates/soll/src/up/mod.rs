@@ -51,6 +51,9 @@ pub(crate) async fn up(arguments: &Up) -> anyhow::Result<u8> {
     config.leader_election = arguments.context.as_ref().map(|_| LeaderElection::new(NAMESPACE, "soll"));
     let engine = Engine::new(config, ground.cluster.clone());
     let handle = engine.handle();
+    if let Some(socket) = repository.ssh_agent() {
+        handle.use_ssh_agent(socket, NAMESPACE, &repository.name);
+    }
     let _refs = match repository.directory() {
         Some(directory) => {
             handle.add_local_repository(&repository.name, directory, NAMESPACE, &repository.name);

@@ -25,7 +25,7 @@ pub(crate) struct Repository {
 
 enum Source {
     Local { directory: PathBuf, branch: String },
-    Remote { url: String, branch: Option<String>, secret: Option<serde_json::Value> },
+    Remote { url: String, branch: Option<String>, secret: Option<serde_json::Value>, agent: Option<PathBuf> },
 }
 
 impl Repository {
@@ -40,8 +40,10 @@ impl Repository {
             return Ok(Self { name: "sample".to_owned(), path: sample::PATH.to_owned(), source });
         };
         if ["http://", "https://", "ssh://"].iter().any(|scheme| repo.starts_with(scheme)) {
-            let secret = if repo.starts_with("ssh://") { ssh_secret(repo)? } else { https_secret(repo)? };
-            let source = Source::Remote { url: repo.clone(), branch, secret };
+            let agent = if repo.starts_with("ssh://") { ssh_agent() } else { None };
+            let secret =
+                if repo.starts_with("ssh://") { ssh_secret(repo, agent.as_deref())? } else { https_secret(repo)? };
+            let source = Source::Remote { url: repo.clone(), branch, secret, agent };
             return Ok(Self { name: label(repo), path: arguments.path.clone(), source });
         }
         let directory = Path::new(repo);
@@ -60,6 +62,14 @@ impl Repository {
         match &self.source {
             Source::Local { directory, .. } => Some(directory),
             Source::Remote { .. } => None,
+        }
+    }
+
+    /// The socket of the ssh-agent that knows the keys for it.
+    pub(crate) fn ssh_agent(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Local { .. } => None,
+            Source::Remote { agent, .. } => agent.as_deref(),
         }
     }
 
@@ -189,18 +199,28 @@ fn https_secret(url: &str) -> anyhow::Result<Option<serde_json::Value>> {
     Ok(credentials.map(|(username, password)| json!({"username": username, "password": password})))
 }
 
-/// Key and known hosts of the user for an ssh URL.
-fn ssh_secret(url: &str) -> anyhow::Result<Option<serde_json::Value>> {
+/// Key and known hosts of the user for an ssh URL. The key may be left to an agent.
+fn ssh_secret(url: &str, agent: Option<&Path>) -> anyhow::Result<Option<serde_json::Value>> {
     let ssh = std::env::home_dir().context("no home directory is known, and with it no ssh key")?.join(".ssh");
-    let names = ["id_ed25519", "id_ecdsa", "id_rsa"];
-    let identity = names.iter().find_map(|name| std::fs::read_to_string(ssh.join(name)).ok());
-    let identity =
-        identity.with_context(|| format!("{url}: found none of {} in {}", names.join(", "), ssh.display()))?;
     let known_hosts = ssh.join("known_hosts");
     let known_hosts = std::fs::read_to_string(&known_hosts).with_context(|| {
         format!("cannot read {}: connect once with `ssh`, so that the host is known", known_hosts.display())
     })?;
-    Ok(Some(json!({"identity": identity, "known_hosts": known_hosts})))
+    let mut secret = json!({"known_hosts": known_hosts});
+    let names = ["id_ed25519", "id_ecdsa", "id_rsa"];
+    match names.iter().find_map(|name| std::fs::read_to_string(ssh.join(name)).ok()) {
+        Some(identity) => secret["identity"] = json!(identity),
+        None if agent.is_none() => {
+            bail!("{url}: no ssh-agent runs, and {} has none of {}", ssh.display(), names.join(", "))
+        }
+        None => {}
+    }
+    Ok(Some(secret))
+}
+
+/// The socket of the user's ssh-agent, if one runs.
+fn ssh_agent() -> Option<PathBuf> {
+    std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).filter(|socket| socket.exists())
 }
 
 #[cfg(test)]
