@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use sha1::{Digest as _, Sha1};
 use sha2::{Digest as _, Sha256};
 
 /// Names the content of a file. Equal ids mean equal bytes; ids of different kinds are never equal.
@@ -20,6 +21,25 @@ impl ContentId {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self::Sha256(Sha256::digest(bytes).into())
+    }
+
+    /// Says whether bytes are the content that this names.
+    #[must_use]
+    pub fn names(&self, bytes: &[u8]) -> bool {
+        match self {
+            // Git hashes the length, too.
+            Self::GitSha1(id) => {
+                let header = format!("blob {}\0", bytes.len());
+                Sha1::new().chain_update(header).chain_update(bytes).finalize()[..] == id[..]
+            }
+            Self::Sha256(_) => Self::of(bytes) == *self,
+        }
+    }
+
+    /// Says whether two ids are of one kind, so that different ids mean different bytes.
+    #[must_use]
+    pub fn is_comparable(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 
@@ -71,5 +91,22 @@ pub(crate) struct EitherBlobs(pub(crate) Arc<dyn Blobs>, pub(crate) Arc<dyn Blob
 impl Blobs for EitherBlobs {
     fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
         self.0.read(id).or_else(|first| self.1.read(id).map_err(|second| format!("{first}; {second}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_knows_its_content_whoever_gave_it() {
+        // `printf hello | git hash-object --stdin`
+        let git = "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0";
+        let git = ContentId::GitSha1(hex::decode(git).ok().and_then(|id| id.try_into().ok()).expect("a SHA-1"));
+        for id in [git, ContentId::of(b"hello")] {
+            assert!(id.names(b"hello"));
+            assert!(!id.names(b"hello "));
+        }
+        assert!(!git.is_comparable(&ContentId::of(b"hello")));
     }
 }

@@ -105,7 +105,7 @@ impl Reads {
         self.seen.iter().all(|(path, seen)| match seen {
             Seen::Missing => tree.kind(path) == Ok(None),
             Seen::Present(kind) => tree.kind(path) == Ok(Some(*kind)),
-            Seen::Content(id) => tree.identify(path) == Ok(Some(*id)),
+            Seen::Content(id) => holds(tree, path, id),
             Seen::Listing(digest) => tree.list(path).is_ok_and(|entries| digest_of(&entries) == *digest),
         })
     }
@@ -148,6 +148,16 @@ impl Reads {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
+    }
+}
+
+/// Says whether a tree has this content at a path. Trees of one source need not be of one kind: one comes from a
+/// repository, the other from the archive that was made of it.
+fn holds(tree: &dyn FileTree, path: &TreePath, id: &ContentId) -> bool {
+    match tree.identify(path) {
+        Ok(Some(found)) if found.is_comparable(id) => found == *id,
+        Ok(Some(_)) => tree.read(path).is_ok_and(|bytes| id.names(&bytes)),
+        Ok(None) | Err(_) => false,
     }
 }
 
@@ -204,6 +214,19 @@ mod tests {
         ] {
             assert!(!reads().unchanged_in(&changed), "{changed:?}");
         }
+    }
+
+    #[test]
+    fn a_repository_and_its_archive_hold_the_same() {
+        // `printf 1 | git hash-object --stdin`
+        let id = hex::decode("56a6051ca2b02b04ef92d5150c9ef600403cb1de").unwrap();
+        let seen = [
+            (path("app/k.yaml"), Seen::Content(ContentId::GitSha1(id.try_into().unwrap()))),
+            (path("app/kustomization.yml"), Seen::Missing),
+        ];
+        let reads = Reads { seen: BTreeSet::from(seen) };
+        assert!(reads.unchanged_in(&tree(&[("app/k.yaml", "1")])));
+        assert!(!reads.unchanged_in(&tree(&[("app/k.yaml", "2")])));
     }
 
     #[test]
