@@ -75,6 +75,12 @@ impl EngineHandle {
         all.map(|(key, object)| ObjectState::of(key, &object)).collect()
     }
 
+    /// Says whether nothing is being reconciled and nothing is due at this moment.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.waker.depth().values().all(|depth| depth.waiting == 0 && depth.running == 0)
+    }
+
     /// Has the GitRepository `namespace/name` read the repository at `path` directly, under the URL
     /// `http://localhost/<alias>`. Only commits count; [`EngineHandle::local_repository_changed`] has them noticed.
     pub fn add_local_repository(&self, alias: &str, path: &Path, namespace: &str, name: &str) {

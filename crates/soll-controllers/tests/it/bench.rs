@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use soll_api::{Gvk, Object};
 use soll_apiserver::{Server, ServerOptions};
-use soll_cluster::{ApplyOptions, Cluster, ConnectOptions, DeleteOptions, Mode};
+use soll_cluster::{ApplyOptions, Cluster, ConnectOptions, DeleteOptions, Mode, RequestCounts};
 use soll_controllers::{Engine, EngineConfig, EngineHandle, ObjectState, Readiness};
 use soll_yaml::{ParseOptions, parse_yaml};
 use tokio::task::JoinHandle;
@@ -121,6 +121,17 @@ impl Bench {
         let wanted =
             |state: &ObjectState| state.readiness == Readiness::Ready && state.revision.as_deref() == Some(revision);
         self.until(name, &format!("Ready at {revision}"), wanted).await;
+    }
+
+    /// What was asked of the API server until the engine came to rest.
+    pub(crate) async fn requests(&self) -> RequestCounts {
+        let rest = tokio::time::timeout(PATIENCE, async {
+            while !self.handle.is_at_rest() {
+                tokio::task::yield_now().await;
+            }
+        });
+        rest.await.expect("the engine comes to rest");
+        self.cluster.requests()
     }
 
     /// Waits until the live object `name` is as wanted: looks again at each event of the engine or of the clock.

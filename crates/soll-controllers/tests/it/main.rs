@@ -57,14 +57,14 @@ async fn a_commit_elsewhere_only_notes_the_revision() {
     let revision = bench.commit(&[("app/settings.yaml", MAP)]);
     bench.kustomization("app", "app", "").await;
     bench.ready("app", &revision).await;
-    let before = (bench.cluster.requests(), bench.config_map("settings").await.expect("applied"));
+    let before = (bench.requests().await, bench.config_map("settings").await.expect("applied"));
 
     let revision = bench.commit(&[("elsewhere/notes.txt", "nothing to apply")]);
     bench.ready("app", &revision).await;
     let after = bench.config_map("settings").await.expect("still there");
     assert_eq!(before.1.resource_version(), after.resource_version());
     // Events are written when there is time, so those of before may come in between; they are no patches.
-    let requests = bench.cluster.requests().since(&before.0);
+    let requests = bench.requests().await.since(&before.0);
     assert_eq!(requests.of(Verb::Patch), 2, "two statuses");
     assert_eq!((requests.of(Verb::Apply), requests.of(Verb::Delete)), (0, 0));
 }
