@@ -115,6 +115,10 @@ impl Refusal<'_> {
             }
             return fault;
         }
+        if self.code == 404 && object.namespace().is_empty() {
+            let hint = "give it a namespace, or set `targetNamespace` in the Kustomization's spec";
+            return Fault { hint: Some(hint.to_owned()), ..Fault::at(object.value(), "metadata.namespace") };
+        }
         let about_namespace = matches!(self.code, 403 | 404) || self.message.contains("namespaces \"");
         match about_namespace && !object.namespace().is_empty() {
             true => Fault::at(object.value(), "metadata.namespace"),
