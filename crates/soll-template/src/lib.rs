@@ -32,6 +32,7 @@ pub use environment::{Certificate, CertificateRequest, Crypto, Environment, Limi
 pub use error::{ErrorKind, Frame, TemplateError};
 pub use functions::{Signature, signatures};
 pub use object::{Object, Param};
+pub use print::format;
 pub use render::{Options, Rendering};
 pub use set::Set;
 pub use stack::with_stack;

@@ -65,6 +65,12 @@ struct Flags {
 /// Widths and precisions past this are not taken.
 const TOO_LARGE: usize = 1_000_000;
 
+/// Prints values by a format of Go, for messages that quote what charts say.
+#[must_use]
+pub fn format(format: &str, args: &[Value]) -> String {
+    String::from_utf8_lossy(&sprintf(format.as_bytes(), args)).into_owned()
+}
+
 /// `fmt.Sprintf`.
 pub(crate) fn sprintf(format: &[u8], args: &[Value]) -> Vec<u8> {
     let mut out = Vec::new();
