@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use soll_template::WholeNumbers;
 use soll_yaml::{Data, Map, ParseOptions, SourceId, Value, parse_yaml};
 
 use crate::Chart;
@@ -81,6 +82,7 @@ pub fn coalesce(chart: &Chart, values: &Value, nulls: Nulls) -> Result<Coalesced
     let mut warnings = BTreeSet::new();
     let mut coalescer = Coalescer { nulls, warnings: &mut warnings };
     coalescer.chart(chart, values.make_map(), "")?;
+    share_down(chart, values.make_map());
     Ok(Coalesced { values, warnings })
 }
 
@@ -105,11 +107,15 @@ impl Coalescer<'_> {
             let globals = values.get(GLOBAL).cloned();
             let own = values.get_or_insert_with(name, Value::map);
             if !is_table(own) {
-                return Err(format!("type mismatch on {name}: {}", go_t(own)));
+                return Err(format!("type mismatch on {name}: {}", go_format("%t", own)));
             }
             let own = own.make_map();
             self.globals(own, globals.as_ref(), &path);
             self.chart(dependency, own, &path)?;
+            let below = own.get(GLOBAL).cloned();
+            if let (Some(globals), Some(below)) = (values.get_mut(GLOBAL), below) {
+                share_tables(globals, &below);
+            }
         }
         Ok(())
     }
@@ -233,6 +239,43 @@ impl Coalescer<'_> {
     }
 }
 
+/// Gives all dependencies what the globals became in the meantime; see [`share_tables`].
+fn share_down(chart: &Chart, values: &mut Map) {
+    let globals = values.get(GLOBAL).cloned();
+    for dependency in &chart.dependencies {
+        let Some(own) = values.get_mut(dependency.name()).filter(|own| is_table(own)) else { continue };
+        let own = own.make_map();
+        if let (Some(globals), Some(below)) = (&globals, own.get_mut(GLOBAL)) {
+            share_tables(below, globals);
+        }
+        share_down(dependency, own);
+    }
+}
+
+/// Takes over what the globals of another chart became, two levels deep and more.
+///
+/// In Helm a chart and its dependencies have each a table of globals of their own, and each its own tables in it, but
+/// what is deeper is one and the same: defaults of a dependency reach its parent and its siblings.
+fn share_tables(globals: &mut Value, other: &Value) {
+    let (Some(own), Some(other)) = (globals.as_map(), other.as_map()) else { return };
+    let mut changed = Vec::new();
+    for entry in own {
+        let (Some(own), Some(theirs)) = (entry.value.as_map(), other.get(&entry.key).and_then(Value::as_map)) else {
+            continue;
+        };
+        for inner in own.iter().filter(|inner| is_table(&inner.value)) {
+            if let Some(theirs) = theirs.get(&inner.key).filter(|theirs| is_table(theirs) && **theirs != inner.value) {
+                changed.push((entry.key.clone(), inner.key.clone(), theirs.clone()));
+            }
+        }
+    }
+    for (key, inner, table) in changed {
+        if let Some(own) = globals.make_map().get_mut(&key).and_then(|own| own.make_map().get_mut(&inner)) {
+            *own = table;
+        }
+    }
+}
+
 /// The value at a dotted path, if it is there and no table.
 pub(crate) fn leaf_at<'v>(values: &'v Value, path: &str) -> Option<&'v Value> {
     let (table, key) = match path.rsplit_once('.') {
@@ -273,43 +316,11 @@ fn dotted(above: &str, key: &str) -> String {
 
 /// A value as Go's `%v` prints it.
 pub(crate) fn go_v(value: &Value) -> String {
-    match &value.data {
-        Data::Null => "<nil>".to_owned(),
-        Data::Str(text) => text.to_string(),
-        Data::Bool(_) | Data::Int(_) => soll_yaml::to_json(value),
-        Data::Float(number) => go_g(*number),
-        Data::List(items) => format!("[{}]", items.iter().map(go_v).collect::<Vec<_>>().join(" ")),
-        Data::Map(map) => {
-            let entries: Vec<_> =
-                map.sorted().iter().map(|entry| format!("{}:{}", entry.key, go_v(&entry.value))).collect();
-            format!("map[{}]", entries.join(" "))
-        }
-    }
+    go_format("%v", value)
 }
 
-/// A float as Go's `%v` prints it: shortest digits, an exponent below 1e-4 and from 1e21.
-fn go_g(number: f64) -> String {
-    let magnitude = number.abs();
-    if magnitude == 0.0 || (1e-4..1e21).contains(&magnitude) {
-        return format!("{number}");
-    }
-    let text = format!("{number:e}");
-    let Some((digits, exponent)) = text.split_once('e') else { return text };
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
-    format!("{digits}e{sign}{exponent:0>2}")
-}
-
-/// A value as Go's `%t` prints it, which is for booleans.
-fn go_t(value: &Value) -> String {
-    match &value.data {
-        Data::Bool(flag) => flag.to_string(),
-        Data::Null => "%!t(<nil>)".to_owned(),
-        Data::Str(text) => format!("%!t(string={text})"),
-        Data::Int(number) => format!("%!t(int64={number})"),
-        Data::Float(number) => format!("%!t(float64={})", go_g(*number)),
-        Data::List(items) => format!("[{}]", items.iter().map(go_t).collect::<Vec<_>>().join(" ")),
-        Data::Map(_) => go_v(value),
-    }
+fn go_format(verb: &str, value: &Value) -> String {
+    soll_template::format(verb, &[soll_template::Value::from_yaml(value, WholeNumbers::Int64)])
 }
 
 /// Go's name of a value's type.

@@ -103,7 +103,8 @@ pub(super) fn display(value: &Value) -> String {
     match value.as_str() {
         Some(text) => quoted(text),
         None if value.as_list().is_some() || value.as_map().is_some() => "value".to_owned(),
-        None => crate::values::go_v(value),
+        None if value.is_null() => "<nil>".to_owned(),
+        None => soll_yaml::to_json(value),
     }
 }
 
