@@ -1,7 +1,8 @@
 //! Every case of the corpus: the bytes that helm 4.2.4 printed, or what it said where it refused.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use soll_helm::render::{
 };
 use soll_helm::{Capabilities, ChartLimits, KubeVersion, ValueFlags, load_directory};
 use soll_keys::Keys;
-use soll_template::{Crypto, Environment, with_stack};
+use soll_template::{Certificate, CertificateRequest, Crypto, Environment, with_stack};
 use soll_tree::{DirTree, TreePath};
 use soll_yaml::{Data, ParseOptions, SourceId, Sources, Value, parse_json, parse_yaml};
 
@@ -41,6 +42,71 @@ impl Environment for TestWorld {
 
     fn crypto(&self) -> Option<&dyn Crypto> {
         Some(&self.keys)
+    }
+}
+
+/// A world with one certificate for all: suites ask for them by the hundred and look at none.
+pub(crate) struct QuickWorld;
+
+impl Environment for QuickWorld {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(1_780_000_000).unwrap()
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+
+    fn crypto(&self) -> Option<&dyn Crypto> {
+        Some(self)
+    }
+}
+
+impl Crypto for QuickWorld {
+    fn bcrypt(&self, _: &[u8]) -> Result<String, String> {
+        Ok("$2a$10$quick".to_owned())
+    }
+
+    fn private_key(&self, _: &str) -> Result<String, String> {
+        Ok("key".to_owned())
+    }
+
+    fn authority(&self, request: &CertificateRequest) -> Result<Certificate, String> {
+        static ONE: OnceLock<Certificate> = OnceLock::new();
+        let make = || Keys::default().authority(request).unwrap();
+        Ok(ONE.get_or_init(make).clone())
+    }
+
+    fn self_signed(&self, request: &CertificateRequest) -> Result<Certificate, String> {
+        self.authority(request)
+    }
+
+    fn signed(&self, request: &CertificateRequest, _: &Certificate) -> Result<Certificate, String> {
+        self.authority(request)
+    }
+
+    fn check_pair(&self, _: &Certificate) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn aes_cbc_encrypt(&self, _: &[u8; 32], _: &[u8; 16], data: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(data.to_vec())
+    }
+
+    fn aes_cbc_decrypt(&self, _: &[u8; 32], _: &[u8; 16], data: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(data.to_vec())
+    }
+
+    fn scrypt(&self, _: &[u8], _: &[u8]) -> Result<[u8; 64], String> {
+        Ok([0; 64])
+    }
+
+    fn hmac_sha256(&self, _: &[u8], _: &[u8]) -> [u8; 32] {
+        [0; 32]
+    }
+
+    fn sha1(&self, _: &[u8]) -> [u8; 20] {
+        [0; 20]
     }
 }
 
@@ -79,9 +145,13 @@ impl Flags {
 }
 
 /// What `helm template soll-test CHART FLAGS` would print, or say.
-pub(crate) fn template(chart: &str, flags: &Flags) -> Result<String, String> {
-    let charts = corpus().join("charts");
-    let tree = DirTree::open(&charts).unwrap();
+fn template(chart: &str, flags: &Flags) -> Result<String, String> {
+    template_in(&corpus().join("charts"), chart, flags)
+}
+
+/// The same in a folder of charts.
+pub(crate) fn template_in(charts: &Path, chart: &str, flags: &Flags) -> Result<String, String> {
+    let tree = DirTree::open(charts).unwrap();
     let sources = Sources::new();
     let mut read = |path: &str| std::fs::read_to_string(charts.join(path)).map_err(|error| error.to_string());
     let set = flags.values.values(&sources, &mut read)?;
@@ -172,7 +242,8 @@ fn alike(got: &str, expected: &str) -> Option<String> {
     got.iter().zip(&expected).find_map(|(got, expected)| unlike(got, expected, ""))
 }
 
-fn unlike(got: &Value, expected: &Value, path: &str) -> Option<String> {
+/// Where two values differ in more than what is random.
+pub(crate) fn unlike(got: &Value, expected: &Value, path: &str) -> Option<String> {
     match (&got.data, &expected.data) {
         (Data::Map(got), Data::Map(expected)) => {
             let keys = |map: &soll_yaml::Map| map.sorted().iter().map(|one| one.key.to_string()).collect::<Vec<_>>();

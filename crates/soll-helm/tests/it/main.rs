@@ -3,5 +3,7 @@
 // The corpus is read from disk, and helm is a program.
 #![allow(clippy::disallowed_methods)]
 
+mod beside_helm;
 mod corpus;
 mod records;
+mod suites;

@@ -1,0 +1,248 @@
+//! Generated charts and values, rendered by us and by the real helm in the same run.
+
+mod random;
+
+use std::path::Path;
+use std::process::Command;
+
+use soll_testkit::binary;
+use soll_yaml::{Data, Map, ParseOptions, SourceId, Value, emit_yaml, parse_yaml, to_json};
+
+use crate::corpus::{Flags, corpus, template_in, unlike};
+use crate::suites::{document, masked};
+
+/// A small generator: the same seed gives the same cases. `SOLL_SEED` chooses another.
+struct Dice {
+    seed: u64,
+    state: u64,
+}
+
+impl Dice {
+    fn new() -> Self {
+        let seed = std::env::var("SOLL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_121);
+        Self { seed, state: seed }
+    }
+
+    fn roll(&mut self, sides: usize) -> usize {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) as usize % sides
+    }
+
+    fn pick<'a>(&mut self, items: &[&'a str]) -> &'a str {
+        items[self.roll(items.len())]
+    }
+
+    fn values(&mut self, depth: usize) -> Value {
+        const KEYS: [&str; 8] = ["a", "b", "c", "global", "one", "two", "enabled", "exports"];
+        let mut map = Map::new();
+        for _ in 0..self.roll(5) {
+            let key = self.pick(&KEYS);
+            map.insert(key, self.value(key, depth));
+        }
+        map.into()
+    }
+
+    fn value(&mut self, key: &str, depth: usize) -> Value {
+        // A scalar where a chart's values ought to be is refused, which is a case too, but not most of them.
+        let is_table = matches!(key, "one" | "two" | "global" | "exports") && self.roll(25) > 0;
+        match self.roll(if is_table { 1 } else { 8 }) {
+            0 if is_table => {
+                if depth == 0 {
+                    Value::map()
+                } else {
+                    self.values(depth - 1)
+                }
+            }
+            0 => Value::null(),
+            1 => Value::from(self.roll(2) == 0),
+            2 => Value::from(self.roll(100_000_000) as i64),
+            3 => Value::from(self.pick(&["x", "", "true", "1e3"])),
+            4 => Value::list(vec![Value::from(1), Value::null()]),
+            _ if depth == 0 => Value::from(self.roll(2) == 0),
+            _ => self.values(depth - 1),
+        }
+    }
+}
+
+/// How many cases to try; `SOLL_CASES` asks for more.
+fn cases(usually: usize) -> usize {
+    std::env::var("SOLL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usually)
+}
+
+/// Writes a chart with its template, which prints what it sees, and the charts below it.
+fn write_chart(folder: &Path, name: &str, dice: &mut Dice, depth: usize) {
+    std::fs::create_dir_all(folder.join("templates")).unwrap();
+    let mut metadata = format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
+    if depth > 0 {
+        metadata.push_str("dependencies:\n");
+        for child in ["one", "two"] {
+            metadata.push_str(&format!(
+                "- name: {child}\n  version: {}\n  repository: \"\"\n",
+                dice.pick(&["1.0.0", "^1.0.0", "1.x.x"])
+            ));
+            match dice.roll(6) {
+                0 => metadata.push_str(&format!("  condition: {child}.enabled,global.enabled\n")),
+                1 => metadata.push_str("  tags: [a, b]\n"),
+                // Imports of two charts do not meet: Helm would write what one lends into the other.
+                2 if child == "one" => metadata.push_str("  import-values: [a]\n"),
+                3 if child == "one" => {
+                    metadata.push_str("  import-values: [{child: a, parent: b}, {child: global, parent: lent}]\n");
+                }
+                4 if child == "two" => metadata.push_str("  alias: c2\n"),
+                _ => {}
+            }
+            write_chart(&folder.join("charts").join(child), child, dice, depth - 1);
+        }
+    }
+    std::fs::write(folder.join("Chart.yaml"), metadata).unwrap();
+    std::fs::write(folder.join("values.yaml"), emit_yaml(&dice.values(3))).unwrap();
+    let template = format!("kind: {name}\nsees: {{{{ .Values | toJson }}}}\nroot: {{{{ .Chart.IsRoot }}}}\n");
+    std::fs::write(folder.join("templates/a.yaml"), template).unwrap();
+}
+
+/// What a helm prints, or why it refuses.
+fn helm(helm: &str, folder: &Path, chart: &str, flags: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(binary(helm));
+    command.args(["template", "soll-test", chart]).args(flags).current_dir(folder);
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() {
+        return Ok(text(output.stdout));
+    }
+    let said = text(output.stderr);
+    let (_, error) = said.split_once("Error: ").unwrap();
+    Err(error.trim_end().to_owned())
+}
+
+#[test]
+fn values_of_nested_charts_meet_as_in_helm() {
+    let mut dice = Dice::new();
+    let mut rendered = 0;
+    let cases = cases(60);
+    for case in 0..cases {
+        let folder = tempfile::tempdir().unwrap();
+        write_chart(&folder.path().join("root"), "root", &mut dice, 2);
+        std::fs::write(folder.path().join("v.yaml"), emit_yaml(&dice.values(3))).unwrap();
+        let set = dice.pick(&[
+            "a=1",
+            "one.a=null",
+            "tags.a=false",
+            "global.b.c=x",
+            "one.enabled=false",
+            "two.two.a={1,2}",
+            "c2.x=1",
+        ]);
+        let flags = ["-f", "v.yaml", "--set", set];
+        let expected = helm("helm", folder.path(), "root", &flags);
+        let got = template_in(folder.path(), "root", &Flags::of(flags));
+        rendered += usize::from(expected.is_ok());
+        let chart = || {
+            let output = Command::new("grep").args(["-r", "", "."]).current_dir(folder.path()).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(got, expected, "seed {}, case {case}, {flags:?}\n{}", dice.seed, chart());
+    }
+    assert!(rendered * 10 >= cases * 6, "only {rendered} of {cases} cases render");
+}
+
+/// Changes some leaves of a chart's defaults to others of their kind.
+fn changed(value: &Value, dice: &mut Dice) -> Option<Value> {
+    let data = match &value.data {
+        Data::Map(map) if !map.is_empty() => {
+            let mut own = Map::new();
+            for entry in map.iter() {
+                if let Some(value) = changed(&entry.value, dice) {
+                    own.insert(entry.key.clone(), value);
+                }
+            }
+            return (!own.is_empty()).then(|| own.into());
+        }
+        _ if dice.roll(4) > 0 => return None,
+        Data::Bool(flag) => Value::from(!flag),
+        Data::Int(number) => Value::from(number + 1),
+        Data::Float(number) => Value::from(number + 0.5),
+        Data::Str(text) => Value::from(format!("{text}x")),
+        Data::Map(_) => Map::from_iter([("k", Value::from("v"))]).into(),
+        Data::List(_) | Data::Null => return None,
+    };
+    Some(data)
+}
+
+/// Every chart of the corpus.
+const CHARTS: [&str; 18] = [
+    "app-template",
+    "cluster-autoscaler",
+    "common-test",
+    "external-dns",
+    "flagger",
+    "harbor",
+    "jenkins",
+    "jupyterhub",
+    "keda",
+    "metrics-server",
+    "nats",
+    "opentelemetry-collector",
+    "podinfo",
+    "redis",
+    "rook-ceph-cluster",
+    "sealed-secrets",
+    "velero",
+    "wordpress",
+];
+
+/// Helm 3 renders the same objects from the same templates. What it does otherwise is in `COMPATIBILITY.md`: nulls of
+/// defaults are printed, webhook configurations come last, lines between documents, words of errors.
+fn unlike_helm_3(got: &Result<String, String>, before: &Result<String, String>) -> Option<String> {
+    let (got, before) = match (got, before) {
+        (Ok(got), Ok(before)) => (got, before),
+        (Err(_), Err(_)) => return None,
+        _ => return Some(format!("{got:?}\nbefore\n{before:?}")),
+    };
+    let objects = |text: &str| {
+        let texts = text.split("---\n# Source: ").filter_map(|part| part.split_once('\n'));
+        let mut objects: Vec<_> = texts.map(|(source, text)| (source.to_owned(), masked(&document(text)))).collect();
+        objects.sort_by_cached_key(|(source, object)| {
+            (source.clone(), object.get("kind").map(to_json), object.lookup(&["metadata", "name"]).map(to_json))
+        });
+        objects
+    };
+    let (got, before) = (objects(got), objects(before));
+    let sources = |objects: &[(String, Value)]| objects.iter().map(|(source, _)| source.clone()).collect::<Vec<_>>();
+    if sources(&got) != sources(&before) {
+        return Some(format!("{:?}\nbefore\n{:?}", sources(&got), sources(&before)));
+    }
+    got.iter().zip(&before).find_map(|((source, got), (_, before))| unlike(got, before, source))
+}
+
+#[test]
+fn charts_of_the_corpus_render_as_in_helm_with_other_values() {
+    let mut dice = Dice::new();
+    let charts = corpus().join("charts");
+    let (mut rendered, mut wrong) = (0, Vec::new());
+    let cases = cases(2);
+    for chart in CHARTS {
+        let text = std::fs::read_to_string(charts.join(chart).join("values.yaml")).unwrap();
+        let defaults = parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2()).unwrap();
+        let defaults = defaults.into_iter().next().unwrap_or_default();
+        for case in 0..cases {
+            let folder = tempfile::tempdir().unwrap();
+            // The first case are the defaults.
+            let changes = if case == 0 { None } else { changed(&defaults, &mut dice) };
+            let file = folder.path().join("v.json");
+            std::fs::write(&file, to_json(&changes.unwrap_or_else(Value::map))).unwrap();
+            let flags = ["-f", file.to_str().unwrap(), "--kube-version", "v1.35.0", "--skip-schema-validation"];
+            let expected = helm("helm", &charts, chart, &flags);
+            let got = template_in(&charts, chart, &Flags::of(flags));
+            rendered += usize::from(expected.is_ok());
+            let again = helm("helm", &charts, chart, &flags);
+            if let Some(difference) = random::difference(&got, &expected, &again) {
+                wrong.push(format!("{chart}, case {case}: {difference}"));
+            }
+            if let Some(difference) = unlike_helm_3(&got, &helm("helm3", &charts, chart, &flags)) {
+                wrong.push(format!("{chart}, case {case}, helm 3: {difference}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "seed {}:\n{}", dice.seed, wrong.join("\n"));
+    assert!(rendered * 2 >= cases * CHARTS.len(), "only {rendered} cases render");
+}
