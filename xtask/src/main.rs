@@ -105,6 +105,15 @@ enum Bench {
         #[arg(long, default_value_t = 3000)]
         objects: usize,
     },
+    /// `soll template` beside `helm template`, every case of the corpus
+    Helm {
+        /// This binary instead of a release build
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// How often
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
 }
 
 fn main() -> Result<()> {
@@ -117,6 +126,7 @@ fn main() -> Result<()> {
         Task::Bench(Bench::Kustomize { binary, runs, objects }) => {
             bench::kustomize::measure(&repository, binary, runs, objects)
         }
+        Task::Bench(Bench::Helm { binary, runs }) => bench::helm::measure(&repository, binary, runs),
         Task::Differential { name, cases, seed } => differential::compare(&repository, &name, cases, seed),
         Task::Faults { name, cases, only } => faults::seed(&repository, &name, cases, only.as_deref()),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
