@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Patches and replacements may give two objects one name.
-    fn refuse_twins(&self, resources: &Resources) {
+    pub(crate) fn refuse_twins(&self, resources: &Resources) {
         let mut seen = HashSet::with_capacity(resources.len());
         for resource in resources.iter() {
             let id = resource.id();
@@ -275,11 +275,7 @@ impl<'a> Builder<'a> {
                         self.problems.add(path.at, format!("more than {limit} objects"));
                         return;
                     }
-                    // Objects are compared with those before them.
-                    if let Some(first) = into.resources.iter().next() {
-                        self.merge_types.note_scope(&first.gvk());
-                        self.merge_types.note_scope(&resource.gvk());
-                    }
+                    self.merge_types.note_scope(&resource.gvk());
                     into.resources.append(resource, &self.problems);
                 }
             }
@@ -363,7 +359,7 @@ impl<'a> Builder<'a> {
             }
         };
         let text = self.read(path, named_at)?;
-        let mut documents = self.parse(&text, self.sources.add(path.as_str()), &ParseOptions::go_v2().strict())?;
+        let mut documents = self.kustomization_text(&text, self.sources.add(path.as_str()))?;
         documents.retain(|document| !document.is_null());
         let first_line = At::new(self.sources.add(path.as_str()), 1, 1);
         let [document] = documents.as_slice() else {
@@ -377,13 +373,28 @@ impl<'a> Builder<'a> {
         Some(read(document, directory, path.file_name(), unknown, &self.problems))
     }
 
+    /// The documents of a kustomization file. Of two equal keys the last counts, as in kustomize; that is worth a word.
+    fn kustomization_text(&self, text: &str, source: SourceId) -> Option<Vec<Value>> {
+        let options = ParseOptions { limits: self.options.limits.parse.clone(), ..ParseOptions::go_v2() };
+        match parse_yaml(text, source, &options.clone().strict()) {
+            Ok(documents) => Some(documents),
+            Err(error) => {
+                let documents = self.parse(text, source, &options)?;
+                let message = format!("{}; the last one counts", error.message);
+                self.warnings.borrow_mut().push(Problem { hint: error.hint, ..Problem::new(error.at, message) });
+                Some(documents)
+            }
+        }
+    }
+
     /// Configurations of generators or transformers, inline or from files and directories.
     fn plugins(&self, texts: &[Text], ks: &Kustomization, place: &Place<'_>) -> Vec<Resource> {
         let mut plugins = Accumulator::default();
         // Those in line come first, wherever they stand.
-        let (inline, paths): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.as_str().contains('\n'));
+        let is_inline = |text: &&Text| text.as_str().contains('\n') || text.as_str().starts_with('{');
+        let (inline, paths): (Vec<_>, Vec<_>) = texts.iter().partition(is_inline);
         for text in inline.into_iter().chain(paths) {
-            match text.as_str().contains('\n') {
+            match is_inline(&text) {
                 true => {
                     let options = ParseOptions::go_v3();
                     let Some(values) = self.parse(&text.text, text.at.source(), &options) else { continue };

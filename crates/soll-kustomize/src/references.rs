@@ -51,12 +51,34 @@ pub(crate) fn fix(resources: &mut Resources, references: &[NameReference], build
 
 /// The objects that may be referred to by an old name.
 struct Targets {
+    /// By the namespaces in which objects were read: where and what these are now.
+    by_first_namespace: HashMap<Str, HashSet<Standing>>,
     list: Vec<Target>,
     by_old_name: HashMap<Str, Vec<usize>>,
 }
 
+/// What decides who may refer to an object.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Standing {
+    namespace: Str,
+    /// As written; empty if it is not.
+    written: Str,
+    is_cluster_scoped: bool,
+}
+
+impl Standing {
+    fn of(id: &Id) -> Self {
+        Self {
+            namespace: id.effective_namespace(),
+            written: id.namespace.clone(),
+            is_cluster_scoped: id.gvk.is_cluster_scoped(),
+        }
+    }
+}
+
 struct Target {
     now: Id,
+    standing: Standing,
     namespace: Str,
     name_at: At,
     previous: Vec<Id>,
@@ -83,7 +105,11 @@ struct Search<'s> {
 
 impl Targets {
     fn of(resources: &Resources) -> Self {
-        let mut targets = Self { list: Vec::new(), by_old_name: HashMap::new() };
+        let mut targets = Self { by_first_namespace: HashMap::new(), list: Vec::new(), by_old_name: HashMap::new() };
+        for resource in resources.iter() {
+            let standings = targets.by_first_namespace.entry(resource.first_id().effective_namespace()).or_default();
+            standings.insert(Standing::of(&resource.id()));
+        }
         for resource in resources.iter().filter(|resource| !resource.previous.is_empty()) {
             let now = resource.id();
             let position = targets.list.len();
@@ -94,10 +120,11 @@ impl Targets {
                 }
             }
             targets.list.push(Target {
+                standing: Standing::of(&now),
                 namespace: now.effective_namespace(),
                 now,
                 name_at: resource.value.lookup(&["metadata", "name"]).map_or(At::NONE, |name| name.at),
-                previous: resource.previous.clone(),
+                previous: resource.previous_ids().collect(),
                 prefixes: resource.prefixes.clone(),
                 suffixes: resource.suffixes.clone(),
             });
@@ -164,12 +191,16 @@ impl Search<'_> {
             };
         };
         let namespace = field.lookup_str(&["namespace"]).map(str::to_owned);
+        // If anything at all was read in that namespace, only what was read there counts.
+        let is_original = namespace.as_deref().and_then(|namespace| self.targets.by_first_namespace.get(namespace));
+        let is_original = is_original.is_some_and(|known| known.iter().any(|standing| self.sees(standing)));
         let was_there = |target: &Target| match &namespace {
             None => true,
-            Some(namespace) => {
+            Some(namespace) if is_original => {
                 let first = target.previous.first().map_or_else(|| target.namespace.clone(), Id::effective_namespace);
-                first.as_str() == namespace || target.namespace.as_str() == namespace
+                first.as_str() == namespace
             }
+            Some(namespace) => target.namespace.as_str() == namespace,
         };
         let same = |a: &Target, b: &Target| a.now.name == b.now.name && a.now.namespace == b.now.namespace;
         let Some(target) = self.select(old, was_there, same)? else { return Ok(()) };
@@ -194,7 +225,7 @@ impl Search<'_> {
         let Some(positions) = self.targets.by_old_name.get(name) else { return Ok(None) };
         let candidates = positions.iter().map(|position| &self.targets.list[*position]);
         let mut candidates: Vec<&Target> =
-            candidates.filter(|target| self.is_visible(target) && self.is_of_kind(target) && is_fit(target)).collect();
+            candidates.filter(|target| self.may_mean(target) && self.is_of_kind(target) && is_fit(target)).collect();
         if candidates.len() > 1 {
             candidates.retain(|target| self.same_affixes(target, true));
         }
@@ -218,12 +249,21 @@ impl Search<'_> {
         selected(self.target) && role.is_none_or(selected)
     }
 
-    fn is_visible(&self, target: &Target) -> bool {
-        let is_anywhere = self.referrer.id.gvk.is_cluster_scoped() || target.now.gvk.is_cluster_scoped();
-        let is_near = target.namespace == self.referrer.namespace;
-        let is_subject = target.now.gvk.kind.as_str() == "ServiceAccount"
-            && self.referrer.subjects.contains(target.now.namespace.as_str());
-        is_anywhere || is_near || is_subject
+    /// Whether the referrer may know of an object at all.
+    fn sees(&self, standing: &Standing) -> bool {
+        self.is_near(standing) || self.referrer.subjects.contains(standing.written.as_str())
+    }
+
+    /// Whether nothing about namespaces keeps the referrer from an object.
+    fn is_near(&self, standing: &Standing) -> bool {
+        let is_anywhere = self.referrer.id.gvk.is_cluster_scoped() || standing.is_cluster_scoped;
+        is_anywhere || standing.namespace == self.referrer.namespace
+    }
+
+    /// Of what a binding sees for the sake of its subjects, only accounts can be meant.
+    fn may_mean(&self, target: &Target) -> bool {
+        let is_account = target.now.gvk.kind.as_str() == "ServiceAccount";
+        self.is_near(&target.standing) || (is_account && self.sees(&target.standing))
     }
 
     fn same_affixes(&self, target: &Target, or_none: bool) -> bool {

@@ -137,12 +137,21 @@ impl Resource {
 
     /// What it was called when it was read.
     pub(crate) fn first_id(&self) -> Id {
-        self.previous.first().cloned().unwrap_or_else(|| self.id())
+        self.previous_ids().next().unwrap_or_else(|| self.id())
+    }
+
+    /// What it was called before, oldest first. Group and version are those of today: kustomize keeps no others.
+    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id> + '_ {
+        let now = self.gvk();
+        self.previous.iter().map(move |id| {
+            let gvk = Gvk { kind: id.gvk.kind.clone(), ..now.clone() };
+            Id { gvk, ..id.clone() }
+        })
     }
 
     /// Everything it was ever called, now last.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Id> + '_ {
-        self.previous.iter().cloned().chain(std::iter::once_with(|| self.id()))
+        self.previous_ids().chain(std::iter::once_with(|| self.id()))
     }
 
     /// Notes what it is called before that changes.
@@ -195,12 +204,14 @@ impl Resource {
         let Some(map) = pairs.as_map().filter(|map| !map.is_empty()) else {
             return self.set_metadata(field, "".into());
         };
-        if map.iter().all(|entry| entry.value.as_str().is_some()) {
+        // What is written anew is no longer one with other fields.
+        let parts = self.shared.is_any();
+        if !parts && map.iter().all(|entry| entry.value.as_str().is_some()) {
             return;
         }
         let mut texts = map.clone();
-        for (_, value) in texts.iter_mut().filter(|(_, value)| value.as_str().is_none()) {
-            *value = Value::from(text(value)).at(value.at);
+        for (_, value) in texts.iter_mut().filter(|(_, value)| parts || value.as_str().is_none()) {
+            *value = Value::from(Str::from(text(value).as_str())).at(value.at);
         }
         self.set_metadata(field, texts.into());
     }
@@ -208,6 +219,23 @@ impl Resource {
     /// Whether kustomize keeps notes about the object in its annotations.
     pub(crate) fn has_notes(&self) -> bool {
         !self.previous.is_empty() || self.is_generated || self.origin.is_some()
+    }
+
+    /// Loses the notes: somebody has replaced the annotations.
+    pub(crate) fn forget_notes(&mut self) {
+        self.previous.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.is_generated = false;
+        self.needs_hash = false;
+        self.behavior = Behavior::default();
+        self.forget_provenance();
+    }
+
+    /// Loses where it came from and what changed it.
+    pub(crate) fn forget_provenance(&mut self) {
+        self.origin = None;
+        self.transformations.clear();
     }
 
     /// Whether nobody has set anything since, not even to the same.

@@ -169,6 +169,8 @@ impl Resource {
             self.origin = old.origin.clone();
         }
         self.transformations = old.transformations.clone();
+        self.vars = old.vars.clone();
+        self.is_generated = old.is_generated;
         // A hash is only added if both ask for it.
         self.needs_hash &= old.needs_hash;
         self.behavior = old.behavior;

@@ -17,6 +17,11 @@ impl Shared {
         self.0.push(text);
     }
 
+    /// Whether any field may be one with another.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// From now on each field is its own.
     pub(crate) fn forget(&mut self) {
         self.0.clear();

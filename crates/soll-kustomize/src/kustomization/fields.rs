@@ -35,7 +35,10 @@ impl<'v> Fields<'v> {
     /// The value of a field that is there and not null.
     pub(crate) fn value(&mut self, name: &'static str) -> Option<&'v Value> {
         self.known.push(name);
-        self.map?.get(name).filter(|value| !value.is_null())
+        // As Go reads JSON: `nameprefix` will do, and the last in order counts.
+        let alike = self.map?.iter().filter(|entry| entry.key.eq_ignore_ascii_case(name));
+        let last = alike.filter(|entry| !entry.value.is_null()).max_by(|a, b| a.key.cmp(&b.key))?;
+        Some(&last.value)
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> Option<Text> {
@@ -119,12 +122,16 @@ impl<'v> Fields<'v> {
 
     /// A remark for every field that was not asked for.
     pub(crate) fn others(&self) -> Vec<Problem> {
-        let unknown = self.map.into_iter().flatten().filter(|entry| !self.known.contains(&entry.key.as_str()));
+        let unknown = self.map.into_iter().flatten().filter(|entry| !self.is_known(&entry.key));
         let remark = |entry: &Entry| {
             let message = format!("unknown field `{}` in a {}", entry.key, self.what);
             Problem::new(entry.key_at, format!("{message}{}", suggestion(&entry.key, &self.known)))
         };
         unknown.map(remark).collect()
+    }
+
+    fn is_known(&self, key: &str) -> bool {
+        self.known.iter().any(|known| known.eq_ignore_ascii_case(key))
     }
 
     fn wrong(&self, name: &str, value: &Value, expected: &str) {

@@ -128,7 +128,11 @@ fn strategic(resources: &mut Resources, patch: &Patch, patches: &[Value], builde
                 merge(resources, position, patch, value, Way::OverAll, builder);
             }
         }
-        return remove_deleted(resources);
+        remove_deleted(resources);
+        if patch.allow_name_change || patch.allow_kind_change {
+            builder.refuse_twins(resources);
+        }
+        return;
     }
     for value in patches {
         named(resources, patch, value, Way::ToOne, builder);
@@ -178,7 +182,12 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
         resource.remember_id();
     }
     let gvk = resource.gvk();
-    let of = builder.merge_types.of(&gvk).or_else(|| builder.merge_types.of(&Gvk::of(value)));
+    let of_patch = match way {
+        Way::ToOne => Gvk::of(value),
+        // Kustomize gives the patch the group and version of the object on this way.
+        Way::OverAll => Gvk { kind: Gvk::of(value).kind, ..gvk.clone() },
+    };
+    let of = builder.merge_types.of(&gvk).or_else(|| builder.merge_types.of(&of_patch));
     let trace = Some(Trace { sources: builder.sources, by: "patches", written: Some(&builder.written) });
     let mut source = Resource::new(value.clone());
     if renames {
@@ -198,6 +207,9 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
         Ok(Some(merged)) => {
             resource.value = merged;
             resource.settle(before.as_ref());
+            if removes_annotations(&value) {
+                resource.forget_notes();
+            }
             if way == Way::OverAll && !has_version {
                 resource.value.make_map().insert("apiVersion", Value::null());
             }
@@ -205,6 +217,13 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
         Ok(None) => resource.value = Value::null(),
         Err(error) => complain(&error, patch, resource, builder),
     }
+}
+
+/// Whether a patch takes away the annotations as a whole, and with them the notes that kustomize keeps there.
+fn removes_annotations(patch: &Value) -> bool {
+    let removes =
+        |value: &Value| value.is_null() || matches!(value.lookup_str(&["$patch"]), Some("delete" | "replace"));
+    patch.get("metadata").is_some_and(|metadata| removes(metadata) || metadata.get("annotations").is_some_and(removes))
 }
 
 fn without_identity(value: &Value, patch: &Patch) -> Value {
@@ -282,6 +301,9 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
                 resource.shared.forget();
                 // It has gone through JSON, which knows one way to write a number.
                 resource.write_annotations_as_text(&|value| after_json(value).into());
+                if replaces_annotations(operations) {
+                    resource.forget_provenance();
+                }
                 if resource.name().is_empty() {
                     let message = "the patch leaves the object without `metadata.name`";
                     builder.problems.push(Problem::new(patch.at, message).of(&resource.first_id()));
@@ -294,6 +316,20 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
         let message = format!("the patch's target {} matches no object", target.text());
         builder.warnings.borrow_mut().push(Problem::new(patch.at, message));
     }
+}
+
+/// Whether operations write the annotations as a whole, and with them what kustomize has noted of the object's origin.
+/// Its other notes it saves from JSON patches.
+fn replaces_annotations(operations: &Value) -> bool {
+    const ANNOTATIONS: [&str; 3] = ["", "/metadata", "/metadata/annotations"];
+    operations.as_list().unwrap_or_default().iter().any(|operation| {
+        let names = |field: &str| operation.lookup_str(&[field]).is_some_and(|path| ANNOTATIONS.contains(&path));
+        match operation.lookup_str(&["op"]) {
+            Some("test") => false,
+            Some("move") => names("from") || names("path"),
+            _ => names("path"),
+        }
+    })
 }
 
 fn complain(error: &PatchError, patch: &Patch, resource: &Resource, builder: &Builder<'_>) {

@@ -12,6 +12,7 @@ use crate::kustomization::{
 use crate::problem::Problem;
 use crate::resource::Id;
 use crate::resources::Resources;
+use crate::written;
 
 const BY: &str = "replacements";
 
@@ -35,7 +36,7 @@ pub(crate) fn run(resources: &mut Resources, replacements: &[Replacement], ks: &
 
 /// Runs one replacement.
 pub(crate) fn apply(resources: &mut Resources, rule: &ReplacementRule, builder: &Builder<'_>) {
-    let Some(value) = source(resources, rule, builder) else { return };
+    let Some(mut source) = source(resources, rule, builder) else { return };
     for target in &rule.targets {
         let positions: Vec<usize> = match target.select.plain_name() {
             Some(name) => resources.named(name).to_vec(),
@@ -48,7 +49,7 @@ pub(crate) fn apply(resources: &mut Resources, rule: &ReplacementRule, builder: 
             let default = [Text { text: "metadata.name".into(), at: target.at }];
             let paths = if target.paths.is_empty() { &default[..] } else { &target.paths };
             for path in paths {
-                write(resources, position, target, path, &value, builder);
+                write(resources, position, target, path, &mut source, builder);
             }
         }
     }
@@ -65,9 +66,41 @@ fn is_meant(resources: &Resources, position: usize, target: &ReplacementTarget) 
 }
 
 /// The value to copy.
-fn source(resources: &Resources, rule: &ReplacementRule, builder: &Builder<'_>) -> Option<Value> {
+struct Source {
+    value: Value,
+    /// Whether the text came without quotes, and so without a type, from `sourceValue`.
+    is_bare: bool,
+    /// The field that it is, by the position of its object; a part of a text is no field.
+    field: Option<(usize, Vec<Step>)>,
+}
+
+impl Source {
+    /// What takes the place of a field that is no scalar.
+    fn whole(&self) -> Data {
+        match &self.value.data {
+            Data::Str(text) if self.is_bare => plain(text),
+            data => data.clone(),
+        }
+    }
+
+    /// Takes the field's value after an object has changed: kustomize copies from the field itself, even if the
+    /// replacement has just written there.
+    fn follow(&mut self, changed: &Value, position: usize) {
+        if let Some((_, steps)) = self.field.as_ref().filter(|(own, _)| *own == position)
+            && let Some(value) = found(changed, steps)
+        {
+            self.value = value.clone();
+        }
+    }
+}
+
+fn found<'v>(object: &'v Value, steps: &[Step]) -> Option<&'v Value> {
+    steps.iter().try_fold(object, |value, step| step.of(value))
+}
+
+fn source(resources: &Resources, rule: &ReplacementRule, builder: &Builder<'_>) -> Option<Source> {
     let (gvk, name, namespace, path, part) = match &rule.source {
-        ReplacementSource::Value(text) => return Some(text.value()),
+        ReplacementSource::Value(text) => return Some(Source { value: text.value(), is_bare: true, field: None }),
         ReplacementSource::Field { gvk, name, namespace, path, part } => (gvk, name, namespace, path, part),
     };
     let fail = |message: String| {
@@ -83,30 +116,30 @@ fn source(resources: &Resources, rule: &ReplacementRule, builder: &Builder<'_>) 
         Some(name) => resources.named(&name.text).to_vec(),
         None => (0..resources.len()).collect(),
     };
-    let mut found = positions.into_iter().filter(|position| resources.get(*position).ids().any(|id| is_it(&id)));
+    let mut named = positions.into_iter().filter(|position| resources.get(*position).ids().any(|id| is_it(&id)));
     let described = || format!("{}/{}", gvk.kind, name.as_ref().map_or("*", Text::as_str));
-    let Some(position) = found.next() else { return fail(format!("nothing selected by the source {}", described())) };
-    if found.next().is_some() {
+    let Some(position) = named.next() else { return fail(format!("nothing selected by the source {}", described())) };
+    if named.next().is_some() {
         return fail(format!("multiple matches for the source {}; add a namespace or a name", described()));
     }
     let path = path.as_ref().map_or("metadata.name", Text::as_str);
     let steps = steps(path);
-    let mut value = Some(&resources.get(position).value);
-    for step in &steps {
-        value = value.and_then(|value| step.of(value));
-    }
-    let is_empty =
-        |value: &&Value| value.is_null() || value.as_str() == Some("") || value.as_map().is_some_and(Map::is_empty);
+    let value = found(&resources.get(position).value, &steps);
+    let is_empty = |value: &&Value| {
+        value.is_null() || value.as_list().is_some_and(<[Value]>::is_empty) || value.as_map().is_some_and(Map::is_empty)
+    };
     let Some(value) = value.filter(|value| !is_empty(value)) else {
         return fail(format!("fieldPath `{path}` is missing for replacement source {}", described()));
     };
-    let Some(part) = part else { return Some(value.clone()) };
+    let Some(part) = part else {
+        return Some(Source { value: value.clone(), is_bare: false, field: Some((position, steps)) });
+    };
     let Some(text) = scalar_text(value) else {
         return fail("delimiter option can only be used with scalar nodes".to_owned());
     };
     let pieces: Vec<&str> = text.split(part.delimiter.as_str()).collect();
     match usize::try_from(part.index).ok().and_then(|index| pieces.get(index)) {
-        Some(piece) => Some(Value::from(*piece).at(value.at)),
+        Some(piece) => Some(Source { value: Value::from(*piece).at(value.at), is_bare: false, field: None }),
         None => fail(format!("options.index {} is out of bounds for value {text}", part.index)),
     }
 }
@@ -116,7 +149,7 @@ fn write(
     position: usize,
     target: &ReplacementTarget,
     path: &Text,
-    value: &Value,
+    source: &mut Source,
     builder: &Builder<'_>,
 ) {
     let steps = steps(&path.text);
@@ -124,19 +157,30 @@ fn write(
     let renames =
         matches!(steps.first(), Some(Step::Key(key)) if matches!(key.as_str(), "metadata" | "kind" | "apiVersion"));
     let resource = if renames { resources.get_mut(position) } else { resources.content_mut(position) };
-    match within_text(&mut resource.value, &steps, target, value, path, builder) {
-        Ok(true) => return,
+    match within_text(&mut resource.value, &steps, target, source, path, builder) {
+        Ok(true) => return source.follow(&resource.value, position),
         Ok(false) => {}
         Err(message) => return builder.problems.push(Problem::new(path.at, message).of(&resource.id())),
     }
-    let mut count = 0;
-    let mut visit = |field: &mut Value| {
-        count += 1;
-        fill(field, value, target.part.as_ref(), path, builder)
-    };
-    let create = target.create.then_some(value);
     let before = resource.before_change();
-    let result = walk(&mut resource.value, &steps, create, &mut visit);
+    let create = target.create.then(|| source.value.clone());
+    let mut count = 0;
+    let mut result = Ok(());
+    // In its own object the source may be one of the fields: each is written before the next takes the value.
+    let is_own = source.field.as_ref().is_some_and(|(own, _)| *own == position);
+    for turn in 1.. {
+        count = 0;
+        let mut visit = |field: &mut Value| {
+            count += 1;
+            if is_own && count != turn { Ok(()) } else { fill(field, source, target.part.as_ref(), path, builder) }
+        };
+        let create = create.as_ref().filter(|_| turn == 1);
+        result = walk(&mut resource.value, &steps, create, &mut visit);
+        source.follow(&resource.value, position);
+        if !is_own || result.is_err() || turn >= count {
+            break;
+        }
+    }
     resource.settle(before.as_ref());
     let message = match result {
         Err(message) => message,
@@ -157,7 +201,7 @@ fn within_text(
     object: &mut Value,
     steps: &[Step],
     target: &ReplacementTarget,
-    value: &Value,
+    source: &Source,
     path: &Text,
     builder: &Builder<'_>,
 ) -> Result<bool, String> {
@@ -173,7 +217,7 @@ fn within_text(
     }
     let (Some(split), Some(text)) = (split, field.and_then(Value::as_str)) else { return Ok(false) };
     let Some(inner) = structured::parse(text) else { return Ok(false) };
-    let new = match edited(text, inner, &steps[split..], target.create.then_some(value), value)? {
+    let new = match edited(text, inner, &steps[split..], target.create.then_some(&source.value), source)? {
         Edit::Text(new) => new,
         Edit::Unfit => text.to_owned(),
         Edit::Missing => return Err(format!("unable to find field \"{}\" in replacement target", path.text)),
@@ -191,15 +235,21 @@ fn within_text(
 }
 
 /// The text with the value in the fields at the end of the path.
-fn edited(text: &str, mut inner: Value, steps: &[Step], create: Option<&Value>, value: &Value) -> Result<Edit, String> {
-    let new = scalar_text(value);
+fn edited(
+    text: &str,
+    mut inner: Value,
+    steps: &[Step],
+    create: Option<&Value>,
+    source: &Source,
+) -> Result<Edit, String> {
+    let new = scalar_text(&source.value);
     let (mut count, mut is_fit, mut places) = (0, true, Vec::new());
     walk(&mut inner, steps, create, &mut |field| {
         count += 1;
         let data = match (&field.data, &new) {
             (Data::Str(_), Some(new)) => Data::Str(new.as_str().into()),
             (Data::Null, Some(new)) if field.at.is_none() => plain(new),
-            (Data::List(_) | Data::Map(_) | Data::Null, _) => value.data.clone(),
+            (Data::List(_) | Data::Map(_) | Data::Null, _) => source.whole(),
             (Data::Bool(_) | Data::Int(_) | Data::Float(_), new) => {
                 let data = plain(new.as_deref().unwrap_or_default());
                 is_fit &= std::mem::discriminant(&data) == std::mem::discriminant(&field.data);
@@ -215,7 +265,10 @@ fn edited(text: &str, mut inner: Value, steps: &[Step], create: Option<&Value>, 
         return Ok(Edit::Missing);
     }
     if !is_fit {
-        return Ok(Edit::Unfit);
+        return match structured::is_json(text) {
+            true => Ok(Edit::Unfit),
+            false => Err(format!("a number inside of YAML text cannot become `{}`", new.unwrap_or_default())),
+        };
     }
     if structured::is_json(text) {
         return Ok(Edit::Text(structured::json(&inner, text)));
@@ -231,13 +284,13 @@ fn edited(text: &str, mut inner: Value, steps: &[Step], create: Option<&Value>, 
 /// Puts the value into a field; a scalar keeps its type.
 fn fill(
     field: &mut Value,
-    value: &Value,
+    source: &Source,
     part: Option<&Part>,
     path: &Text,
     builder: &Builder<'_>,
 ) -> Result<(), String> {
     let at = mark(path.at, BY, field.at, builder);
-    let mut text = scalar_text(value);
+    let mut text = scalar_text(&source.value);
     if let Some(part) = part {
         let Some(old) = scalar_text(field) else {
             return Err("delimiter option can only be used with scalar nodes".to_owned());
@@ -254,6 +307,9 @@ fn fill(
     let data = match (&field.data, text) {
         (Data::Str(_), Some(text)) => Data::Str(text.into()),
         (Data::Null, Some(text)) if path.text.starts_with("metadata.annotations.") => Data::Str(text.into()),
+        (Data::Null, Some(text)) if !field.at.is_none() && written::plain(&text) != Data::Null => {
+            return Err(format!("`{}` is null and cannot become `{text}`; give it a text, as \"\"", path.text));
+        }
         // A field that was just made takes the type that its text has when it is read again.
         (Data::Null, Some(text)) => plain(&text),
         (Data::Bool(_) | Data::Int(_) | Data::Float(_), Some(text)) => {
@@ -265,8 +321,8 @@ fn fill(
             }
             data
         }
-        (Data::List(_) | Data::Map(_), _) => value.data.clone(),
-        (Data::Null, None) if field.at.is_none() => value.data.clone(),
+        (Data::List(_) | Data::Map(_), _) => source.whole(),
+        (Data::Null, None) if field.at.is_none() => source.value.data.clone(),
         // Of what is no scalar, a scalar takes nothing.
         (Data::Null, None) => Data::Null,
         (Data::Str(_), None) => Data::Str(Str::new()),
@@ -275,7 +331,7 @@ fn fill(
                 "`{}` is a {} and cannot become a {}",
                 path.text,
                 field.type_name(),
-                value.type_name()
+                source.value.type_name()
             ));
         }
     };

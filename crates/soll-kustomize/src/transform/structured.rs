@@ -3,6 +3,7 @@
 use soll_yaml::{Data, ParseOptions, SourceId, Value, parse_yaml};
 
 use crate::hash::escape_html;
+use crate::written;
 
 /// What became of a replacement within a text.
 pub(crate) enum Edit {
@@ -93,6 +94,8 @@ pub(crate) fn spliced(text: &str, changes: &[(usize, usize, String)]) -> Result<
             let quoted = match old.chars().next() {
                 Some('"') => soll_yaml::to_json(&Value::str(new)),
                 Some('\'') => format!("'{}'", new.replace('\'', "''")),
+                // Text stays text.
+                _ if is_text(old) && !is_text(new) => soll_yaml::to_json(&Value::str(new)),
                 _ if is_plain_text(new) => new.clone(),
                 _ => return refused(&line),
             };
@@ -101,6 +104,10 @@ pub(crate) fn spliced(text: &str, changes: &[(usize, usize, String)]) -> Result<
         out.push(line);
     }
     Ok(out.join("\n").trim().to_owned())
+}
+
+fn is_text(scalar: &str) -> bool {
+    matches!(written::plain(scalar), Data::Str(_))
 }
 
 /// A line that kustomize writes as it reads it: a key, a key with a scalar, or an item with one, indented by twos.

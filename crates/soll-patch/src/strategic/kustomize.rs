@@ -178,9 +178,16 @@ impl Merge<'_> {
         if directive == Directive::Delete {
             return Ok(None);
         }
-        // Kustomize merges such a list with itself.
+        // Kustomize merges such a list with itself. A directive that it meets in an item is gone from either side.
         let items = list.as_list().unwrap_or_default().to_vec();
-        Ok(self.items(&list, &items, of, path)?.map(|merged| merged.at(patch.at)))
+        let keys = keys(of);
+        let is_met = |item: &Value| item.as_map().is_some_and(|map| keys.iter().any(|key| map.contains(key)));
+        let obeyed = |item: &Value| match item.get(DIRECTIVE).filter(|_| is_met(item)) {
+            Some(_) => without_directive(item),
+            None => item.clone(),
+        };
+        let target = Value::list(items.iter().map(obeyed).collect()).at(list.at);
+        Ok(self.items(&target, &items, of, path)?.map(|merged| merged.at(patch.at)))
     }
 
     fn items(&self, target: &Value, patch: &[Value], of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
@@ -304,6 +311,12 @@ fn put(map: &mut Value, key: &Str, key_at: At, old: Option<&Value>, new: Option<
             map.make_map().insert_entry(Entry { key: key.clone(), key_at, value });
         }
     }
+}
+
+fn without_directive(item: &Value) -> Value {
+    let mut item = item.clone();
+    item.make_map().remove(DIRECTIVE);
+    item
 }
 
 fn is_text(value: &Value) -> bool {
