@@ -24,6 +24,8 @@ import (
 type request struct {
 	// Paths below the root of a file system in memory, with their contents.
 	Files map[string]string `json:"files"`
+	// Those that are no text.
+	Binary map[string][]byte `json:"binary"`
 	// A directory on disk in place of files.
 	Disk string `json:"disk"`
 	// The directory to build.
@@ -74,6 +76,11 @@ func build(asked request) (found answer) {
 		files = filesys.MakeFsInMemory()
 		for path, text := range asked.Files {
 			if err := files.WriteFile(filepath.Join("/case", path), []byte(text)); err != nil {
+				panic(err)
+			}
+		}
+		for path, bytes := range asked.Binary {
+			if err := files.WriteFile(filepath.Join("/case", path), bytes); err != nil {
 				panic(err)
 			}
 		}

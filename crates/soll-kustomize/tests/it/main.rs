@@ -21,7 +21,7 @@ use soll_yaml::emit_yaml;
 
 /// Files in memory.
 #[derive(Default)]
-struct Files(BTreeMap<String, String>);
+struct Files(BTreeMap<String, Vec<u8>>);
 
 impl Files {
     /// From a text of sections, each headed by `# path`.
@@ -29,7 +29,7 @@ impl Files {
         let mut files = Self::default();
         for section in sections.trim_start().split("# file: ").filter(|section| !section.is_empty()) {
             let (path, content) = section.split_once('\n').unwrap();
-            files.0.insert(path.to_owned(), content.to_owned());
+            files.0.insert(path.to_owned(), content.as_bytes().to_owned());
         }
         files
     }
@@ -42,7 +42,7 @@ impl Files {
 impl FileTree for Files {
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ReadError> {
         let content = self.0.get(path.as_str()).ok_or_else(|| ReadError::NotFound(path.clone()))?;
-        Ok(content.as_bytes().into())
+        Ok(content.as_slice().into())
     }
 
     fn kind(&self, path: &TreePath) -> Result<Option<EntryKind>, ReadError> {

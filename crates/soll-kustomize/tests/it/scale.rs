@@ -16,10 +16,8 @@ fn files(count: usize) -> Files {
         .unwrap();
     }
     let mut files = Files::default();
-    files.0.insert("all.yaml".to_owned(), objects);
-    files
-        .0
-        .insert("kustomization.yaml".to_owned(), "namePrefix: x-\nnamespace: ns\nresources: [all.yaml]\n".to_owned());
+    files.0.insert("all.yaml".to_owned(), objects.into_bytes());
+    files.0.insert("kustomization.yaml".to_owned(), "namePrefix: x-\nnamespace: ns\nresources: [all.yaml]\n".into());
     files
 }
 

@@ -1,10 +1,20 @@
 //! Kustomizations that nobody has written: a layout of directories, and in each some of the features.
 
+mod generating;
+mod patching;
+mod plugins;
+mod replacing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::objects::{ACCOUNTS, CONFIGS, IMAGES, NAMES, NAMESPACES, SECRETS, objects, raw, text};
+use generating::{config_map_generator, generator_options, generators, secret_generator};
+use patching::{patches, patches_json, patches_strategic_merge};
+use plugins::{configurations, crds, openapi, transformers, validators};
+use replacing::{replacements, vars};
+
+use super::objects::{IMAGES, NAMESPACES, objects, text};
 use super::random::Random;
 use super::writing::{RAW, write};
 use super::{Case, Content};
@@ -16,7 +26,44 @@ pub(super) fn case(random: &mut Random) -> Case {
     let legacy_order = world.chance("legacy order", 30);
     let root_only = world.chance("root only", 30);
     let World { files, features, .. } = world;
-    Case { files, root, legacy_order, root_only, features }
+    let mut case = Case { files, root, legacy_order, root_only, features };
+    note_writing(&mut case);
+    note_namespaces(&mut case);
+    case
+}
+
+/// Notes in which ways the files are written.
+fn note_writing(case: &mut Case) {
+    for (path, bytes) in case.bytes() {
+        let text = String::from_utf8_lossy(&bytes);
+        let is_manifest = path.ends_with(".yaml") && !text.starts_with('{');
+        let ways = [
+            ("written with CRLF", text.contains("\r\n") && path.ends_with(".yaml")),
+            ("written with a byte order mark", text.starts_with('\u{feff}')),
+            ("written with comments", is_manifest && text.contains("# ")),
+            ("written as JSON", path.ends_with(".yaml") && text.starts_with('{')),
+            ("written without a newline at the end", is_manifest && !text.ends_with('\n')),
+            ("written with quotes", is_manifest && text.contains(": \"")),
+            ("written with collections in flow style", is_manifest && text.contains(": {\"")),
+            ("written with literal blocks", is_manifest && text.contains(": |")),
+        ];
+        case.features.extend(ways.into_iter().filter(|(_, is_so)| *is_so).map(|(way, _)| way));
+    }
+}
+
+/// Notes what a namespace has to reach besides the objects' own.
+fn note_namespaces(case: &mut Case) {
+    if !case.features.contains("namespace") {
+        return;
+    }
+    let texts: String = case.bytes().into_values().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
+    let reached = [
+        ("namespace: subjects of bindings", "roleRef"),
+        ("namespace: webhooks", "WebhookConfiguration"),
+        ("namespace: conversion of definitions", "conversionReviewVersions"),
+        ("namespace: API services", "APIService"),
+    ];
+    case.features.extend(reached.into_iter().filter(|(_, mark)| texts.contains(mark)).map(|(name, _)| name));
 }
 
 struct World<'r> {
@@ -35,40 +82,34 @@ struct Scope {
 
 type Feature = fn(&mut World<'_>, &mut Scope);
 
-/// The features of one kustomization; each notes its name if it is used.
-const FEATURES: [Feature; 32] = [
-    config_map_generator,
-    config_map_generator,
-    secret_generator,
-    generator_options,
-    name_prefix,
-    name_suffix,
-    namespace,
-    namespace,
-    labels,
-    labels,
-    common_labels,
-    common_annotations,
-    images,
-    images,
-    image_tags,
-    replicas,
-    patches,
-    patches,
-    patches,
-    patches_strategic_merge,
-    patches_json,
-    replacements,
-    replacements,
-    vars,
-    configurations,
-    crds,
-    openapi,
-    transformers,
-    transformers,
-    validators,
-    generators,
-    sort_options,
+/// The features of one kustomization, with how often each is drawn; each notes its name if it is used.
+const FEATURES: [(Feature, usize); 26] = [
+    (config_map_generator, 2),
+    (secret_generator, 2),
+    (generator_options, 1),
+    (name_prefix, 2),
+    (name_suffix, 1),
+    (namespace, 3),
+    (labels, 2),
+    (common_labels, 1),
+    (common_annotations, 1),
+    (images, 2),
+    (image_tags, 1),
+    (replicas, 1),
+    (patches, 4),
+    (patches_strategic_merge, 2),
+    (patches_json, 1),
+    (replacements, 3),
+    (vars, 1),
+    (configurations, 1),
+    (crds, 1),
+    (openapi, 1),
+    (transformers, 7),
+    (validators, 1),
+    (generators, 2),
+    (sort_options, 1),
+    (metadata, 1),
+    (nothing, 1),
 ];
 
 impl World<'_> {
@@ -85,9 +126,24 @@ impl World<'_> {
         wanted
     }
 
+    /// Uses one feature.
+    fn feature(&mut self, scope: &mut Scope) {
+        let mut left = self.random.below(FEATURES.iter().map(|(_, weight)| weight).sum());
+        for (feature, weight) in FEATURES {
+            if left < weight {
+                return feature(self, scope);
+            }
+            left -= weight;
+        }
+    }
+
     fn yaml(&mut self, path: String, documents: Vec<Value>) {
         let style = self.random.next();
         self.files.insert(path, Content::Yaml { documents, style });
+    }
+
+    fn bytes(&mut self, path: String, bytes: &[u8]) {
+        self.files.insert(path, Content::Bytes(bytes.to_owned()));
     }
 
     fn text(&mut self, path: String, text: &str) {
@@ -160,7 +216,7 @@ impl World<'_> {
             resources.push(format!("../{base}").into());
             scope.objects.extend(known.iter().cloned());
         }
-        if self.chance("bases", 8) && !bases.is_empty() {
+        if !bases.is_empty() && self.chance("bases", 8) {
             scope.ks.insert("bases".into(), std::mem::take(&mut resources).into());
         }
         let own = self.own_objects(&mut scope, count);
@@ -169,8 +225,7 @@ impl World<'_> {
             scope.ks.insert("resources".into(), resources.into());
         }
         for _ in 0..self.random.below(4) + usize::from(!bases.is_empty()) {
-            let feature = self.random.pick(&FEATURES);
-            feature(self, &mut scope);
+            self.feature(&mut scope);
         }
         if !is_component && self.random.percent(12) {
             self.note("components");
@@ -193,6 +248,15 @@ impl World<'_> {
         if self.random.percent(1) {
             scope.ks.insert("namePrfix".into(), "x".into());
         }
+        if self.chance("fields in other case", 3) {
+            let keys: Vec<_> = scope.ks.keys().cloned().collect();
+            let key = &keys[self.random.below(keys.len().max(1)).min(keys.len().saturating_sub(1))..];
+            if let Some(key) = key.first()
+                && let Some(value) = scope.ks.remove(key)
+            {
+                scope.ks.insert(key.to_lowercase(), value);
+            }
+        }
         let Scope { ks, objects, .. } = scope;
         self.yaml(format!("{name}/kustomization.yaml"), vec![ks.into()]);
         objects
@@ -208,8 +272,7 @@ impl World<'_> {
             scope.ks.insert("resources".into(), resources.into());
         }
         for _ in 0..self.random.below(3) + 1 {
-            let feature = self.random.pick(&FEATURES);
-            feature(self, &mut scope);
+            self.feature(&mut scope);
         }
         let Scope { ks, .. } = scope;
         self.yaml(format!("{name}/kustomization.yaml"), vec![ks.into()]);
@@ -300,122 +363,6 @@ fn unmarked(values: Vec<Value>) -> Vec<Value> {
 }
 
 const WORKLOADS: [&str; 6] = ["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"];
-
-fn generator(world: &mut World<'_>, scope: &mut Scope, name: &str) -> Value {
-    let mut generator = json!({"name": name});
-    if world.chance("generator: literals", 70) {
-        let mut literals =
-            vec![format!("A={}", world.random.pick(&["1", "b c", "'quoted'", "\"q\"", "x=y", "", "1.10"]))];
-        if world.random.percent(40) {
-            literals.push("B.c-d=multi\nline".to_owned());
-        }
-        generator["literals"] = json!(literals);
-    }
-    if world.chance("generator: files", 35) {
-        let text =
-            world.random.pick(&["text\n", "line\r\nother\r\n", "{\"a\": 1}", "ünï\n", "", " space \n\n", "tab\there"]);
-        world.text(format!("{}/file.txt", scope.directory), text);
-        generator["files"] = json!([world.random.pick(&["key.conf=file.txt", "file.txt"])]);
-    }
-    if world.chance("generator: envs", 30) {
-        let text = world.random.pick(&[
-            "E1=a\nE2=b=c\n# no\n\nE3=\n",
-            "\u{feff}X=1\n",
-            "Q=\"quoted\"\nS= spaced \n",
-            "UNSET\nV=1",
-        ]);
-        world.text(format!("{}/some.env", scope.directory), text);
-        match world.random.percent(20) {
-            true => generator["env"] = "some.env".into(),
-            false => generator["envs"] = json!(["some.env"]),
-        }
-    }
-    if world.random.percent(15) {
-        generator["namespace"] = world.random.pick(&NAMESPACES).into();
-    }
-    if world.chance("generator: options", 35) {
-        generator["options"] = options(world);
-    }
-    if world.chance("generator: behavior", 20) {
-        generator["behavior"] = world.random.pick(&["create", "merge", "merge", "replace", "replace"]).into();
-    }
-    generator
-}
-
-fn options(world: &mut World<'_>) -> Value {
-    let mut options = json!({});
-    if world.chance("generator: no hash", 45) {
-        options["disableNameSuffixHash"] = true.into();
-    }
-    if world.chance("generator: immutable", 30) {
-        options["immutable"] = true.into();
-    }
-    if world.random.percent(35) {
-        options["labels"] = json!({"made": "yes", "app": "gen"});
-    }
-    if world.random.percent(35) {
-        options["annotations"] = json!({"note": "a b: c"});
-    }
-    options
-}
-
-fn config_map_generator(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("configMapGenerator");
-    let existing = world.object_of(scope, &["ConfigMap"]).map(|object| object["metadata"]["name"].clone());
-    let fresh = world.random.pick(&CONFIGS);
-    let name = match existing.as_ref().and_then(Value::as_str) {
-        Some(name) if world.random.percent(40) => name.to_owned(),
-        _ => fresh.to_owned(),
-    };
-    let mut made = generator(world, scope, &name);
-    let known = scope
-        .objects
-        .iter()
-        .find(|object| object["kind"] == "ConfigMap" && object["metadata"]["name"] == name.as_str());
-    match known {
-        // Mostly such that it builds.
-        Some(known) if world.random.percent(90) => {
-            made["behavior"] = world.random.pick(&["merge", "replace"]).into();
-            made["namespace"] = known["metadata"]["namespace"].clone();
-            world.note("generator: behavior");
-        }
-        None if world.random.percent(90) => {
-            made.as_object_mut().map(|map| map.remove("behavior"));
-        }
-        _ => {}
-    }
-    if made["namespace"].is_null() {
-        made.as_object_mut().map(|map| map.remove("namespace"));
-    }
-    if known.is_none() {
-        scope.objects.push(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": made["namespace"]}, "data": {"A": "1"}}));
-    }
-    world.push(scope, "configMapGenerator", made);
-}
-
-fn secret_generator(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("secretGenerator");
-    let name = world.random.pick(&SECRETS);
-    let mut made = generator(world, scope, name);
-    let is_known = scope.objects.iter().any(|object| object["kind"] == "Secret" && object["metadata"]["name"] == name);
-    if !is_known && world.random.percent(90) {
-        made.as_object_mut().map(|map| map.remove("behavior"));
-    } else if is_known && world.random.percent(90) {
-        made["behavior"] = world.random.pick(&["merge", "replace"]).into();
-        made.as_object_mut().map(|map| map.remove("namespace"));
-    }
-    if world.random.percent(30) {
-        made["type"] = world.random.pick(&["kubernetes.io/tls", "Opaque"]).into();
-    }
-    world.push(scope, "secretGenerator", made);
-}
-
-fn generator_options(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("generatorOptions");
-    let options = options(world);
-    scope.ks.insert("generatorOptions".into(), options);
-    config_map_generator(world, scope);
-}
 
 fn name_prefix(world: &mut World<'_>, scope: &mut Scope) {
     world.note("namePrefix");
@@ -528,129 +475,6 @@ fn replicas(world: &mut World<'_>, scope: &mut Scope) {
     world.push(scope, "replicas", json!({"name": name, "count": count}));
 }
 
-/// A strategic merge patch for an object, with or without saying for which.
-fn strategic(world: &mut World<'_>, object: &Value, is_targeted: bool) -> Value {
-    let mut patch = json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": {"name": object["metadata"]["name"]}});
-    if let Some(namespace) = object["metadata"]["namespace"].as_str() {
-        patch["metadata"]["namespace"] = namespace.into();
-    }
-    if is_targeted && world.random.percent(30) {
-        patch["metadata"]["name"] = "any".into();
-    }
-    if world.random.percent(35) {
-        patch["metadata"]["labels"] = json!({"patched": "yes", "tier": null});
-    }
-    if world.random.percent(20) {
-        patch["metadata"]["annotations"] = json!({"note": text(world.random), "odd": raw(world.random)});
-    }
-    let kind = object["kind"].as_str().unwrap_or_default();
-    if world.chance("patch: delete object", 3) {
-        patch["$patch"] = "delete".into();
-        return patch;
-    }
-    match kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" => {
-            patch["spec"] = json!({"template": {"spec": pod_patch(world)}});
-            if kind != "DaemonSet" && world.random.percent(40) {
-                patch["spec"]["replicas"] = world.random.below(7).into();
-            }
-            if world.random.percent(15) {
-                patch["spec"]["strategy"] = json!({"rollingUpdate": {"maxSurge": 2}});
-            }
-            if world.chance("patch: replace map", 8) {
-                patch["spec"]["strategy"] = json!({"$patch": "replace", "type": "Recreate"});
-            }
-            if world.random.percent(8) {
-                patch["spec"]["template"]["metadata"] = json!({"labels": {"extra": "x"}, "annotations": null});
-            }
-        }
-        "Job" => patch["spec"] = json!({"template": {"spec": pod_patch(world)}}),
-        "Pod" => patch["spec"] = pod_patch(world),
-        "CronJob" => {
-            patch["spec"] =
-                json!({"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": {"spec": pod_patch(world)}}}});
-        }
-        "Service" => {
-            patch["spec"] = match world.random.below(5) {
-                0 => json!({"ports": [{"port": 80, "nodePort": 30080}]}),
-                1 => json!({"ports": [{"port": 9090, "name": "metrics", "protocol": "TCP"}]}),
-                2 => json!({"type": "LoadBalancer", "selector": null}),
-                3 => json!({"ports": [{"$patch": "replace"}, {"port": 1, "name": "only"}]}),
-                _ => {
-                    json!({"ports": [{"port": 80, "protocol": "TCP", "targetPort": 1}, {"$patch": "delete", "port": 443}]})
-                }
-            };
-        }
-        "ConfigMap" => patch["data"] = json!({"k": text(world.random), "new": "x", "host": null}),
-        "Secret" => patch["data"] = json!({"k": null, "n": "eA=="}),
-        "Ingress" => {
-            patch["spec"] =
-                json!({"rules": [{"host": "other.example.com"}], "tls": [{"hosts": ["b"], "secretName": "s"}]});
-        }
-        "ServiceAccount" => {
-            patch["imagePullSecrets"] = json!([{"name": "more"}, {"name": "tls"}]);
-            patch["secrets"] = json!([{"name": "cred", "$patch": "delete"}]);
-        }
-        "Role" | "ClusterRole" => patch["rules"] = json!([{"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"]}]),
-        "RoleBinding" | "ClusterRoleBinding" => patch["subjects"] = json!([{"kind": "User", "name": "ann"}]),
-        "Widget" | "Gadget" => {
-            patch["spec"] = json!({"size": world.random.below(5), "items": [{"name": "c"}], "ref": null, "more": {"a": {"b": null, "c": []}}});
-        }
-        _ => {}
-    }
-    patch
-}
-
-fn pod_patch(world: &mut World<'_>) -> Value {
-    let name = world.random.pick(&["main", "sidecar", "added"]);
-    let mut container = json!({"name": name});
-    match world.random.below(14) {
-        0 => container["image"] = "patched:1".into(),
-        1 => container["env"] = json!([{"name": "A", "value": text(world.random)}, {"name": "NEW", "value": "1"}]),
-        2 => container["env"] = json!([{"name": "A", "$patch": "delete"}, {"name": "Z", "value": "z"}]),
-        3 => container["ports"] = json!([{"containerPort": 80, "protocol": "TCP", "name": "web"}]),
-        4 => container["ports"] = json!([{"containerPort": 8080}, {"containerPort": 80, "hostPort": 1}]),
-        5 => container["ports"] = json!([{"containerPort": 80, "protocol": "UDP", "$patch": "delete"}]),
-        6 => {
-            container["volumeMounts"] =
-                json!([{"mountPath": "/tmp", "name": "other"}, {"mountPath": "/new", "name": "conf"}])
-        }
-        7 => container["resources"] = json!({"limits": {"cpu": null, "memory": "128Mi"}}),
-        8 => container["args"] = json!(["--only"]),
-        9 => container["envFrom"] = json!([{"configMapRef": {"name": "env"}}]),
-        10 => container["$patch"] = world.random.pick(&["delete", "replace"]).into(),
-        11 => container["env"] = json!([{"$patch": "replace"}, {"name": "ONLY", "value": "1"}]),
-        12 => container["livenessProbe"] = json!({"httpGet": {"path": "/", "port": "http"}}),
-        _ => container["command"] = Value::Null,
-    }
-    let mut spec = json!({"containers": [container]});
-    match world.random.below(14) {
-        0 => {
-            spec["volumes"] =
-                json!([{"name": "tmp", "emptyDir": null, "hostPath": {"path": "/x"}}, {"name": "more", "emptyDir": {}}])
-        }
-        1 => spec["volumes"] = json!([{"name": "conf", "$patch": "delete"}]),
-        2 => spec["tolerations"] = json!([{"key": "patched", "operator": "Exists"}]),
-        3 => spec["imagePullSecrets"] = json!([{"name": "more"}]),
-        4 => spec["initContainers"] = json!([{"name": "init", "image": "busybox"}, {"name": "init2", "image": "b"}]),
-        5 => spec["nodeSelector"] = json!({"a": "b"}),
-        6 => spec["containers"] = json!([{"$patch": "replace"}, {"name": "only", "image": "only"}]),
-        7 => spec["serviceAccountName"] = Value::Null,
-        8 => {
-            spec["topologySpreadConstraints"] =
-                json!([{"topologyKey": "zone", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"}])
-        }
-        9 => {
-            spec["hostAliases"] =
-                json!([{"ip": "127.0.0.1", "hostnames": ["c"]}, {"ip": "1.1.1.1", "hostnames": ["d"]}])
-        }
-        10 => spec["affinity"] = json!({"$patch": "delete"}),
-        11 => spec["securityContext"] = json!({"runAsUser": 1000}),
-        _ => {}
-    }
-    spec
-}
-
 fn selector(world: &mut World<'_>, object: &Value) -> Value {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let kind = object["kind"].as_str().unwrap_or_default();
@@ -689,498 +513,27 @@ fn selector(world: &mut World<'_>, object: &Value) -> Value {
     selector
 }
 
-fn operations(world: &mut World<'_>, object: &Value) -> Value {
-    let has_spec = !object["spec"].is_null();
-    let mut operations = Vec::new();
-    for _ in 0..world.random.below(3) + 1 {
-        let value = match world.random.below(4) {
-            0 => text(world.random),
-            1 => json!(world.random.below(9)),
-            2 => json!({"a": [1, "b"]}),
-            _ => raw(world.random),
-        };
-        operations.push(match world.random.below(9) {
-            0 if has_spec => json!({"op": "add", "path": "/spec/extra", "value": value}),
-            1 if !object["spec"]["replicas"].is_null() => json!({"op": "replace", "path": "/spec/replicas", "value": 9}),
-            2 if has_spec && !object["spec"]["template"]["spec"]["containers"].is_null() => {
-                json!({"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "json", "image": "j:1"}})
-            }
-            3 if has_spec && !object["spec"]["template"]["spec"]["containers"].is_null() => {
-                json!({"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "json:2"})
-            }
-            4 => json!({"op": "test", "path": "/kind", "value": object["kind"]}),
-            5 => json!({"op": "copy", "from": "/metadata/name", "path": "/metadata/copied"}),
-            6 if object["metadata"]["labels"].is_object() => json!({"op": "remove", "path": "/metadata/labels/app"}),
-            7 if object["metadata"]["annotations"].is_object() => {
-                json!({"op": "add", "path": "/metadata/annotations/example.com~1x", "value": "y"})
-            }
-            8 if world.random.percent(5) => json!({"op": "move", "from": "/metadata/name", "path": "/metadata/moved"}),
-            _ => json!({"op": "add", "path": "/metadata/labels", "value": {"json": "yes"}}),
-        });
-    }
-    operations.into()
+/// A kustomization may be named, to no effect.
+fn metadata(world: &mut World<'_>, scope: &mut Scope) {
+    world.note("metadata");
+    scope.ks.insert("metadata".into(), json!({"name": "it", "labels": {"a": "b"}}));
 }
 
-fn patches(world: &mut World<'_>, scope: &mut Scope) {
-    let Some(object) = world.object(scope).cloned() else { return };
-    world.note("patches");
-    let mut entry = json!({});
-    let is_json = world.random.percent(40);
-    let is_targeted = is_json || world.random.percent(35);
-    let content = match is_json {
-        true => {
-            world.note("patches: json");
-            operations(world, &object)
-        }
-        false => {
-            world.note("patches: strategic");
-            strategic(world, &object, is_targeted)
-        }
-    };
-    if is_targeted {
-        entry["target"] = selector(world, &object);
-    }
-    if world.chance("patches: path", 35) {
-        let file = format!("patch-{}.yaml", scope.ks.len());
-        world.yaml(format!("{}/{file}", scope.directory), vec![content]);
-        entry["path"] = file.into();
-    } else {
-        entry["patch"] = world.inline(&content).into();
-    }
-    if world.random.percent(8) {
-        entry["options"] = json!({});
-        if world.chance("patches: allowNameChange", 60) {
-            entry["options"]["allowNameChange"] = true.into();
-        }
-        if world.chance("patches: allowKindChange", 60) {
-            entry["options"]["allowKindChange"] = true.into();
-        }
-    }
-    world.push(scope, "patches", entry);
-}
-
-fn patches_strategic_merge(world: &mut World<'_>, scope: &mut Scope) {
-    let Some(object) = world.object(scope).cloned() else { return };
-    world.note("patchesStrategicMerge");
-    let content = strategic(world, &object, false);
-    let entry = match world.random.percent(50) {
-        true => world.inline(&content),
-        false => {
-            let file = format!("merge-{}.yaml", scope.ks.len());
-            world.yaml(format!("{}/{file}", scope.directory), vec![content]);
-            file
-        }
-    };
-    world.push(scope, "patchesStrategicMerge", entry.into());
-}
-
-fn patches_json(world: &mut World<'_>, scope: &mut Scope) {
-    let Some(object) = world.object(scope).cloned() else { return };
-    world.note("patchesJson6902");
-    let content = operations(world, &object);
-    let mut entry = json!({"target": selector(world, &object)});
-    if world.random.percent(90) {
-        entry["target"]["name"] = object["metadata"]["name"].clone();
-    }
-    if world.random.percent(50) {
-        entry["patch"] = world.inline(&content).into();
-    } else {
-        let file = format!("json-{}.yaml", scope.ks.len());
-        world.yaml(format!("{}/{file}", scope.directory), vec![content]);
-        entry["path"] = file.into();
-    }
-    world.push(scope, "patchesJson6902", entry);
-}
-
-fn field_path(world: &mut World<'_>, object: &Value) -> &'static str {
-    match object["kind"].as_str().unwrap_or_default() {
-        "Deployment" | "StatefulSet" | "DaemonSet" => world.random.pick(&[
-            "spec.template.spec.containers.[name=main].image",
-            "spec.template.spec.containers.0.image",
-            "spec.template.spec.containers.*.image",
-            "spec.template.metadata.labels.app",
-            "spec.replicas",
-            "metadata.name",
-            "metadata.labels.app",
-            "spec.template.spec.containers.[name=main].env.[name=A].value",
-            "metadata.annotations.[example.com/x]",
-            "metadata.annotations.example\\.com/y",
-            "spec.selector.matchLabels",
-            "spec.template.spec.volumes.[name=conf].configMap.name",
-        ]),
-        "Service" => world.random.pick(&[
-            "spec.ports.0.port",
-            "metadata.name",
-            "spec.selector.app",
-            "spec.ports.[name=http].targetPort",
-            "spec.selector",
-        ]),
-        "ConfigMap" => world.random.pick(&[
-            "data.k",
-            "data.host",
-            "metadata.name",
-            "data.[file.txt]",
-            "data.config\\.json.database.host",
-            "data.config\\.yaml.database.host",
-            "data.config\\.json.list.0",
-        ]),
-        "Widget" | "Gadget" => world.random.pick(&[
-            "spec.size",
-            "spec.configName",
-            "spec.ratio",
-            "spec.items.[name=b].value",
-            "spec.items.*.value",
-            "spec.ref",
-        ]),
-        "Ingress" => world.random.pick(&[
-            "spec.rules.0.host",
-            "spec.rules.*.host",
-            "spec.rules.[host=example.com].http.paths.0.path",
-            "spec.tls.0.hosts.0",
-        ]),
-        _ => world.random.pick(&["metadata.name", "metadata.namespace", "kind", "metadata.labels.app", ""]),
-    }
-}
-
-fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value> {
-    let source = world.object(scope)?.clone();
-    let target = world.object(scope)?.clone();
-    let mut replacement = json!({});
-    if world.chance("replacements: sourceValue", 15) {
-        replacement["sourceValue"] = world.random.pick(&["static", "8080", "v1", "a:b"]).into();
-    } else {
-        let mut from = json!({"kind": source["kind"], "name": source["metadata"]["name"]});
-        let path = if world.random.percent(60) { "metadata.name" } else { field_path(world, &source) };
-        if !path.is_empty() && !path.contains('*') {
-            from["fieldPath"] = path.into();
-        }
-        if world.chance("replacements: source delimiter", 15) {
-            from["options"] = json!({"delimiter": world.random.pick(&["-", ":", "/"]), "index": usize::from(world.random.percent(15))});
-        }
-        replacement["source"] = from;
-    }
-    let mut select = selector(world, &target);
-    if select.as_object().is_some_and(Map::is_empty) {
-        select["kind"] = target["kind"].clone();
-    }
-    let mut to = json!({"select": select});
-    let path = field_path(world, &target);
-    // A number in a name is text here; see COMPATIBILITY.md.
-    let is_number = |path: &str| ["replicas", "port", "size", "ratio"].iter().any(|end| path.ends_with(end));
-    let from = &replacement["source"]["fieldPath"];
-    let is_number = replacement["sourceValue"] == "8080" || from.as_str().is_some_and(is_number);
-    let path = if is_number && matches!(path, "" | "metadata.name" | "metadata.namespace" | "kind") {
-        "metadata.labels.app"
-    } else {
-        path
-    };
-    if !path.is_empty() {
-        let mut paths = vec![path];
-        if world.random.percent(15) {
-            paths.push("metadata.labels.tier");
-        }
-        paths.retain(|path| !path.is_empty());
-        to["fieldPaths"] = json!(paths);
-    }
-    if world.chance("replacements: reject", 12) {
-        to["reject"] = json!([{"name": world.random.pick(&NAMES)}]);
-        if world.random.percent(30) {
-            to["reject"] = json!([{"labelSelector": "app=web"}]);
-        }
-    }
-    if world.chance("replacements: target options", 85) {
-        let mut options = json!({});
-        if !is_number && world.chance("replacements: create", 90) {
-            options["create"] = true.into();
-        }
-        if world.chance("replacements: target delimiter", 30) {
-            options["delimiter"] = world.random.pick(&[":", "-", "/", "."]).into();
-            options["index"] = json!(world.random.below(4) as i64 - 1);
-        }
-        to["options"] = options;
-    }
-    replacement["targets"] = json!([to]);
-    Some(replacement)
-}
-
-fn replacements(world: &mut World<'_>, scope: &mut Scope) {
-    let Some(replacement) = replacement(world, scope) else { return };
-    world.note("replacements");
-    if world.chance("replacements: path", 15) {
-        let file = "replacement.yaml".to_owned();
-        let content = if world.random.percent(50) { json!([replacement]) } else { replacement };
-        world.yaml(format!("{}/{file}", scope.directory), vec![content]);
-        return world.push(scope, "replacements", json!({"path": file}));
-    }
-    world.push(scope, "replacements", replacement);
-}
-
-fn vars(world: &mut World<'_>, scope: &mut Scope) {
-    let Some(object) = world.object(scope).cloned() else { return };
-    world.note("vars");
-    let mut var = json!({"name": world.random.pick(&["VAR", "A", "OTHER"]),
-        "objref": {"apiVersion": object["apiVersion"], "kind": object["kind"], "name": object["metadata"]["name"]}});
-    if let Some(namespace) = object["metadata"]["namespace"].as_str() {
-        var["objref"]["namespace"] = namespace.into();
-    }
-    match (object["kind"].as_str().unwrap_or_default(), world.random.below(3)) {
-        (_, 0) => {}
-        ("Service", _) => var["fieldref"] = json!({"fieldpath": "spec.ports[0].port"}),
-        ("Deployment", _) => var["fieldref"] = json!({"fieldpath": "spec.template.spec.containers[0].image"}),
-        (_, 1) => var["fieldref"] = json!({"fieldpath": "metadata.namespace"}),
-        _ => var["fieldref"] = json!({"fieldpath": "metadata.name"}),
-    }
-    world.push(scope, "vars", var);
-}
-
-fn configurations(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("configurations");
-    let mut config = json!({});
-    let parts: [(&'static str, &str, Value); 9] = [
-        (
-            "configurations: nameReference",
-            "nameReference",
-            json!([
-            {"kind": "ConfigMap", "version": "v1", "fieldSpecs": [{"kind": "Widget", "path": "spec/configName"}]},
-            {"kind": "Deployment", "fieldSpecs": [{"kind": "Widget", "path": "spec/ref/name"}, {"kind": "Gadget", "path": "spec/ref"}]}]),
-        ),
-        ("configurations: namePrefix", "namePrefix", json!([{"path": "spec/configName", "kind": "Widget"}])),
-        (
-            "configurations: commonLabels",
-            "commonLabels",
-            json!([{"path": "spec/labels", "create": true, "kind": "Widget"}]),
-        ),
-        (
-            "configurations: commonAnnotations",
-            "commonAnnotations",
-            json!([{"path": "spec/annotations", "create": true, "kind": "Gadget"}]),
-        ),
-        (
-            "configurations: images",
-            "images",
-            json!([{"path": "spec/image", "kind": "Widget"}, {"path": "spec/images[]/image", "create": true}]),
-        ),
-        ("configurations: replicas", "replicas", json!([{"path": "spec/size", "create": true, "kind": "Widget"}])),
-        (
-            "configurations: varReference",
-            "varReference",
-            json!([{"path": "spec/items/value", "kind": "Widget"}, {"path": "data", "kind": "ConfigMap"}]),
-        ),
-        (
-            "configurations: namespace",
-            "namespace",
-            json!([{"path": "spec/namespace", "create": true, "kind": "Widget"}]),
-        ),
-        ("configurations: labels", "labels", json!([{"path": "spec/more/labels", "create": true, "kind": "Widget"}])),
-    ];
-    for (tag, field, specs) in parts {
-        if world.chance(tag, 35) {
-            config[field] = specs;
-        }
-    }
-    let file = format!("config-{}.yaml", scope.ks.len());
-    world.yaml(format!("{}/{file}", scope.directory), vec![config]);
-    world.push(scope, "configurations", file.into());
-}
-
-fn crds(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("crds");
-    let definitions = json!({
-        "github.com/example/pkg/apis/example/v1.Widget": {"Schema": {"properties": {
-            "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
-            "spec": {"$ref": "github.com/example/pkg/apis/example/v1.WidgetSpec"}}}, "Dependencies": []},
-        "github.com/example/pkg/apis/example/v1.WidgetSpec": {"Schema": {"properties": {
-            "configName": {"x-kubernetes-object-ref-api-version": "v1", "x-kubernetes-object-ref-kind": "ConfigMap"},
-            "ref": {"x-kubernetes-object-ref-api-version": "apps/v1", "x-kubernetes-object-ref-kind": "Deployment", "x-kubernetes-object-ref-name-key": "name"}}}, "Dependencies": []}
-    });
-    let text = match world.random.percent(60) {
-        true => format!("{definitions:#}\n"),
-        false => world.inline(&definitions),
-    };
-    world.text(format!("{}/widget-crd.json", scope.directory), &text);
-    world.push(scope, "crds", "widget-crd.json".into());
-}
-
-fn openapi(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("openapi");
-    let with_builtin = world.random.percent(20);
-    let schema = json!({"definitions": {
-        "v1.Widget": {"type": "object", "properties": {
-            "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
-            "spec": {"type": "object", "properties": {"items": {"type": "array",
-                "x-kubernetes-patch-merge-key": "name", "x-kubernetes-patch-strategy": "merge",
-                "items": {"type": "object", "properties": {"name": {"type": "string"}}}}}}},
-            "x-kubernetes-group-version-kind": [{"group": "example.com", "kind": "Widget", "version": "v1"}]}}});
-    if with_builtin {
-        scope.ks.insert("openapi".into(), json!({"version": "v1.21.2"}));
-        return;
-    }
-    world.text(format!("{}/schema.json", scope.directory), &format!("{schema}\n"));
-    scope.ks.insert("openapi".into(), json!({"path": "schema.json"}));
-    let widget = scope.objects.iter().find(|object| object["kind"] == "Widget").cloned();
-    if let Some(widget) = widget {
-        let patch = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": widget["metadata"], "spec": {"items": [{"name": "b", "value": 2}, {"name": "z"}]}});
-        let text = world.inline(&patch);
-        world.push(scope, "patches", json!({"patch": text}));
-    }
-}
-
-fn plugin_file(world: &mut World<'_>, scope: &mut Scope, field: &str, plugin: &Value) {
-    let entry = match world.random.percent(40) {
-        true => world.inline(plugin),
-        false => {
-            let file = format!("{field}-{}.yaml", world.files.len());
-            world.yaml(format!("{}/{file}", scope.directory), vec![plugin.clone()]);
-            file
-        }
-    };
-    world.push(scope, field, entry.into());
-}
-
-fn transformers(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("transformers");
-    let Some(plugin) = transformer(world, scope) else { return };
-    plugin_file(world, scope, "transformers", &plugin);
-}
-
-fn validators(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("validators");
-    let plugin = match world.random.below(5) {
-        0 | 3 => {
-            json!({"apiVersion": "builtin", "kind": "AnnotationsTransformer", "metadata": {"name": "v"}, "annotations": {}})
-        }
-        1 | 4 => {
-            json!({"apiVersion": "builtin", "kind": "ImageTagTransformer", "metadata": {"name": "v"}, "imageTag": {"name": "nothing", "newTag": "1"}})
-        }
-        _ => match transformer(world, scope) {
-            Some(plugin) => plugin,
-            None => return,
-        },
-    };
-    plugin_file(world, scope, "validators", &plugin);
-}
-
-fn transformer(world: &mut World<'_>, scope: &mut Scope) -> Option<Value> {
-    let object = world.object(scope)?.clone();
-    let mut plugin = json!({"apiVersion": "builtin", "metadata": {"name": format!("t{}", world.files.len())}});
-    let kinds: [&'static str; 14] = [
-        "NamespaceTransformer",
-        "PrefixTransformer",
-        "SuffixTransformer",
-        "PrefixSuffixTransformer",
-        "LabelTransformer",
-        "AnnotationsTransformer",
-        "ImageTagTransformer",
-        "ReplicaCountTransformer",
-        "ReplacementTransformer",
-        "PatchTransformer",
-        "PatchJson6902Transformer",
-        "PatchStrategicMergeTransformer",
-        "ValueAddTransformer",
-        "HashTransformer",
-    ];
-    let kind = world.random.pick(&kinds);
-    world.note(kind);
-    plugin["kind"] = kind.into();
-    match kind {
-        "NamespaceTransformer" => {
-            plugin["metadata"]["namespace"] = world.random.pick(&NAMESPACES).into();
-            if world.random.percent(40) {
-                plugin["unsetOnly"] = true.into();
-            }
-            if world.random.percent(50) {
-                plugin["setRoleBindingSubjects"] =
-                    world.random.pick(&["defaultOnly", "allServiceAccounts", "none"]).into();
-            }
-            if world.random.percent(60) {
-                plugin["fieldSpecs"] = json!([{"path": "metadata/namespace", "create": true}, {"path": "metadata/name", "kind": "Namespace", "create": true}]);
-            }
-        }
-        "PrefixTransformer" => {
-            plugin["prefix"] = "t-".into();
-            plugin["fieldSpecs"] = json!([{"path": "metadata/name"}]);
-        }
-        "SuffixTransformer" => {
-            plugin["suffix"] = "-t".into();
-            plugin["fieldSpecs"] = json!([{"path": "metadata/name"}]);
-        }
-        "PrefixSuffixTransformer" => {
-            plugin["suffix"] = "-t".into();
-            plugin["prefix"] = "t-".into();
-            plugin["fieldSpecs"] = json!([{"path": "metadata/name"}, {"path": "spec/configName", "kind": "Widget"}]);
-        }
-        "LabelTransformer" => {
-            plugin["labels"] = pairs(world);
-            plugin["fieldSpecs"] = json!([{"path": "metadata/labels", "create": true}, field_spec(world)]);
-        }
-        "AnnotationsTransformer" => {
-            plugin["annotations"] = pairs(world);
-            plugin["fieldSpecs"] = json!([{"path": "metadata/annotations", "create": world.random.percent(70)}]);
-        }
-        "ImageTagTransformer" => {
-            plugin["imageTag"] = image(world);
-            if world.random.percent(50) {
-                plugin["fieldSpecs"] = json!([{"path": "spec/image"}]);
-            }
-        }
-        "ReplicaCountTransformer" => {
-            plugin["replica"] = json!({"name": object["metadata"]["name"], "count": 3});
-            plugin["fieldSpecs"] = json!([{"path": "spec/replicas", "create": true, "kind": "Deployment"}, {"path": "spec/size", "kind": "Widget"}]);
-        }
-        "ReplacementTransformer" => plugin["replacements"] = json!([replacement(world, scope)?]),
-        "PatchTransformer" => {
-            let is_json = world.random.percent(50);
-            let content = if is_json { operations(world, &object) } else { strategic(world, &object, true) };
-            plugin["patch"] = world.inline(&content).into();
-            if is_json || world.random.percent(50) {
-                plugin["target"] = selector(world, &object);
-            }
-        }
-        "PatchJson6902Transformer" => {
-            plugin["jsonOp"] = {
-                let content = operations(world, &object);
-                world.inline(&content)
-            }
-            .into();
-            plugin["target"] = selector(world, &object);
-            if world.random.percent(90) {
-                plugin["target"]["name"] = object["metadata"]["name"].clone();
-            }
-        }
-        "PatchStrategicMergeTransformer" => {
-            let content = strategic(world, &object, false);
-            plugin["patches"] = world.inline(&content).into();
-        }
-        "ValueAddTransformer" => {
-            plugin["value"] = world.random.pick(&["added", "x-y"]).into();
-            plugin["targets"] = json!([{"selector": selector(world, &object), "fieldPath": world.random.pick(&["/metadata/name", "/spec/added", "spec/configName"])}]);
-            if world.random.percent(40) {
-                plugin["targets"][0]["filePathPosition"] = json!(world.random.below(3));
-            }
-        }
-        _ => {}
-    }
-    Some(plugin)
-}
-
-fn generators(world: &mut World<'_>, scope: &mut Scope) {
-    world.note("generators");
-    let mut plugin = json!({"apiVersion": "builtin", "metadata": {"name": format!("made{}", world.files.len())}});
-    if world.random.percent(50) {
-        plugin["kind"] = "ConfigMapGenerator".into();
-    } else {
-        plugin["kind"] = "SecretGenerator".into();
-    }
-    let made = generator(world, scope, "x");
-    for field in ["literals", "files", "envs", "options", "behavior", "env"] {
-        if !made[field].is_null() && (field != "behavior" || world.random.percent(20)) {
-            plugin[field] = made[field].clone();
-        }
-    }
-    if world.random.percent(20) {
-        plugin["metadata"]["namespace"] = world.random.pick(&ACCOUNTS).into();
-    }
-    plugin_file(world, scope, "generators", &plugin);
+/// Fields that are there and say nothing.
+fn nothing(world: &mut World<'_>, scope: &mut Scope) {
+    world.note("empty fields");
+    let (field, value) = world.random.pick(&[
+        ("namePrefix", ""),
+        ("namespace", ""),
+        ("images", "[]"),
+        ("labels", "[]"),
+        ("commonLabels", "{}"),
+        ("patches", "[]"),
+        ("components", "[]"),
+        ("generatorOptions", "{}"),
+    ]);
+    let value = if value.is_empty() { Value::from("") } else { serde_json::from_str(value).unwrap() };
+    scope.ks.entry(field).or_insert(value);
 }
 
 fn sort_options(world: &mut World<'_>, scope: &mut Scope) {

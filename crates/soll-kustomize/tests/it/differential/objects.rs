@@ -101,12 +101,12 @@ pub(super) fn objects(random: &mut Random, count: usize) -> Vec<Value> {
 
 fn object(random: &mut Random) -> Value {
     let name = random.pick(&NAMES);
-    let mut object = match random.below(40) {
+    let mut object = match random.below(46) {
         0..=8 => workload(random, "apps/v1", "Deployment", name),
         9..=10 => workload(random, "apps/v1", "StatefulSet", name),
         11 => workload(random, "apps/v1", "DaemonSet", name),
         12..=13 => service(random, name),
-        14..=16 => config_map(random),
+        14..=16 | 43..=45 => config_map(random),
         17 => secret(random),
         18 => job(random, name),
         19..=20 => cron_job(random, name),
@@ -131,11 +131,11 @@ fn object(random: &mut Random) -> Value {
             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeName": random.pick(&NAMES), "resources": {"requests": {"storage": "1Gi"}}}}),
         31 => json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": random.pick(&NAMESPACES)}}),
         32 => webhook(random, name),
-        33 => custom_resource_definition(random),
+        33 | 40 | 41 => custom_resource_definition(random),
         34..=36 => custom(random, name),
         37 => json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"},
             "provisioner": "x", "parameters": {"secretName": random.pick(&SECRETS)}}),
-        38 => {
+        38 | 42 => {
             json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.example.com"},
             "spec": {"service": {"name": random.pick(&NAMES), "namespace": "prod"}, "group": "example.com", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1}})
         }
@@ -318,14 +318,14 @@ fn config_map(random: &mut Random) -> Value {
             data.insert(key.to_owned(), text(random));
         }
     }
-    if random.percent(15) {
+    if random.percent(25) {
         let json = random.pick(&[
             "{\"database\": {\"host\": \"db\", \"port\": 5432}, \"list\": [1, 2]}",
             "{\n  \"database\": {\n    \"host\": \"db\",\n    \"port\": 5432\n  }\n}",
         ]);
         data.insert("config.json".to_owned(), json.into());
     }
-    if random.percent(15) {
+    if random.percent(25) {
         let yaml = random
             .pick(&["database:\n  host: db\n  port: 5432\n", "database:\n  host: db\nlist:\n- name: a\n  value: b\n"]);
         data.insert("config.yaml".to_owned(), yaml.into());

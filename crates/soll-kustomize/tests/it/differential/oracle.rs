@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::Case;
@@ -34,19 +36,27 @@ impl Oracle {
 
     /// What kustomize prints for a case, or its error.
     pub(super) fn build(&mut self, case: &Case) -> Result<String, String> {
-        self.ask(&case.texts(), &case.root, case.legacy_order, case.root_only)
+        self.ask(&case.bytes(), &case.root, case.legacy_order, case.root_only)
     }
 
     /// What kustomize prints for some files, or its error.
     pub(crate) fn ask(
         &mut self,
-        files: &BTreeMap<String, String>,
+        files: &BTreeMap<String, Vec<u8>>,
         root: &str,
         legacy_order: bool,
         root_only: bool,
     ) -> Result<String, String> {
         let reorder = if legacy_order { "legacy" } else { "none" };
-        let question = json!({"files": files, "root": root, "reorder": reorder, "rootOnly": root_only});
+        let (mut texts, mut binary) = (BTreeMap::new(), BTreeMap::new());
+        for (path, bytes) in files {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => drop(texts.insert(path, text)),
+                Err(_) => drop(binary.insert(path, STANDARD.encode(bytes))),
+            }
+        }
+        let question =
+            json!({"files": texts, "binary": binary, "root": root, "reorder": reorder, "rootOnly": root_only});
         writeln!(self.questions, "{question}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();

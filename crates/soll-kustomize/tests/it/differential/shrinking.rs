@@ -25,7 +25,7 @@ pub(super) fn shrunk(case: &Case, shows: &mut dyn FnMut(&Case) -> bool) -> Case 
 }
 
 fn size(case: &Case) -> usize {
-    case.texts().values().map(String::len).sum()
+    case.bytes().values().map(Vec::len).sum()
 }
 
 fn attempt(
@@ -69,7 +69,7 @@ fn shrink_file(best: &mut Case, path: &str, fuel: &mut usize, shows: &mut dyn Fn
         let count = match best.files.get(path) {
             Some(Content::Yaml { documents, .. }) => documents.iter().map(count).sum(),
             Some(Content::Text(text)) => text.lines().count(),
-            None => return,
+            Some(Content::Bytes(_)) | None => return,
         };
         if step >= count || *fuel == 0 {
             return;
@@ -81,7 +81,7 @@ fn shrink_file(best: &mut Case, path: &str, fuel: &mut usize, shows: &mut dyn Fn
                 *text = kept.map(|line| format!("{line}\n")).collect();
                 true
             }
-            None => false,
+            Some(Content::Bytes(_)) | None => false,
         });
         if !removed {
             step += 1;
