@@ -1,9 +1,10 @@
 //! A directory on disk as a tree, for the command line.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{EntryKind, FileTree, ReadError, TreePath};
 
@@ -11,6 +12,15 @@ use crate::{EntryKind, FileTree, ReadError, TreePath};
 #[derive(Debug, Clone)]
 pub struct DirTree {
     root: PathBuf,
+    /// Directories with no symbolic link on the way to them, so that what lies in them is found by one look.
+    /// Shared by clones; held only to look up or add a path.
+    plain: Arc<Mutex<HashSet<PathBuf>>>,
+}
+
+/// Where a path of the tree really lies, and what is there.
+struct Real {
+    path: PathBuf,
+    metadata: fs::Metadata,
 }
 
 impl DirTree {
@@ -23,7 +33,7 @@ impl DirTree {
         if !root.is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory"));
         }
-        Ok(Self { root })
+        Ok(Self { root, plain: Arc::default() })
     }
 
     /// The directory, without symbolic links.
@@ -33,53 +43,84 @@ impl DirTree {
     }
 
     /// Where a path of the tree really lies; none if nothing is there.
-    fn resolve(&self, path: &TreePath) -> Result<Option<PathBuf>, ReadError> {
-        match self.root.join(path.as_str()).canonicalize() {
-            Ok(real) if real.starts_with(&self.root) => Ok(Some(real)),
+    fn resolve(&self, path: &TreePath) -> Result<Option<Real>, ReadError> {
+        let found = |metadata: io::Result<fs::Metadata>, real: PathBuf| match metadata {
+            Ok(metadata) => Ok(Some(Real { path: real, metadata })),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(failed(path, error)),
+        };
+        let full = self.root.join(path.as_str());
+        if full.parent().is_some_and(|parent| self.is_plain(parent)) {
+            let metadata = fs::symlink_metadata(&full);
+            if !metadata.as_ref().is_ok_and(fs::Metadata::is_symlink) {
+                return found(metadata, full);
+            }
+        }
+        match full.canonicalize() {
+            Ok(real) if real.starts_with(&self.root) => {
+                if real == full
+                    && let Some(parent) = full.parent()
+                {
+                    self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.to_owned());
+                }
+                found(fs::metadata(&real), real)
+            }
             Ok(real) => Err(failed(path, format!("it is a symbolic link out of the tree, to `{}`", real.display()))),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(failed(path, error)),
         }
+    }
+
+    fn is_plain(&self, directory: &Path) -> bool {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(directory)
     }
 }
 
 impl FileTree for DirTree {
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ReadError> {
         let real = self.resolve(path)?.ok_or_else(|| ReadError::NotFound(path.clone()))?;
-        if real.is_dir() {
+        if real.metadata.is_dir() {
             return Err(ReadError::IsDirectory(path.clone()));
         }
-        if !real.is_file() {
+        if !real.metadata.is_file() {
             return Err(failed(path, "it is no regular file"));
         }
-        fs::read(&real).map(Arc::from).map_err(|error| failed(path, error))
+        fs::read(&real.path).map(Arc::from).map_err(|error| failed(path, error))
     }
 
     fn kind(&self, path: &TreePath) -> Result<Option<EntryKind>, ReadError> {
-        Ok(self.resolve(path)?.and_then(|real| kind_of(&real)))
+        Ok(self.resolve(path)?.and_then(|real| kind_of(real.metadata.file_type())))
     }
 
     fn list(&self, path: &TreePath) -> Result<Vec<(TreePath, EntryKind)>, ReadError> {
-        let real = self.resolve(path)?.filter(|real| real.is_dir());
+        let real = self.resolve(path)?.filter(|real| real.metadata.is_dir());
         let real = real.ok_or_else(|| ReadError::NotFound(path.clone()))?;
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&real).map_err(|error| failed(path, error))? {
+        for entry in fs::read_dir(&real.path).map_err(|error| failed(path, error))? {
             let entry = entry.map_err(|error| failed(path, error))?;
             let name = entry.file_name();
             let name = name.to_str().ok_or_else(|| failed(path, format!("{name:?} is not UTF-8")))?;
-            // What leads out of the tree is an error when it is read, not when it is seen.
-            if let Some(kind) = kind_of(&entry.path()) {
-                entries.push((path.entry(name), kind));
-            }
+            let kind = match entry.file_type() {
+                // What leads out of the tree is an error when it is read, not when it is seen.
+                Ok(kind) if kind.is_symlink() => {
+                    fs::metadata(entry.path()).ok().and_then(|metadata| kind_of(metadata.file_type()))
+                }
+                Ok(kind) => kind_of(kind),
+                Err(_) => None,
+            };
+            entries.extend(kind.map(|kind| (path.entry(name), kind)));
+        }
+        // The way here had no link, so the ways to what lies here have none either, but for their last step.
+        if real.path == self.root.join(path.as_str()) {
+            self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(real.path);
         }
         entries.sort();
         Ok(entries)
     }
 }
 
-fn kind_of(real: &Path) -> Option<EntryKind> {
-    let metadata = fs::metadata(real).ok()?;
-    if metadata.is_dir() { Some(EntryKind::Directory) } else { metadata.is_file().then_some(EntryKind::File) }
+fn kind_of(kind: fs::FileType) -> Option<EntryKind> {
+    if kind.is_dir() { Some(EntryKind::Directory) } else { kind.is_file().then_some(EntryKind::File) }
 }
 
 fn is_absence(error: &io::Error) -> bool {
@@ -118,5 +159,11 @@ mod tests {
         let names: Vec<_> =
             tree.list(&TreePath::root()).unwrap().into_iter().map(|(path, _)| path.to_string()).collect();
         assert_eq!(names, ["a", "bad", "good"]);
+        // Once a directory is known, links in it are seen through still.
+        assert_eq!(tree.read(&path("good")).unwrap().as_ref(), b"inside");
+        assert!(tree.read(&path("bad")).is_err());
+        assert_eq!(tree.read(&path("a/f")).unwrap().as_ref(), b"inside");
+        fs::rename(root.join("a"), root.join("b")).unwrap();
+        assert_eq!(tree.read(&path("a/f")), Err(ReadError::NotFound(path("a/f"))));
     }
 }
