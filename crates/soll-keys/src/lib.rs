@@ -9,8 +9,9 @@ mod certificate;
 use aws_lc_rs::cipher::{
     AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
 };
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::{digest, hmac};
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
 use soll_template::{Certificate, CertificateRequest, Crypto};
 
 /// Cryptography with the randomness of the system.
@@ -22,10 +23,12 @@ pub struct Keys {
 
 /// Fills a buffer with randomness of the system.
 ///
+/// Not with that of aws-lc, which gathers some of its own for 40 ms before the first byte.
+///
 /// # Panics
 /// If the system has none, after which nothing that a program does is safe.
 pub fn random(buffer: &mut [u8]) {
-    SystemRandom::new().fill(buffer).expect("the system has randomness");
+    OsRng.try_fill_bytes(buffer).expect("the system has randomness");
 }
 
 impl Crypto for Keys {
