@@ -47,11 +47,10 @@ impl KubeVersion {
         let unreadable = || KubeVersionError::Unreadable(text.to_owned());
         let trimmed = text.trim().trim_start_matches('v');
         let end = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
-        let (numbers, rest) = trimmed.split_at(end);
+        let numbers = &trimmed[..end];
         // The dot before a vendor's text belongs to neither.
         let parts: Vec<&str> = numbers.trim_end_matches('.').split('.').collect();
-        let is_plain = numbers.len() == trimmed.len() || rest.starts_with(['-', '+', '~']) || !rest.is_empty();
-        if parts.len() < 2 || !is_plain || parts.iter().any(|part| part.is_empty()) {
+        if parts.len() < 2 || parts.iter().any(|part| part.is_empty()) {
             return Err(unreadable());
         }
         for part in &parts {
@@ -60,12 +59,8 @@ impl KubeVersion {
             }
             part.parse::<u64>().map_err(|_| unreadable())?;
         }
-        let patch = parts.get(2).copied().unwrap_or("0");
-        let mut normalized = format!("v{}.{}.{patch}", parts[0], parts[1]);
-        for part in parts.iter().skip(3) {
-            normalized.push('.');
-            normalized.push_str(part);
-        }
+        // As many numbers as there were.
+        let normalized = format!("v{}", parts.join("."));
         let version = if text.starts_with('v') { text.to_owned() } else { format!("v{text}") };
         Ok(Self { version, normalized, major: parts[0].to_owned(), minor: parts[1].to_owned() })
     }
@@ -160,8 +155,8 @@ mod tests {
         let own = |a: &str, b: &str, c: &str| Ok((a.to_owned(), b.to_owned(), c.to_owned()));
         assert_eq!(parse("v1.35.0"), own("v1.35.0", "v1.35.0", "35"));
         assert_eq!(parse("1.31.2-gke.1"), own("v1.31.2-gke.1", "v1.31.2", "31"));
-        assert_eq!(parse("1.29"), own("v1.29", "v1.29.0", "29"));
-        assert_eq!(parse("1.28+"), own("v1.28+", "v1.28.0", "28"));
+        assert_eq!(parse("1.29"), own("v1.29", "v1.29", "29"));
+        assert_eq!(parse("1.28+"), own("v1.28+", "v1.28", "28"));
         assert!(parse("1").is_err() && parse("abc").is_err() && parse("1.029").is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use soll_tree::{ArchiveError, EntryKind, FileTree, Limits, Links, ReadError, TreePath, read_archive};
+use soll_tree::{ArchiveError, EntryKind, FileTree, LimitError, Limits, Links, ReadError, TreePath, read_archive};
 use soll_yaml::{At, Data, ParseOptions, Sources, Value, YamlError, parse_yaml};
 
 use crate::ignore::{HelmIgnore, IgnoreError};
@@ -215,7 +215,18 @@ impl Loader<'_> {
             file_bytes: self.limits.file_bytes,
             ..Limits::default()
         };
-        let tree = read_archive(bytes, &limits, Links::Skip)?;
+        let own = *self.limits;
+        let tree = read_archive(bytes, &limits, Links::Skip).map_err(|error| match error {
+            // What is left of a limit is nothing that people know: the message names the whole.
+            ArchiveError::Limit(LimitError::Entries { .. }) => ChartError::Limit { what: "files", limit: own.files },
+            ArchiveError::Limit(LimitError::TotalBytes { .. }) => {
+                ChartError::Limit { what: "bytes", limit: own.total_bytes }
+            }
+            ArchiveError::Limit(LimitError::FileBytes { limit, .. }) => {
+                ChartError::Limit { what: "bytes in one file", limit }
+            }
+            other => ChartError::Archive(other),
+        })?;
         let mut files = Vec::new();
         for (path, entry) in tree.walk() {
             if !matches!(entry, soll_tree::Entry::File(_)) {
@@ -392,7 +403,7 @@ fn misfit(file: &Loose, text: String) -> ChartError {
 
 /// A YAML error in the words of Go's reader.
 pub(crate) fn go_yaml_error(error: &YamlError) -> String {
-    format!("error converting YAML to JSON: yaml: line {}: {}", error.at.line(), error.message)
+    format!("error converting YAML to JSON: yaml: {}", error.in_go())
 }
 
 /// Turns every number into a float, as Go's JSON decoder does with what it decodes into `any`.

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod beside_helm;
+mod charts;
 mod corpus;
 mod records;
 mod suites;
