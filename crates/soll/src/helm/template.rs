@@ -64,7 +64,10 @@ fn rendered(arguments: &Template) -> anyhow::Result<()> {
     }
     let rendered = with_stack(|| {
         let templates = Templates::parse(&prepared.chart)?;
-        render(&prepared, &templates, &release, &capabilities, &options, &World::now(), None)
+        let rendered = render(&prepared, &templates, &release, &capabilities, &options, &World::now(), None);
+        // The process ends soon: nobody needs the memory that taking them apart would give back.
+        std::mem::forget(templates);
+        rendered
     });
     let rendered = match rendered {
         Ok(rendered) => rendered,

@@ -2,6 +2,7 @@
 //! engine as a process of its own and repositories on a real Git server.
 
 mod bed;
+mod charts;
 mod clients;
 mod commands;
 mod corpus;
