@@ -21,4 +21,7 @@ pub use map::{Entry, Map};
 pub use path::{FieldPath, Step};
 pub use ser::{EncodeError, to_value};
 pub use value::{Data, Str, Value};
-pub use yaml::{DuplicateKeys, Flavor, ParseLimits, ParseOptions, YamlError, emit_yaml, parse_yaml};
+pub use yaml::{
+    DuplicateKeys, Flavor, ParseLimits, ParseOptions, YamlError, YamlNode, YamlShape, emit_yaml, emit_yaml_v3,
+    parse_yaml,
+};

@@ -1,23 +1,77 @@
 //! From values to text.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::scalar::stays_text;
 use crate::json::go_float;
-use crate::{Data, Entry, Value};
+use crate::{Data, Str, Value};
 
 /// Writes a value as `sigs.k8s.io/yaml` does: keys sorted, two spaces, lists flush with their key,
 /// plain and quoted text folded past 80 columns, text of several lines as a block.
 #[must_use]
 pub fn emit_yaml(value: &Value) -> String {
-    let mut writer = Writer::default();
+    let mut writer = Writer::new(Style::V2);
+    writer.node(&value, Context::Root);
+    writer.new_line();
+    writer.out
+}
+
+/// Writes a value of any type as `yaml.v3` does with an indentation of two: lists stand indented under their key, and
+/// lines are as long as they are.
+#[must_use]
+pub fn emit_yaml_v3<N: YamlNode>(value: &N) -> String {
+    let mut writer = Writer::new(Style::V3);
     writer.node(value, Context::Root);
     writer.new_line();
     writer.out
 }
 
-/// Lines longer than this are folded at the next space.
+/// A value as far as writing it goes.
+pub trait YamlNode: Sized {
+    /// What it is.
+    fn shape(&self) -> YamlShape<'_, Self>;
+}
+
+/// What a value is to the writer.
+pub enum YamlShape<'n, N> {
+    /// A number, a truth, a time: written as it is.
+    Plain(Cow<'n, str>),
+    /// Text, quoted where it would be read as something else.
+    Text(Cow<'n, str>),
+    /// Base64, marked as such.
+    Binary(String),
+    /// A list.
+    List(Vec<N>),
+    /// A map, in any order.
+    Map(Vec<(Str, N)>),
+    /// A map in this order.
+    Fields(Vec<(Str, N)>),
+}
+
+impl YamlNode for &Value {
+    fn shape(&self) -> YamlShape<'_, Self> {
+        match &self.data {
+            Data::Null => YamlShape::Plain("null".into()),
+            Data::Bool(true) => YamlShape::Plain("true".into()),
+            Data::Bool(false) => YamlShape::Plain("false".into()),
+            Data::Int(number) => YamlShape::Plain(number.to_string().into()),
+            Data::Float(number) => YamlShape::Plain(float(*number).into()),
+            Data::Str(text) => YamlShape::Text(text.as_str().into()),
+            Data::List(items) => YamlShape::List(items.iter().collect()),
+            Data::Map(map) => YamlShape::Map(map.iter().map(|entry| (entry.key.clone(), &entry.value)).collect()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    V2,
+    V3,
+}
+
+/// Lines longer than this are folded at the next space, in v2.
 const BEST_WIDTH: usize = 80;
 /// Longer keys are written with a leading `?`.
 const LONGEST_SIMPLE_KEY: usize = 128;
@@ -35,6 +89,7 @@ enum Context {
 
 /// Writes tokens and knows where on the line it is.
 struct Writer {
+    style: Style,
     out: String,
     /// In characters.
     column: usize,
@@ -46,30 +101,36 @@ struct Writer {
     at_indent: bool,
 }
 
-impl Default for Writer {
-    fn default() -> Self {
-        Self { out: String::new(), column: 0, indent: None, at_space: true, at_indent: true }
-    }
-}
-
 impl Writer {
-    fn node(&mut self, value: &Value, context: Context) {
-        match &value.data {
-            Data::Null => self.plain("null", context),
-            Data::Bool(true) => self.plain("true", context),
-            Data::Bool(false) => self.plain("false", context),
-            Data::Int(number) => self.plain(&number.to_string(), context),
-            Data::Float(number) => self.plain(&float(*number), context),
-            Data::Str(text) => self.text(text, context),
-            Data::List(items) if items.is_empty() => self.empty("[", "]"),
-            Data::Map(map) if map.is_empty() => self.empty("{", "}"),
-            Data::List(items) => self.list(items, context),
-            Data::Map(map) => self.map(&sorted(map)),
+    fn new(style: Style) -> Self {
+        Self { style, out: String::new(), column: 0, indent: None, at_space: true, at_indent: true }
+    }
+
+    fn node<N: YamlNode>(&mut self, value: &N, context: Context) {
+        match value.shape() {
+            YamlShape::Plain(text) => self.plain(&text, context),
+            YamlShape::Text(text) => self.text(&text, context),
+            YamlShape::Binary(text) => {
+                self.indicator("!!binary", true, false, false);
+                if text.contains('\n') {
+                    self.text(&text, context);
+                } else {
+                    self.plain(&text, context);
+                }
+            }
+            YamlShape::List(items) if items.is_empty() => self.empty("[", "]"),
+            YamlShape::Map(entries) | YamlShape::Fields(entries) if entries.is_empty() => self.empty("{", "}"),
+            YamlShape::List(items) => self.list(&items, context),
+            YamlShape::Fields(entries) => self.map(&entries),
+            YamlShape::Map(mut entries) => {
+                sort(&mut entries);
+                self.map(&entries);
+            }
         }
     }
 
-    fn list(&mut self, items: &[Value], context: Context) {
-        let flush = matches!(context, Context::Entry { indented: false });
+    fn list<N: YamlNode>(&mut self, items: &[N], context: Context) {
+        let flush = self.style == Style::V2 && matches!(context, Context::Entry { indented: false });
         let outer = self.enter(flush);
         for item in items {
             self.new_line();
@@ -79,23 +140,28 @@ impl Writer {
         self.indent = outer;
     }
 
-    fn map(&mut self, entries: &[&Entry]) {
+    fn map<N: YamlNode>(&mut self, entries: &[(Str, N)]) {
         let outer = self.enter(false);
-        for entry in entries {
+        for (key, value) in entries {
             self.new_line();
-            if is_simple_key(&entry.key) {
-                self.text(&entry.key, Context::Key);
+            if is_simple_key(key) {
+                self.text(key, Context::Key);
                 self.indicator(":", false, false, false);
-                self.node(&entry.value, Context::Entry { indented: false });
+                self.node(value, Context::Entry { indented: false });
             } else {
                 self.indicator("?", true, false, true);
-                self.text(&entry.key, Context::Entry { indented: true });
+                self.text(key, Context::Entry { indented: true });
                 self.new_line();
                 self.indicator(":", true, false, true);
-                self.node(&entry.value, Context::Entry { indented: true });
+                self.node(value, Context::Entry { indented: true });
             }
         }
         self.indent = outer;
+    }
+
+    /// Whether the line is to be folded here.
+    fn is_wide(&self) -> bool {
+        self.style == Style::V2 && self.column > BEST_WIDTH
     }
 
     /// Goes one level down and returns the level to come back to.
@@ -123,7 +189,7 @@ impl Writer {
     }
 
     fn styled(&mut self, text: &str, context: Context) {
-        let shape = Shape::of(text);
+        let shape = Shape::of(text, self.style);
         let multiline_key = context == Context::Key && shape.breaks;
         if text.contains('\n') && !multiline_key {
             if shape.block_allowed && context != Context::Key {
@@ -164,7 +230,7 @@ impl Writer {
         for (position, letter) in text.char_indices() {
             if letter == ' ' {
                 let inside = position > 0 && position < last && text.as_bytes()[position + 1] != b' ';
-                if context != Context::Key && !previous_space && self.column > BEST_WIDTH && inside {
+                if context != Context::Key && !previous_space && self.is_wide() && inside {
                     self.new_line();
                 } else {
                     self.put(' ');
@@ -199,7 +265,7 @@ impl Writer {
         for (position, letter) in text.char_indices() {
             if letter == ' ' && !escapes_all {
                 let inside = position > 0 && position + 1 < text.len();
-                if context != Context::Key && !previous_space && self.column > BEST_WIDTH && inside {
+                if context != Context::Key && !previous_space && self.is_wide() && inside {
                     self.new_line();
                     if text.as_bytes()[position + 1] == b' ' {
                         self.put('\\');
@@ -290,7 +356,7 @@ impl Writer {
         for (position, letter) in text.char_indices() {
             if letter == ' ' {
                 let next_is_space = text.as_bytes().get(position + 1) == Some(&b' ');
-                if context != Context::Key && !previous_space && self.column > BEST_WIDTH && !next_is_space {
+                if context != Context::Key && !previous_space && self.is_wide() && !next_is_space {
                     self.new_line();
                 } else {
                     self.put(letter);
@@ -349,12 +415,13 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, style: Style) -> Self {
         let (Some(first), Some(last)) = (text.chars().next(), text.chars().next_back()) else {
             return Self { plain_allowed: true, single_allowed: true, block_allowed: false, breaks: false };
         };
         let mut indicators = text.starts_with("---") || text.starts_with("...") || is_leading_indicator(first, text);
-        let (mut special, mut breaks, mut break_space, mut space_break) = (false, false, false, false);
+        let (mut special, mut tabs) = (false, false);
+        let (mut breaks, mut break_space, mut space_break) = (false, false, false);
         let mut previous = ' ';
         let mut letters = text.chars().peekable();
         let mut at_start = true;
@@ -365,7 +432,10 @@ impl Shape {
                 ' ' => break_space |= !at_start && is_break(previous),
                 _ => {}
             }
-            special |= !is_printable(letter);
+            // v3 leaves tabs in blocks.
+            let tab = letter == '\t' && style == Style::V3;
+            tabs |= tab;
+            special |= !tab && !is_printable(letter);
             if is_break(letter) {
                 breaks = true;
                 space_break |= !at_start && previous == ' ';
@@ -375,8 +445,8 @@ impl Shape {
         }
         let ends_blank = first == ' ' || last == ' ' || is_break(first) || is_break(last);
         Self {
-            plain_allowed: !(ends_blank || indicators || special || breaks || break_space || space_break),
-            single_allowed: !(special || break_space || space_break),
+            plain_allowed: !(ends_blank || indicators || special || tabs || breaks || break_space || space_break),
+            single_allowed: !(special || tabs || break_space || space_break),
             block_allowed: !(special || space_break || last == ' '),
             breaks,
         }
@@ -426,21 +496,19 @@ fn exponential(number: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
-/// The entries in the order that `yaml.v2` sorts keys in: letters after the rest, numbers by value.
-fn sorted(map: &crate::Map) -> Vec<&Entry> {
-    let mut entries: Vec<&Entry> = map.iter().collect();
-    if entries.is_sorted_by(|a, b| natural(&a.key, &b.key) != Ordering::Greater) {
-        return entries;
+/// Brings entries into the order that `yaml.v2` sorts keys in: letters after the rest, numbers by value.
+fn sort<N>(entries: &mut Vec<(Str, N)>) {
+    if entries.is_sorted_by(|(a, _), (b, _)| natural(a, b) != Ordering::Greater) {
+        return;
     }
     // Byte order first: it is close to the result, and makes the result independent of the writing.
-    entries.sort_by(|a, b| a.key.as_str().cmp(b.key.as_str()));
-    merge_sort(&mut entries);
-    entries
+    entries.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    merge_sort(entries);
 }
 
 /// A stable sort that is at ease with an order that is not quite transitive, as the natural one.
-fn merge_sort(entries: &mut Vec<&Entry>) {
-    if entries.is_sorted_by(|a, b| natural(&a.key, &b.key) != Ordering::Greater) {
+fn merge_sort<N>(entries: &mut Vec<(Str, N)>) {
+    if entries.is_sorted_by(|(a, _), (b, _)| natural(a, b) != Ordering::Greater) {
         return;
     }
     let mut right = entries.split_off(entries.len() / 2);
@@ -448,8 +516,8 @@ fn merge_sort(entries: &mut Vec<&Entry>) {
     merge_sort(&mut right);
     let left = std::mem::take(entries);
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
-    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-        let from = if natural(&a.key, &b.key) == Ordering::Greater { &mut right } else { &mut left };
+    while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
+        let from = if natural(a, b) == Ordering::Greater { &mut right } else { &mut left };
         entries.extend(from.next());
     }
     entries.extend(left);

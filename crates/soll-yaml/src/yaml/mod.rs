@@ -5,7 +5,7 @@ mod read;
 mod scalar;
 mod timestamp;
 
-pub use emit::emit_yaml;
+pub use emit::{YamlNode, YamlShape, emit_yaml, emit_yaml_v3};
 pub use read::parse_yaml;
 pub use scalar::Flavor;
 
