@@ -112,6 +112,75 @@ impl Version {
         &self.metadata
     }
 
+    /// With three numbers, without `v`, whatever was written.
+    #[must_use]
+    pub fn normal(&self) -> String {
+        let mut out = format!("{}.{}.{}", self.major, self.minor, self.patch);
+        for (mark, part) in [('-', &self.pre), ('+', &self.metadata)] {
+            if !part.is_empty() {
+                out.push(mark);
+                out.push_str(part);
+            }
+        }
+        out
+    }
+
+    /// The next major release; nothing if there is no larger number.
+    #[must_use]
+    pub fn next_major(&self) -> Option<Self> {
+        Some(self.like(self.major.checked_add(1)?, 0, 0, "", ""))
+    }
+
+    /// The next minor release; nothing if there is no larger number.
+    #[must_use]
+    pub fn next_minor(&self) -> Option<Self> {
+        Some(self.like(self.major, self.minor.checked_add(1)?, 0, "", ""))
+    }
+
+    /// The next patch release, which is the release itself after its pre-releases; nothing if there is no larger number.
+    #[must_use]
+    pub fn next_patch(&self) -> Option<Self> {
+        let patch = if self.pre.is_empty() { self.patch.checked_add(1)? } else { self.patch };
+        Some(self.like(self.major, self.minor, patch, "", ""))
+    }
+
+    /// The same with another pre-release, or none.
+    ///
+    /// # Errors
+    /// See [`VersionError`].
+    pub fn with_prerelease(&self, pre: &str) -> Result<Self, VersionError> {
+        let form = || VersionError::Form(pre.to_owned());
+        for part in pre.split('.').filter(|_| !pre.is_empty()) {
+            if part.len() > 1 && part.starts_with('0') && is_number(part) {
+                return Err(VersionError::LeadingZero(pre.to_owned()));
+            }
+            if !is_dotted(part) {
+                return Err(form());
+            }
+        }
+        Ok(self.like(self.major, self.minor, self.patch, pre, &self.metadata))
+    }
+
+    /// The same with other build metadata, or none.
+    ///
+    /// # Errors
+    /// See [`VersionError`].
+    pub fn with_metadata(&self, metadata: &str) -> Result<Self, VersionError> {
+        if !metadata.is_empty() && !is_dotted(metadata) {
+            return Err(VersionError::Form(metadata.to_owned()));
+        }
+        Ok(self.like(self.major, self.minor, self.patch, &self.pre, metadata))
+    }
+
+    /// Another version, written with a `v` if this one is.
+    fn like(&self, major: u64, minor: u64, patch: u64, pre: &str, metadata: &str) -> Self {
+        let (pre, metadata) = (pre.to_owned(), metadata.to_owned());
+        let mut version = Self { major, minor, patch, pre, metadata, original: String::new() };
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        version.original = format!("{prefix}{}", version.normal());
+        version
+    }
+
     /// The order of semver: build metadata does not count, so different versions may be equal.
     #[must_use]
     pub fn cmp_precedence(&self, other: &Self) -> Ordering {
