@@ -525,25 +525,25 @@ fn assemble(found: &Found, local: &TimeZone) -> Result<Time, &'static str> {
         offset.to_timestamp(civil).map_err(|_| "year")
     };
     if found.utc {
-        return Ok(Time::new(at(0)?, &TimeZone::UTC));
+        return Ok(Time::utc(at(0)?));
     }
     let in_local = |civil: DateTime| local.to_ambiguous_zoned(civil).compatible().map(|zoned| zoned.timestamp());
     if let Some(offset) = found.offset {
         let moment = at(offset)?;
         let info = local.to_offset_info(moment);
         if info.offset().seconds() == offset {
-            return Ok(Time::new(moment, local));
+            return Ok(Time::local(moment, local));
         }
         return Ok(Time::fixed(moment, offset, found.zone_name.as_deref().unwrap_or_default()));
     }
     if let Some(name) = &found.zone_name {
         let moment = in_local(civil).map_err(|_| "year")?;
-        let time = Time::new(moment, local);
+        let time = Time::local(moment, local);
         if time.abbreviation() == name {
             return Ok(time);
         }
         let offset = name.strip_prefix("GMT").and_then(|hours| hours.parse::<i32>().ok()).unwrap_or(0) * 3600;
         return Ok(Time::fixed(at(offset)?, offset, name));
     }
-    Ok(Time::new(in_local(civil).map_err(|_| "year")?, local))
+    Ok(Time::local(in_local(civil).map_err(|_| "year")?, local))
 }

@@ -9,6 +9,7 @@
 //! [`Limits`] are reached.
 
 mod ast;
+mod duration;
 mod environment;
 mod error;
 mod functions;

@@ -18,6 +18,11 @@ pub trait Object {
     /// The field of a struct.
     fn field(&self, name: &str) -> Option<Value>;
 
+    /// Fields of a struct that Go does not export; asking for one is an error of its own.
+    fn hidden(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What a method takes, if there is one of this name.
     fn method(&self, name: &str) -> Option<&'static [Param]> {
         let _ = name;
@@ -45,6 +50,22 @@ pub trait Object {
     fn string(&self) -> Option<String> {
         None
     }
+
+    /// Another number of the type, if these are numbers; `range` counts in them.
+    fn of_number(&self, number: i64) -> Option<Value> {
+        let _ = number;
+        None
+    }
+
+    /// What `deepCopy` makes, if it is something else: Go leaves out fields that are not exported.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+
+    /// The value itself, for methods that take another of its type.
+    fn inner(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
 }
 
 /// What a parameter of a function or method is declared as.
@@ -66,10 +87,8 @@ pub enum Param {
     Map,
     /// `[]interface {}`
     List,
-    /// `time.Time`
-    Time,
-    /// `sprig.certificate`
-    Certificate,
+    /// A type that is no other's, such as `time.Time` or `sprig.certificate`.
+    Named(&'static str),
     /// `reflect.Value`: the builtins take whatever there is, nothing included.
     Reflect,
 }
@@ -87,8 +106,7 @@ impl Param {
             Self::Bool => "bool",
             Self::Map => "map[string]interface {}",
             Self::List => "[]interface {}",
-            Self::Time => "time.Time",
-            Self::Certificate => "sprig.certificate",
+            Self::Named(name) => name,
             Self::Reflect => "reflect.Value",
         }
     }

@@ -212,7 +212,7 @@ impl<'t> Parser<'t> {
 
     fn name_of(&self, token: &Token<'t>) -> Result<Str> {
         match unquote(token.text) {
-            Some(bytes) => Ok(Str::from(String::from_utf8_lossy(&bytes).as_ref())),
+            Some(bytes) => Ok(Str::from(crate::functions::lossy(&bytes).as_ref())),
             None => self.error("invalid syntax"),
         }
     }

@@ -12,7 +12,7 @@ pub(crate) const MAX_DEPTH: usize = 1_000;
 pub(crate) fn to_text(value: &Value) -> String {
     let mut out = Vec::new();
     write(&mut out, value);
-    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(out).unwrap_or_else(|error| crate::functions::lossy(error.as_bytes()).into_owned())
 }
 
 /// `%v`. Values nested too deeply end in `…`; [`too_deep`] says which they are.
@@ -313,6 +313,7 @@ impl Printer<'_> {
             Value::Uint64(number) if self.flags.go_syntax => self.push(&format!("{number:#x}")),
             Value::Uint64(number) => self.integer(value, i128::from(*number), verb),
             Value::Float(number) => self.float_verb(value, *number, verb),
+            Value::Complex(..) if !"vbgGxXfFeE".contains(verb) => self.bad_verb(value, verb),
             Value::Complex(real, imaginary) => {
                 let flags = self.flags;
                 self.push("(");
@@ -616,7 +617,8 @@ fn character_of(number: i128) -> char {
     u32::try_from(number).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-fn can_backquote(bytes: &[u8]) -> bool {
+/// Whether Go writes a text between backquotes.
+pub(crate) fn can_backquote(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes)
         .is_ok_and(|text| !text.chars().any(|c| c == '\u{feff}' || c != '\t' && c.is_ascii_control() || c == '`'))
 }

@@ -164,13 +164,14 @@ impl Translator<'_> {
             }
             return wrong("invalid or unsupported Perl syntax", &(culprit + &next));
         }
-        let text = format!("(?{shown}");
+        let text = format!("(?{}{}", once(inner.unwrap_or_default()), &shown[shown.len() - 1..]);
+        let consumed = "(?".len() + shown.len();
         if shown.ends_with(')') {
             self.groups -= 1;
             let last = self.last;
-            self.push(&text, text.len(), last);
+            self.push(&text, consumed, last);
         } else {
-            self.push(&text, text.len(), Last::Nothing);
+            self.push(&text, consumed, Last::Nothing);
         }
         Ok(())
     }
@@ -399,4 +400,20 @@ fn braces(text: &str) -> Option<(u32, Option<u32>, usize)> {
         Some((least, "")) => number(least).map(|least| (least, None, end + 1)),
         Some((least, most)) => Some((number(least)?, Some(number(most)?), end + 1)),
     }
+}
+
+/// Flags, each once: the last time counts.
+fn once(flags: &str) -> String {
+    let (on, off) = flags.split_once('-').unwrap_or((flags, ""));
+    let first_times = |flags: &str, but: &str| {
+        let mut kept = String::new();
+        for flag in flags.chars().filter(|flag| !but.contains(*flag)) {
+            if !kept.contains(flag) {
+                kept.push(flag);
+            }
+        }
+        kept
+    };
+    let (on, off) = (first_times(on, off), first_times(off, ""));
+    if off.is_empty() { on } else { format!("{on}-{off}") }
 }

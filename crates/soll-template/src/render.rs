@@ -8,6 +8,7 @@ use std::sync::Arc;
 use soll_yaml::Str;
 
 use crate::ast::{Branch, Call, Command, Expr, Node, Number, Pipe, Pos, Text, Tree, Variable};
+use crate::duration::DURATION;
 use crate::environment::{Environment, Limits};
 use crate::error::{ErrorKind, Frame, TemplateError};
 use crate::functions::{Function, Run};
@@ -344,13 +345,14 @@ impl<'s> Rendering<'s> {
         // What is iterated over is what there was at the start, whatever the body changes.
         let mut any = false;
         match &value {
-            Value::Int(count) | Value::Int64(count) => {
+            number if count_of(number).is_some() => {
+                let count = count_of(number).unwrap_or(0);
                 if branch.pipe.declared.len() > 1 {
                     return state.fail(format!("can't use {count} to iterate over more than one variable"));
                 }
-                for number in 0..*count {
+                for number in 0..count {
                     any = true;
-                    let item = if matches!(value, Value::Int(_)) { Value::Int(number) } else { Value::Int64(number) };
+                    let item = same_type(&value, number);
                     if self.round(state, branch, Operand::bare(Value::Nil), &Operand::bare(item), out)? {
                         break;
                     }
@@ -612,6 +614,9 @@ impl<'s> Rendering<'s> {
                     }
                     return Ok(Operand::bare(field));
                 }
+                if object.hidden().contains(&name) {
+                    return unexported(state, name, object.type_name());
+                }
                 if object.kind() == Kind::Map
                     && let Value::Map(map) = object.contents()
                 {
@@ -621,6 +626,7 @@ impl<'s> Rendering<'s> {
                     return entry(state, &map, name, strict);
                 }
             }
+            Value::Time(_) if matches!(name, "wall" | "ext" | "loc") => return unexported(state, name, "time.Time"),
             Value::Time(time) => {
                 if let Some(params) = time.method(name) {
                     let values = self.arguments(state, dot, name, At::Expr(expr), (params, None), arguments)?;
@@ -743,6 +749,7 @@ impl<'s> Rendering<'s> {
                 Param::Any | Param::Reflect => Ok(Value::Nil),
                 Param::Map => Ok(Value::Map(Map::nil())),
                 Param::List => Ok(Value::List(List::nil(crate::value::Element::Any))),
+                Param::Named(name) if name.starts_with('*') => Ok(Value::Nil),
                 _ => state.fail(format!("cannot assign nil to {}", param.name())),
             },
             Expr::Field(..) | Expr::Variable(..) | Expr::Chain(..) | Expr::Pipe(_) | Expr::Function(..) => {
@@ -871,6 +878,10 @@ fn entry(state: &State<'_>, map: &Map, name: &str, strict: bool) -> Result<Opera
     }
 }
 
+fn unexported(state: &State<'_>, name: &str, type_name: &str) -> Result<Operand, Fault> {
+    state.fail(format!("{name} is an unexported field of struct type {type_name}"))
+}
+
 fn not_a_function(state: &State<'_>, first: &Expr, arguments: &Arguments<'_>) -> Result<(), Fault> {
     if arguments.any() {
         return state.fail(format!("can't give argument to non-function {first}"));
@@ -945,6 +956,10 @@ fn literal(state: &State<'_>, expr: &Expr, param: Param) -> Result<Value, Fault>
             Ok(Value::Float(number.float.unwrap_or_default()))
         }
         (Param::Float, _) => expected("float"),
+        (DURATION, Expr::Number(number)) if number.int.is_some() => {
+            Ok(crate::duration::duration(number.int.unwrap_or_default()))
+        }
+        (DURATION, _) => expected("integer"),
         _ => state.fail(format!("can't handle {expr} for arg of type {}", param.name())),
     }
 }
@@ -957,6 +972,7 @@ fn validate(state: &State<'_>, operand: Operand, param: Param) -> Result<Value, 
         (Value::Nil, Param::List) if !operand.boxed => {
             return Ok(Value::List(List::nil(crate::value::Element::Any)));
         }
+        (Value::Nil, Param::Named(name)) if !operand.boxed && name.starts_with('*') => return Ok(Value::Nil),
         (Value::Str(_) | Value::Raw(_), Param::Str) => true,
         (Value::Int(_), Param::Int) => true,
         (Value::Float(_), Param::Float) => true,
@@ -964,8 +980,7 @@ fn validate(state: &State<'_>, operand: Operand, param: Param) -> Result<Value, 
         (Value::Map(map), Param::Map) if map.kind() == MapType::Values => return Ok(Value::Map(map.as_any())),
         (Value::Map(map), Param::Map) => map.kind() == MapType::Any,
         (Value::List(list), Param::List) => list.element() == crate::value::Element::Any,
-        (Value::Time(_), Param::Time) => true,
-        (value, Param::Certificate) => value.type_name() == Param::Certificate.name(),
+        (value, Param::Named(name)) => value.type_name() == name,
         _ => false,
     };
     if fits {
@@ -981,6 +996,30 @@ fn validate(state: &State<'_>, operand: Operand, param: Param) -> Result<Value, 
     }
 }
 
+/// How often `range` goes around a whole number.
+fn count_of(value: &Value) -> Option<i64> {
+    Some(match value {
+        Value::Int(count) | Value::Int64(count) => *count,
+        Value::Byte(count) => i64::from(*count),
+        Value::Uint64(count) => i64::try_from(*count).unwrap_or(i64::MAX),
+        Value::Object(object) if matches!(object.kind(), Kind::Int | Kind::Int64) => {
+            return count_of(&object.contents());
+        }
+        _ => return None,
+    })
+}
+
+/// A number of the type of another.
+fn same_type(like: &Value, number: i64) -> Value {
+    match like {
+        Value::Int64(_) => Value::Int64(number),
+        Value::Byte(_) => Value::Byte(number as u8),
+        Value::Uint64(_) => Value::Uint64(number.unsigned_abs()),
+        Value::Object(object) => object.of_number(number).unwrap_or(Value::Int(number)),
+        _ => Value::Int(number),
+    }
+}
+
 fn length(operand: &Operand) -> Result<usize, String> {
     match &operand.value {
         Value::Nil if operand.boxed => Err("len of nil pointer".into()),
@@ -992,7 +1031,8 @@ fn length(operand: &Operand) -> Result<usize, String> {
         Value::Object(object) if matches!(object.kind(), Kind::Map | Kind::Slice) => {
             length(&Operand::bare(object.contents()))
         }
-        other => Err(format!("len of type {}", other.type_name())),
+        // Of a pointer it says what it points to.
+        other => Err(format!("len of type {}", other.type_name().trim_start_matches('*'))),
     }
 }
 

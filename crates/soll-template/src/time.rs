@@ -1,4 +1,4 @@
-//! `time.Time` and `time.Duration`: layouts, zones, arithmetic.
+//! `time.Time`: zones, arithmetic, methods.
 
 use std::rc::Rc;
 
@@ -6,44 +6,97 @@ use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::duration::{DURATION, duration, month, nanoseconds};
 use crate::environment::Environment;
 use crate::layout;
 use crate::object::{Object, Param};
 use crate::value::{Kind, Value};
 
-/// A moment, and the zone it is shown in.
+pub(crate) const RFC3339_NANO: &str = "2006-01-02T15:04:05.999999999Z07:00";
+pub(crate) const MOMENT: Param = Param::Named("time.Time");
+const LOCATION: Param = Param::Named("*time.Location");
+
+/// A moment, and the place whose clocks show it.
 #[derive(Clone, Debug)]
 pub struct Time {
     moment: Timestamp,
+    place: Rc<Place>,
     /// Seconds east of Greenwich.
     offset: i32,
     /// What the zone calls itself then; empty if it has no name.
     abbreviation: String,
 }
 
+/// `*time.Location`.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    Utc,
+    /// The zone of the machine.
+    Local(TimeZone),
+    /// Always so many seconds east; most often without a name.
+    Fixed {
+        name: String,
+        offset: i32,
+    },
+}
+
+/// Go compares the places by where they are in memory.
 impl PartialEq for Time {
     fn eq(&self, other: &Self) -> bool {
-        self.moment == other.moment && self.offset == other.offset
+        let same_place = match (&*self.place, &*other.place) {
+            (Place::Utc, Place::Utc) | (Place::Local(_), Place::Local(_)) => true,
+            // There is one place each for these.
+            (Place::Fixed { name, offset }, Place::Fixed { name: other, offset: other_offset })
+                if name.is_empty()
+                    && other.is_empty()
+                    && offset % 3600 == 0
+                    && (-12..=14).contains(&(offset / 3600)) =>
+            {
+                offset == other_offset
+            }
+            _ => Rc::ptr_eq(&self.place, &other.place),
+        };
+        self.moment == other.moment && same_place
     }
 }
 
 impl Time {
-    /// A moment in a zone.
+    /// A moment in Greenwich.
+    pub(crate) fn utc(moment: Timestamp) -> Self {
+        Self::at(moment, Rc::new(Place::Utc))
+    }
+
+    /// A moment in the zone of the machine.
     #[must_use]
-    pub fn new(moment: Timestamp, zone: &TimeZone) -> Self {
-        let info = zone.to_offset_info(moment);
-        Self { moment, offset: info.offset().seconds(), abbreviation: info.abbreviation().to_owned() }
+    pub fn local(moment: Timestamp, zone: &TimeZone) -> Self {
+        Self::at(moment, Rc::new(Place::Local(zone.clone())))
     }
 
     /// A moment at an offset that may have a name.
-    pub(crate) fn fixed(moment: Timestamp, offset: i32, abbreviation: &str) -> Self {
-        Self { moment, offset, abbreviation: abbreviation.to_owned() }
+    pub(crate) fn fixed(moment: Timestamp, offset: i32, name: &str) -> Self {
+        Self::at(moment, Rc::new(Place::Fixed { name: name.to_owned(), offset }))
+    }
+
+    fn at(moment: Timestamp, place: Rc<Place>) -> Self {
+        let (offset, abbreviation) = match &*place {
+            Place::Fixed { name, offset } => (*offset, name.clone()),
+            Place::Utc => (0, "UTC".to_owned()),
+            Place::Local(zone) => {
+                let info = zone.to_offset_info(moment);
+                (info.offset().seconds(), info.abbreviation().to_owned())
+            }
+        };
+        Self { moment, place, offset, abbreviation }
     }
 
     /// The first moment of the year 1, Go's zero.
     pub(crate) fn zero() -> Self {
-        let moment = Timestamp::from_second(-62_135_596_800).expect("the year 1 is in range");
-        Self::new(moment, &TimeZone::UTC)
+        Self::utc(zero())
+    }
+
+    /// `reflect.DeepEqual`: what the places are counts, not where.
+    pub(crate) fn deep_equal(&self, other: &Self) -> bool {
+        self.moment == other.moment && self.place == other.place
     }
 
     /// The moment.
@@ -73,7 +126,13 @@ impl Time {
     /// Later, or earlier, by nanoseconds; beyond the range of dates it stays where it is.
     pub(crate) fn plus(&self, nanoseconds: i64) -> Self {
         let moment = self.moment.checked_add(SignedDuration::from_nanos(nanoseconds)).unwrap_or(self.moment);
-        Self { moment, ..self.clone() }
+        Self::at(moment, Rc::clone(&self.place))
+    }
+
+    /// Nanoseconds since the first moment of the year 1, as remainder of a division.
+    fn rest(&self, unit: i64) -> i64 {
+        let since = self.moment.as_nanosecond() - zero().as_nanosecond();
+        i64::try_from(since.rem_euclid(i128::from(unit))).unwrap_or(0)
     }
 
     /// As JSON and YAML write it.
@@ -82,16 +141,19 @@ impl Time {
         if !(0..=9999).contains(&year) {
             return Err("year outside of range [0,9999]".into());
         }
-        Ok(self.format("2006-01-02T15:04:05.999999999Z07:00"))
+        Ok(self.format(RFC3339_NANO))
     }
 
     pub(crate) fn method(&self, name: &str) -> Option<&'static [Param]> {
         Some(match name {
             "Format" => &[Param::Str],
-            "Before" | "After" | "Equal" => &[Param::Time],
+            "Before" | "After" | "Equal" | "Compare" | "Sub" => &[MOMENT],
+            "Add" | "Round" | "Truncate" => &[DURATION],
             "AddDate" => &[Param::Int, Param::Int, Param::Int],
+            "In" => &[LOCATION],
             "Unix" | "UnixMilli" | "UnixMicro" | "UnixNano" | "Year" | "Month" | "Day" | "Hour" | "Minute"
-            | "Second" | "Nanosecond" | "YearDay" | "Weekday" | "UTC" | "Local" | "String" | "IsZero" => &[],
+            | "Second" | "Nanosecond" | "YearDay" | "Weekday" | "UTC" | "Local" | "Location" | "IsDST" | "IsZero"
+            | "String" | "GoString" | "MarshalJSON" | "MarshalText" => &[],
             _ => return None,
         })
     }
@@ -102,55 +164,160 @@ impl Time {
             Some(Value::Time(time)) => time.moment,
             _ => self.moment,
         };
-        let moved = |zone: &TimeZone| Value::Time(Rc::new(Self::new(self.moment, zone)));
+        let by = || arguments.first().map_or(0, nanoseconds);
+        let value = |time: Self| Value::Time(Rc::new(time));
         Ok(match name {
             "Format" => Value::from(self.format(&crate::functions::text(&arguments[0]))),
             "Before" => Value::Bool(self.moment < other()),
             "After" => Value::Bool(self.moment > other()),
             "Equal" => Value::Bool(self.moment == other()),
-            "AddDate" => self.add_date(arguments)?,
-            "Unix" => Value::Int64(self.moment.as_second()),
-            "UnixMilli" => Value::Int64(self.moment.as_millisecond()),
-            "UnixMicro" => Value::Int64(self.moment.as_microsecond()),
+            "Compare" => Value::Int(self.moment.cmp(&other()) as i64),
+            "Sub" => {
+                let nanoseconds = self.moment.as_nanosecond() - other().as_nanosecond();
+                let limit = if nanoseconds < 0 { i64::MIN } else { i64::MAX };
+                duration(i64::try_from(nanoseconds).unwrap_or(limit))
+            }
+            "Add" => value(self.plus(by())),
+            "Truncate" if by() > 0 => value(self.plus(-self.rest(by()))),
+            "Round" if by() > 0 => {
+                let rest = self.rest(by());
+                value(self.plus(if rest < by() - rest { -rest } else { by() - rest }))
+            }
+            "Round" | "Truncate" => value(self.clone()),
+            "AddDate" => value(self.add_date(arguments)?),
+            "In" => match arguments.first() {
+                Some(Value::Object(location)) => match location.inner().and_then(|inner| inner.downcast_ref()) {
+                    Some(Location(place)) => value(Self::at(self.moment, Rc::clone(place))),
+                    None => return Err("time: missing Location in call to Time.In".into()),
+                },
+                _ => return Err("time: missing Location in call to Time.In".into()),
+            },
+            "Unix" => Value::Int64(self.moment.as_nanosecond().div_euclid(1_000_000_000) as i64),
+            "UnixMilli" => Value::Int64(self.moment.as_nanosecond().div_euclid(1_000_000) as i64),
+            "UnixMicro" => Value::Int64(self.moment.as_nanosecond().div_euclid(1_000) as i64),
+            // What does not fit wraps around, as in Go.
             "UnixNano" => Value::Int64(self.moment.as_nanosecond() as i64),
             "Year" => Value::Int(civil.year().into()),
-            "Month" => named("time.Month", civil.month().into(), MONTHS[usize::from(civil.month().unsigned_abs()) - 1]),
+            "Month" => month(civil.month().into()),
             "Day" => Value::Int(civil.day().into()),
             "Hour" => Value::Int(civil.hour().into()),
             "Minute" => Value::Int(civil.minute().into()),
             "Second" => Value::Int(civil.second().into()),
             "Nanosecond" => Value::Int(civil.subsec_nanosecond().into()),
             "YearDay" => Value::Int(civil.date().day_of_year().into()),
-            "Weekday" => {
-                let day = weekday(civil);
-                named("time.Weekday", i64::try_from(day).unwrap_or(0), DAYS[day])
+            "Weekday" => crate::duration::weekday(i64::try_from(weekday(civil)).unwrap_or(0)),
+            "UTC" => value(Self::utc(self.moment)),
+            "Local" => value(Self::local(self.moment, &environment.local_zone())),
+            "Location" => Value::Object(Rc::new(Location(Rc::clone(&self.place)))),
+            "IsDST" => Value::Bool(match &*self.place {
+                Place::Local(zone) => zone.to_offset_info(self.moment).dst().is_dst(),
+                Place::Utc | Place::Fixed { .. } => false,
+            }),
+            "IsZero" => Value::Bool(self.moment == zero()),
+            "GoString" => Value::from(self.go_string()),
+            "MarshalJSON" => {
+                let text = self.rfc3339().map_err(|why| format!("Time.MarshalJSON: {why}"))?;
+                Value::byte_list(format!("\"{text}\"").as_bytes())
             }
-            "UTC" => moved(&TimeZone::UTC),
-            "Local" => moved(&environment.local_zone()),
-            "IsZero" => Value::Bool(self.moment == Self::zero().moment),
+            "MarshalText" => {
+                let text = self.rfc3339().map_err(|why| format!("Time.MarshalText: {why}"))?;
+                Value::byte_list(text.as_bytes())
+            }
             _ => Value::from(self.to_string()),
         })
     }
 
+    /// As a program would write it.
+    pub(crate) fn go_string(&self) -> String {
+        let civil = self.civil();
+        let month = MONTHS[usize::from(civil.month().unsigned_abs()) - 1];
+        let place = match &*self.place {
+            Place::Utc => "time.UTC".to_owned(),
+            Place::Local(_) => "time.Local".to_owned(),
+            Place::Fixed { name, .. } => format!("time.Location({})", crate::quote::time_quoted(name)),
+        };
+        let (year, day, clock) = (civil.year(), civil.day(), civil.time());
+        let (hour, minute, second) = (clock.hour(), clock.minute(), clock.second());
+        let nanosecond = clock.subsec_nanosecond();
+        format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanosecond}, {place})")
+    }
+
     /// Years, months and days further; a day that the month lacks runs over into the next.
-    fn add_date(&self, arguments: &[Value]) -> Result<Value, String> {
+    fn add_date(&self, arguments: &[Value]) -> Result<Self, String> {
         let [years, months, days] = [0, 1, 2].map(|index| match arguments.get(index) {
             Some(Value::Int(number)) => *number,
             _ => 0,
         });
         let out_of_range = || "the date is out of range".to_owned();
         let civil = self.civil();
-        let month = i64::from(civil.month()) - 1 + months;
-        let year = i64::from(civil.year()) + years + month.div_euclid(12);
+        let month = (i64::from(civil.month()) - 1).saturating_add(months);
+        let year = i64::from(civil.year()).saturating_add(years).saturating_add(month.div_euclid(12));
         let year = i16::try_from(year).map_err(|_| out_of_range())?;
         let month = i8::try_from(month.rem_euclid(12) + 1).map_err(|_| out_of_range())?;
         let first = jiff::civil::Date::new(year, month, 1).map_err(|_| out_of_range())?;
-        let day = i64::from(civil.day()) - 1 + days;
+        let day = (i64::from(civil.day()) - 1).saturating_add(days);
         let span = jiff::Span::new().try_days(day).map_err(|_| out_of_range())?;
         let date = first.checked_add(span).map_err(|_| out_of_range())?;
-        let offset = Offset::from_seconds(self.offset).unwrap_or(Offset::UTC);
-        let moment = offset.to_timestamp(date.to_datetime(civil.time())).map_err(|_| out_of_range())?;
-        Ok(Value::Time(Rc::new(Self { moment, ..self.clone() })))
+        let civil = date.to_datetime(civil.time());
+        let moment = match &*self.place {
+            Place::Utc => Offset::UTC.to_timestamp(civil),
+            Place::Local(zone) => zone.to_ambiguous_timestamp(civil).compatible(),
+            Place::Fixed { offset, .. } => Offset::from_seconds(*offset).unwrap_or(Offset::UTC).to_timestamp(civil),
+        };
+        Ok(Self::at(moment.map_err(|_| out_of_range())?, Rc::clone(&self.place)))
+    }
+}
+
+fn zero() -> Timestamp {
+    Timestamp::from_second(-62_135_596_800).expect("the year 1 is in range")
+}
+
+struct Location(Rc<Place>);
+
+impl Object for Location {
+    fn type_name(&self) -> &str {
+        "*time.Location"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Ptr
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn method(&self, name: &str) -> Option<&'static [Param]> {
+        (name == "String").then_some(&[])
+    }
+
+    fn call(&self, _: &str, _: &[Value]) -> Result<Value, String> {
+        Ok(Value::from(self.string().unwrap_or_default()))
+    }
+
+    fn contents(&self) -> Value {
+        crate::value::Map::new().into()
+    }
+
+    fn string(&self) -> Option<String> {
+        Some(match &*self.0 {
+            Place::Utc => "UTC".to_owned(),
+            // As where the variable TZ names the zone.
+            Place::Local(zone) => zone.iana_name().unwrap_or("Local").to_owned(),
+            Place::Fixed { name, .. } => name.clone(),
+        })
+    }
+
+    fn hidden(&self) -> &'static [&'static str] {
+        &["name", "zone", "tx", "extend", "cacheStart", "cacheEnd", "cacheZone"]
+    }
+
+    fn copied(&self) -> Option<Value> {
+        Some(Value::Object(Rc::new(Self(Rc::new(Place::Fixed { name: String::new(), offset: 0 })))))
+    }
+
+    fn inner(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
     }
 }
 
@@ -179,145 +346,4 @@ pub(crate) const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", 
 /// From 0, Sunday.
 pub(crate) fn weekday(civil: DateTime) -> usize {
     usize::from(civil.weekday().to_sunday_zero_offset().unsigned_abs())
-}
-
-/// A whole number of a type that has names for its values.
-struct Named {
-    type_name: &'static str,
-    number: i64,
-    name: &'static str,
-}
-
-fn named(type_name: &'static str, number: i64, name: &'static str) -> Value {
-    Value::Object(Rc::new(Named { type_name, number, name }))
-}
-
-impl Object for Named {
-    fn type_name(&self) -> &str {
-        self.type_name
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Int
-    }
-
-    fn field(&self, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn method(&self, name: &str) -> Option<&'static [Param]> {
-        (name == "String").then_some(&[])
-    }
-
-    fn call(&self, _: &str, _: &[Value]) -> Result<Value, String> {
-        Ok(Value::text(self.name))
-    }
-
-    fn contents(&self) -> Value {
-        Value::Int(self.number)
-    }
-
-    fn string(&self) -> Option<String> {
-        Some(self.name.to_owned())
-    }
-}
-
-const SECOND: u64 = 1_000_000_000;
-
-/// `time.Duration.String`: `1h2m3.5s`, from nanoseconds.
-pub(crate) fn duration_text(nanoseconds: i64) -> String {
-    let mut rest = nanoseconds.unsigned_abs();
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    if rest == 0 {
-        return "0s".into();
-    }
-    if rest < SECOND {
-        let (unit, size) = match rest {
-            0..1_000 => ("ns", 1),
-            1_000..1_000_000 => ("µs", 1_000),
-            _ => ("ms", 1_000_000),
-        };
-        return format!("{sign}{}{unit}", fraction(rest, size));
-    }
-    let seconds = rest / SECOND;
-    rest %= SECOND;
-    let last = fraction((seconds % 60) * SECOND + rest, SECOND);
-    let (minutes, hours) = (seconds / 60 % 60, seconds / 3600);
-    match (hours, minutes) {
-        (0, 0) => format!("{sign}{last}s"),
-        (0, _) => format!("{sign}{minutes}m{last}s"),
-        _ => format!("{sign}{hours}h{minutes}m{last}s"),
-    }
-}
-
-/// A number of units with decimals as far as they say something.
-fn fraction(count: u64, unit: u64) -> String {
-    let (whole, rest) = (count / unit, count % unit);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    let digits = unit.ilog10() as usize;
-    format!("{whole}.{}", format!("{rest:0digits$}").trim_end_matches('0'))
-}
-
-/// `time.ParseDuration`, in nanoseconds.
-pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
-    let quoted = || crate::quote::time_quoted(text);
-    let invalid = || format!("time: invalid duration {}", quoted());
-    let (negative, mut rest) = match text.as_bytes().first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
-    };
-    if rest == "0" {
-        return Ok(0);
-    }
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut total: u64 = 0;
-    const LARGEST: u64 = 1 << 63;
-    while !rest.is_empty() {
-        let whole_length = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (whole, tail) = rest.split_at(whole_length);
-        let (decimals, tail) = match tail.strip_prefix('.') {
-            Some(tail) => tail.split_at(tail.bytes().take_while(u8::is_ascii_digit).count()),
-            None => ("", tail),
-        };
-        if whole.is_empty() && decimals.is_empty() {
-            return Err(invalid());
-        }
-        let number: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
-        if number > LARGEST {
-            return Err(invalid());
-        }
-        let unit_length = tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_length);
-        let size: u64 = match unit {
-            "" => return Err(format!("time: missing unit in duration {}", quoted())),
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => SECOND,
-            "m" => 60 * SECOND,
-            "h" => 3600 * SECOND,
-            _ => {
-                let unit = crate::quote::time_quoted(unit);
-                return Err(format!("time: unknown unit {unit} in duration {}", quoted()));
-            }
-        };
-        let mut value = number.checked_mul(size).filter(|value| *value <= LARGEST).ok_or_else(invalid)?;
-        if !decimals.is_empty() {
-            let kept = &decimals[..decimals.len().min(18)];
-            let part: f64 = kept.parse().unwrap_or(0.0);
-            value += (part * (size as f64 / 10f64.powi(i32::try_from(kept.len()).unwrap_or(0)))) as u64;
-        }
-        total = total.checked_add(value).filter(|total| *total <= LARGEST).ok_or_else(invalid)?;
-        rest = tail;
-    }
-    match (negative, i64::try_from(total)) {
-        (false, Ok(total)) => Ok(total),
-        (false, Err(_)) => Err(invalid()),
-        (true, _) => Ok((total as i64).wrapping_neg()),
-    }
 }

@@ -18,8 +18,8 @@ pub(crate) fn is_true(value: &Value) -> bool {
         Value::Map(map) => !map.is_empty(),
         Value::Time(_) => true,
         Value::Object(object) => match object.kind() {
-            Kind::Map | Kind::Slice | Kind::String => is_true(&object.contents()),
-            _ => true,
+            Kind::Struct | Kind::Ptr => true,
+            _ => is_true(&object.contents()),
         },
     }
 }
@@ -37,6 +37,7 @@ enum Basic {
 
 fn basic(value: &Value) -> Option<Basic> {
     Some(match value {
+        Value::Object(object) if matches!(object.kind(), Kind::Int | Kind::Int64) => Basic::Int,
         Value::Bool(_) => Basic::Bool,
         Value::Complex(..) => Basic::Complex,
         Value::Int(_) | Value::Int64(_) => Basic::Int,
@@ -52,6 +53,8 @@ fn whole(value: &Value) -> Option<i128> {
         Value::Int(number) | Value::Int64(number) => i128::from(*number),
         Value::Byte(byte) => i128::from(*byte),
         Value::Uint64(number) => i128::from(*number),
+        // Months and durations are numbers too.
+        Value::Object(object) if matches!(object.kind(), Kind::Int | Kind::Int64) => return whole(&object.contents()),
         _ => return None,
     })
 }
@@ -97,7 +100,7 @@ pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, String> {
 
 /// How `%s` prints a `reflect.Value`: by what it holds.
 fn reflected(value: &Value) -> String {
-    String::from_utf8_lossy(&crate::print::sprintf(b"%s", std::slice::from_ref(value))).into_owned()
+    crate::functions::lossy(&crate::print::sprintf(b"%s", std::slice::from_ref(value))).into_owned()
 }
 
 fn is_nil(value: &Value) -> bool {
@@ -158,7 +161,7 @@ fn deep(a: &Value, b: &Value, left: usize) -> bool {
                             .zip(b.entries().iter())
                             .all(|((ka, a), (kb, b))| ka == kb && deep(a, b, left)))
         }
-        (Value::Time(a), Value::Time(b)) => a == b,
+        (Value::Time(a), Value::Time(b)) => a.deep_equal(b),
         (Value::Object(a), Value::Object(b)) => {
             std::rc::Rc::ptr_eq(a, b) || a.type_name() == b.type_name() && deep(&a.contents(), &b.contents(), left)
         }

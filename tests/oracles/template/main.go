@@ -34,6 +34,8 @@ type request struct {
 	Render string `json:"render"`
 	Values any    `json:"values"`
 	Strict bool   `json:"strict"`
+	// Instead of rendering, say what there is to be called.
+	Inventory bool `json:"inventory"`
 }
 
 type answer struct {
@@ -78,6 +80,13 @@ func main() {
 		var asked request
 		if err := json.Unmarshal(line, &asked); err != nil {
 			panic(err)
+		}
+		if asked.Inventory {
+			if err := encoder.Encode(inventory()); err != nil {
+				panic(err)
+			}
+			out.Flush()
+			continue
 		}
 		given := answer{}
 		output, err := render(asked)

@@ -32,7 +32,7 @@ pub(super) static TABLE: &[Function] = &[
         Ok(Value::bytes_text(&print::sprintf(bytes(&args[0]), &args[1..])))
     }),
     many("html", &[], Any, |args| Ok(Value::bytes_text(&html(&evaluated(args)?)))),
-    many("js", &[], Any, |args| Ok(Value::bytes_text(js(&evaluated(args)?).as_bytes()))),
+    many("js", &[], Any, |args| Ok(Value::bytes_text(&js(&evaluated(args)?)))),
     many("urlquery", &[], Any, |args| {
         Ok(Value::from(super::urls::escape(&evaluated(args)?, super::urls::Part::Query)))
     }),
@@ -125,7 +125,11 @@ fn index(args: &[Value]) -> Result<Value, Fault> {
                     None => Value::Nil,
                 }
             }
-            other => return Err(fault(format!("can't index item of type {}", other.type_name()))),
+            other => {
+                // Of a pointer it says what it points to.
+                let type_name = other.type_name().trim_start_matches('*');
+                return Err(fault(format!("can't index item of type {type_name}")));
+            }
         };
     }
     Ok(item)
@@ -161,21 +165,26 @@ fn html(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn js(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for c in String::from_utf8_lossy(bytes).chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\'' => out.push_str("\\'"),
-            '"' => out.push_str("\\\""),
-            '<' => out.push_str("\\u003C"),
-            '>' => out.push_str("\\u003E"),
-            '&' => out.push_str("\\u0026"),
-            '=' => out.push_str("\\u003D"),
-            _ if c < ' ' => out.push_str(&format!("\\u00{:02X}", u32::from(c))),
-            _ if c.is_ascii() || is_print(c) => out.push(c),
-            _ => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+fn js(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.extend_from_slice(b"\\\\"),
+                '\'' => out.extend_from_slice(b"\\'"),
+                '"' => out.extend_from_slice(b"\\\""),
+                '<' => out.extend_from_slice(b"\\u003C"),
+                '>' => out.extend_from_slice(b"\\u003E"),
+                '&' => out.extend_from_slice(b"\\u0026"),
+                '=' => out.extend_from_slice(b"\\u003D"),
+                _ if c < ' ' => out.extend_from_slice(format!("\\u00{:02X}", u32::from(c)).as_bytes()),
+                _ if c.is_ascii() || is_print(c) => {
+                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                _ => out.extend_from_slice(format!("\\u{:04X}", u32::from(c)).as_bytes()),
+            }
         }
+        out.extend_from_slice(chunk.invalid());
     }
     out
 }

@@ -17,7 +17,7 @@ pub(super) static TABLE: &[Function] = &[
     pure("toDecimal", &[Any], |args| {
         check_depth(&args[0])?;
         let text = print::sprint(args);
-        Ok(Value::Int64(parse_int(&String::from_utf8_lossy(&text), 8).unwrap_or(0)))
+        Ok(Value::Int64(parse_int(&super::lossy(&text), 8).unwrap_or(0)))
     }),
     pure("toString", &[Any], |args| string_value(&args[0])),
     pure("toStrings", &[Any], |args| Ok(strings(&args[0])?.into())),
@@ -51,6 +51,8 @@ pub(super) fn to_int(value: &Value) -> i64 {
         Value::Float(number) => float_to_int(*number),
         Value::Bool(truth) => i64::from(*truth),
         Value::Str(text) => parse_int(without_zero_decimals(text), 0).unwrap_or(0),
+        // Months and days; durations it does not know.
+        Value::Object(object) if object.kind() == Kind::Int => to_int(&object.contents()),
         _ => 0,
     }
 }
@@ -64,6 +66,7 @@ pub(super) fn to_float(value: &Value) -> f64 {
         Value::Float(number) => *number,
         Value::Bool(truth) => f64::from(u8::from(*truth)),
         Value::Str(text) => parse_float(text).unwrap_or(0.0),
+        Value::Object(object) if object.kind() == Kind::Int => to_float(&object.contents()),
         _ => 0.0,
     }
 }
@@ -94,7 +97,7 @@ fn string_value(value: &Value) -> Result<Value, Fault> {
 pub(super) fn key(value: &Value) -> Result<soll_yaml::Str, Fault> {
     match value {
         Value::Str(text) => Ok(text.clone()),
-        other => Ok(String::from_utf8_lossy(&string_bytes(other)?).as_ref().into()),
+        other => Ok(super::lossy(&string_bytes(other)?).as_ref().into()),
     }
 }
 

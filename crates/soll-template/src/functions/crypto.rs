@@ -11,9 +11,11 @@ use super::encoding::base64;
 use super::{Function, bytes, int, text, world};
 use crate::environment::{Certificate, CertificateRequest, Crypto};
 use crate::object::Object;
-use crate::object::Param::{Certificate as Cert, Int, List, Str, Uint32};
+use crate::object::Param::{Int, List, Named, Str, Uint32};
 use crate::render::{Fault, World, fault};
 use crate::value::{Kind, Map, Value};
+
+const CERTIFICATE: &str = "sprig.certificate";
 
 pub(super) static TABLE: &[Function] = &[
     world("sha1sum", &[Str], |world, args| Ok(Value::from(hex::encode(crypto(world)?.sha1(bytes(&args[0])))))),
@@ -34,8 +36,8 @@ pub(super) static TABLE: &[Function] = &[
     world("genSelfSignedCertWithKey", &[Str, List, List, Int, Str], |world, args| {
         self_signed(world, args, Some(&args[4]))
     }),
-    world("genSignedCert", &[Str, List, List, Int, Cert], |world, args| signed(world, args, None)),
-    world("genSignedCertWithKey", &[Str, List, List, Int, Cert, Str], |world, args| {
+    world("genSignedCert", &[Str, List, List, Int, Named(CERTIFICATE)], |world, args| signed(world, args, None)),
+    world("genSignedCertWithKey", &[Str, List, List, Int, Named(CERTIFICATE), Str], |world, args| {
         signed(world, args, Some(&args[5]))
     }),
     world("encryptAES", &[Str, Str], encrypt),
@@ -71,7 +73,7 @@ fn value(pair: Certificate) -> Value {
 
 impl Object for CertificateObject {
     fn type_name(&self) -> &str {
-        "sprig.certificate"
+        CERTIFICATE
     }
 
     fn kind(&self) -> Kind {
@@ -106,7 +108,7 @@ fn pair_of(value: &Value) -> Certificate {
 fn custom(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault> {
     let decode = |arg: &Value, what: &str| {
         let decoded = base64(bytes(arg)).map_err(|_| fault(format!("unable to decode base64 {what}")))?;
-        Ok::<_, Fault>(String::from_utf8_lossy(&decoded).into_owned())
+        Ok::<_, Fault>(super::lossy(&decoded).into_owned())
     };
     let pair = Certificate { cert: decode(&args[0], "certificate")?, key: decode(&args[1], "private key")? };
     check_certificate(&pair.cert)?;

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Function, bytes, pure, text, world};
+use crate::duration::{duration_text, parse_duration};
 use crate::layout;
 use crate::number::{NumError, parse_int};
-use crate::object::Param::{Any, Str, Time as Moment};
+use crate::object::Param::{Any, Str};
 use crate::render::{Fault, World, fault};
-use crate::time::{Time, duration_text, parse_duration};
+use crate::time::{MOMENT, Time};
 use crate::value::Value;
 
 pub(super) static TABLE: &[Function] = &[
@@ -20,10 +21,10 @@ pub(super) static TABLE: &[Function] = &[
     world("date_in_zone", &[Str, Any, Str], date_in_zone),
     world("htmlDate", &[Any], |world, args| Ok(in_zone(world, HTML, &args[0], "Local"))),
     world("htmlDateInZone", &[Any, Str], |world, args| Ok(in_zone(world, HTML, &args[0], &text(&args[1])))),
-    pure("dateModify", &[Str, Moment], date_modify),
-    pure("date_modify", &[Str, Moment], date_modify),
-    pure("mustDateModify", &[Str, Moment], must_date_modify),
-    pure("must_date_modify", &[Str, Moment], must_date_modify),
+    pure("dateModify", &[Str, MOMENT], date_modify),
+    pure("date_modify", &[Str, MOMENT], date_modify),
+    pure("mustDateModify", &[Str, MOMENT], must_date_modify),
+    pure("must_date_modify", &[Str, MOMENT], must_date_modify),
     world("toDate", &[Str, Str], |world, args| {
         let zone = world.environment.local_zone();
         Ok(time(layout::parse(&text(&args[0]), &text(&args[1]), &zone).unwrap_or_else(|_| Time::zero())))
@@ -32,7 +33,7 @@ pub(super) static TABLE: &[Function] = &[
         let zone = world.environment.local_zone();
         layout::parse(&text(&args[0]), &text(&args[1]), &zone).map(time).map_err(fault)
     }),
-    pure("unixEpoch", &[Moment], |args| match &args[0] {
+    pure("unixEpoch", &[MOMENT], |args| match &args[0] {
         Value::Time(time) => Ok(Value::from(time.moment().as_second().to_string())),
         other => Err(fault(format!("not a time: {}", other.type_name()))),
     }),
@@ -66,7 +67,7 @@ fn time(time: Time) -> Value {
 }
 
 fn now(world: &World<'_>) -> Value {
-    time(Time::new(world.environment.now(), &world.environment.local_zone()))
+    time(Time::local(world.environment.now(), &world.environment.local_zone()))
 }
 
 /// The moment that a date argument means: what is neither a time nor seconds is now.
@@ -86,7 +87,7 @@ fn in_zone(world: &World<'_>, layout: &[u8], value: &Value, zone: &str) -> Value
         "Local" => world.environment.local_zone(),
         name => world.environment.zone(name).unwrap_or(TimeZone::UTC),
     };
-    let time = Time::new(moment(world, value), &zone);
+    let time = Time::local(moment(world, value), &zone);
     let mut out = Vec::new();
     for chunk in layout.utf8_chunks() {
         out.extend_from_slice(time.format(chunk.valid()).as_bytes());

@@ -127,6 +127,7 @@ pub(super) fn deep_copy(value: &Value) -> Value {
             let entries = map.entries().iter().map(|(key, value)| (key.clone(), deep_copy(value))).collect();
             Map::with(map.kind(), entries).into()
         }
+        Value::Object(object) => object.copied().unwrap_or_else(|| value.clone()),
         other => other.clone(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Function, pure, text, world};
+use super::{Function, bytes, lossy, pure, world};
 use crate::number::{format_float, parse_float};
 use crate::object::Param::{Any, Str};
 use crate::print::MAX_DEPTH;
@@ -20,19 +20,19 @@ pub(super) static TABLE: &[Function] = &[
     pure("toRawJson", &[Any], |args| written(&args[0], Style::Raw)),
     pure("mustToRawJson", &[Any], |args| written(&args[0], Style::Raw)),
     world("fromJson", &[Str], |world, args| {
-        let text = text(&args[0]);
+        let text = bytes(&args[0]);
         world.spend(text.len() as u64 / 4)?;
-        Ok(read_map(&text))
+        Ok(read_map(text))
     }),
     world("mustFromJson", &[Str], |world, args| {
-        let text = text(&args[0]);
+        let text = bytes(&args[0]);
         world.spend(text.len() as u64 / 4)?;
-        decode(&text).map_err(fault)
+        decode(text).map_err(fault)
     }),
     world("fromJsonArray", &[Str], |world, args| {
-        let text = text(&args[0]);
+        let text = bytes(&args[0]);
         world.spend(text.len() as u64 / 4)?;
-        Ok(read_list(&text))
+        Ok(read_list(text))
     }),
 ];
 
@@ -106,9 +106,7 @@ impl Writer {
                 })?;
             }
             Value::Time(time) => {
-                let text = time.rfc3339().map_err(|error| {
-                    format!("json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: {error}")
-                })?;
+                let text = time.rfc3339().map_err(|why| no_time(&why))?;
                 self.text(&text);
             }
             Value::Object(object) => self.value(&object.contents())?,
@@ -193,7 +191,7 @@ pub(super) fn float(number: f64) -> Result<String, String> {
 }
 
 /// `fromJson` as Helm has it: a map; what went wrong is in its `Error`.
-fn read_map(text: &str) -> Value {
+fn read_map(text: &[u8]) -> Value {
     match decode_as(text, as_map) {
         Ok(map) => map,
         Err(message) => Map::from_iter([("Error", message)]).into(),
@@ -230,7 +228,7 @@ fn json_name(value: &Value) -> &'static str {
     }
 }
 
-fn read_list(text: &str) -> Value {
+fn read_list(text: &[u8]) -> Value {
     match decode_as(text, as_list) {
         Ok(list) => list,
         Err(message) => vec![Value::from(message)].into(),
@@ -238,12 +236,12 @@ fn read_list(text: &str) -> Value {
 }
 
 /// JSON text to a value: numbers are floats, the last of equal keys wins. Errors are Go's.
-fn decode(text: &str) -> Result<Value, String> {
+fn decode(text: &[u8]) -> Result<Value, String> {
     decode_as(text, Ok)
 }
 
 /// The same into a type of Go: whether the value is of it is asked before whether its numbers fit.
-fn decode_as(text: &str, shape: fn(Value) -> Result<Value, String>) -> Result<Value, String> {
+fn decode_as(text: &[u8], shape: fn(Value) -> Result<Value, String>) -> Result<Value, String> {
     let mut reader = Reader { text, at: 0, depth: 0, overflow: None };
     let value = reader.value("looking for beginning of value")?;
     reader.space();
@@ -255,7 +253,7 @@ fn decode_as(text: &str, shape: fn(Value) -> Result<Value, String>) -> Result<Va
 }
 
 struct Reader<'t> {
-    text: &'t str,
+    text: &'t [u8],
     at: usize,
     depth: usize,
     /// The first number that no float holds; Go reads on and says so at the end.
@@ -267,7 +265,7 @@ const MAX_READ_DEPTH: usize = 10_000;
 
 impl Reader<'_> {
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.text.get(self.at).copied()
     }
 
     fn space(&mut self) {
@@ -352,7 +350,7 @@ impl Reader<'_> {
             }
             self.digits();
         }
-        let text = &self.text[start..self.at];
+        let text = &*lossy(&self.text[start..self.at]);
         let number = parse_float(text).unwrap_or_else(|_| {
             let message = format!("json: cannot unmarshal number {text} into Go value of type float64");
             self.overflow.get_or_insert(message);
@@ -375,12 +373,12 @@ impl Reader<'_> {
             match self.peek() {
                 None => return Err("unexpected end of JSON input".into()),
                 Some(b'"') => {
-                    out.push_str(&self.text[plain..self.at]);
+                    out.push_str(&lossy(&self.text[plain..self.at]));
                     self.at += 1;
                     return Ok(out);
                 }
                 Some(b'\\') => {
-                    out.push_str(&self.text[plain..self.at]);
+                    out.push_str(&lossy(&self.text[plain..self.at]));
                     self.at += 1;
                     self.escape(&mut out)?;
                     plain = self.at;
@@ -403,7 +401,7 @@ impl Reader<'_> {
                 self.at += 1;
                 let first = self.hex()?;
                 let c = match first {
-                    0xd800..0xdc00 if self.text[self.at..].starts_with("\\u") => {
+                    0xd800..0xdc00 if self.text[self.at..].starts_with(b"\\u") => {
                         let before = self.at;
                         self.at += 2;
                         match self.hex()? {
@@ -498,4 +496,9 @@ impl Reader<'_> {
         self.depth -= 1;
         Ok(Map::with(MapType::Any, entries).into())
     }
+}
+
+/// Why a time is no JSON, in Go's words.
+pub(super) fn no_time(why: &str) -> String {
+    format!("json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: {why}")
 }

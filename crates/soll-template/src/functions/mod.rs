@@ -159,21 +159,26 @@ pub fn signatures() -> Vec<Signature> {
     signatures
 }
 
-/// The text of an argument that is declared as text; each byte that is not UTF-8 becomes a replacement character, as
-/// where Go walks over a text.
+/// The text of an argument that is declared as text.
 pub(crate) fn text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Str(text) => Cow::Borrowed(text),
-        Value::Raw(bytes) => {
-            let mut text = String::with_capacity(bytes.len());
-            for chunk in bytes.utf8_chunks() {
-                text.push_str(chunk.valid());
-                text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-            }
-            Cow::Owned(text)
-        }
+        Value::Raw(bytes) => lossy(bytes),
         _ => Cow::Borrowed(""),
     }
+}
+
+/// Bytes as text; each byte that is not UTF-8 becomes a replacement character, as where Go walks over a text.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Cow::Owned(text)
 }
 
 /// The bytes of an argument that is declared as text.

@@ -84,14 +84,42 @@ pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 fn trim_space(bytes: &[u8]) -> &[u8] {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.trim().as_bytes(),
-        Err(_) => bytes.trim_ascii(),
+        Err(_) => trim_matches(bytes, crate::unicode::is_space),
     }
 }
 
 fn trim_all(args: &[Value]) -> Result<Value, Fault> {
     let set = super::text(&args[0]);
-    let text = super::text(&args[1]);
-    Ok(Value::text(text.trim_matches(|c| set.contains(c))))
+    Ok(Value::bytes_text(trim_matches(bytes(&args[1]), |c| set.contains(c))))
+}
+
+/// Without the characters at both ends that match; a byte that is not UTF-8 is a replacement character.
+fn trim_matches(mut bytes: &[u8], matches: impl Fn(char) -> bool) -> &[u8] {
+    while let Some((c, length)) = first_char(bytes)
+        && matches(c)
+    {
+        bytes = &bytes[length..];
+    }
+    // A character begins at most four bytes before the end.
+    let last = |bytes: &[u8]| {
+        let whole = (1..=bytes.len().min(4)).find_map(|length| {
+            let tail = std::str::from_utf8(&bytes[bytes.len() - length..]).ok()?;
+            Some((tail.chars().next()?, length))
+        });
+        whole.or_else(|| (!bytes.is_empty()).then_some((char::REPLACEMENT_CHARACTER, 1)))
+    };
+    while let Some((c, length)) = last(bytes)
+        && matches(c)
+    {
+        bytes = &bytes[..bytes.len() - length];
+    }
+    bytes
+}
+
+/// The first character and its length; a byte that is not UTF-8 is a replacement character.
+pub(super) fn first_char(bytes: &[u8]) -> Option<(char, usize)> {
+    let chunk = bytes[..bytes.len().min(4)].utf8_chunks().next()?;
+    Some(chunk.valid().chars().next().map_or((char::REPLACEMENT_CHARACTER, 1), |c| (c, c.len_utf8())))
 }
 
 fn repeat(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault> {

@@ -10,16 +10,16 @@ use crate::object::Param::{Any, Str};
 use crate::print::MAX_DEPTH;
 use crate::render::{Fault, fault};
 use crate::time::Time;
-use crate::value::{Element, Kind, List, Map, Value};
+use crate::value::{Element, List, Map, Value};
 
 pub(super) static TABLE: &[Function] = &[
     pure("toToml", &[Any], |args| match encode(&args[0]) {
-        Ok(text) => Ok(Value::from(text)),
+        Ok(text) => Ok(Value::bytes_text(&text)),
         Err(Refusal::Encode(message)) => Ok(Value::from(message)),
         Err(Refusal::Panic(message)) => Err(fault(message)),
     }),
     pure("mustToToml", &[Any], |args| match encode(&args[0]) {
-        Ok(text) => Ok(Value::from(text)),
+        Ok(text) => Ok(Value::bytes_text(&text)),
         Err(Refusal::Encode(message) | Refusal::Panic(message)) => Err(fault(message)),
     }),
     world("fromToml", &[Str], |world, args| {
@@ -61,7 +61,7 @@ fn shape(value: &Value) -> Result<Shape, Refusal> {
         Value::List(list) if list.is_nil() => Shape::Nothing,
         Value::Map(map) if map.is_nil() => Shape::Nothing,
         Value::Map(_) => Shape::Table,
-        Value::Object(object) if matches!(object.kind(), Kind::Struct | Kind::Map) => Shape::Table,
+        Value::Object(object) if matches!(object.contents(), Value::Map(_)) => Shape::Table,
         Value::List(list) => {
             let mut tables = !list.is_empty();
             for item in list.items().iter() {
@@ -78,11 +78,11 @@ fn shape(value: &Value) -> Result<Shape, Refusal> {
     })
 }
 
-fn encode(value: &Value) -> Result<String, Refusal> {
+fn encode(value: &Value) -> Result<Vec<u8>, Refusal> {
     if crate::render::check_depth(value).is_err() {
         return refuse(format!("nested deeper than {MAX_DEPTH} levels"));
     }
-    let mut encoder = Encoder { out: String::new() };
+    let mut encoder = Encoder { out: Vec::new() };
     match value {
         Value::Nil => return Err(Refusal::Panic("reflect: call of reflect.Value.Type on zero Value".into())),
         value => encoder.top(value)?,
@@ -91,10 +91,14 @@ fn encode(value: &Value) -> Result<String, Refusal> {
 }
 
 struct Encoder {
-    out: String,
+    out: Vec<u8>,
 }
 
 impl Encoder {
+    fn push(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
     fn top(&mut self, value: &Value) -> Result<(), Refusal> {
         match shape(value)? {
             Shape::Nothing => Ok(()),
@@ -106,12 +110,12 @@ impl Encoder {
 
     fn new_line(&mut self) {
         if !self.out.is_empty() {
-            self.out.push('\n');
+            self.out.push(b'\n');
         }
     }
 
     fn indent(&mut self, keys: &[String]) {
-        (1..keys.len()).for_each(|_| self.out.push_str("  "));
+        (1..keys.len()).for_each(|_| self.push("  "));
     }
 
     /// The entries of a table: plain ones first, then the tables in it.
@@ -123,8 +127,8 @@ impl Encoder {
                 Shape::Nothing => {}
                 Shape::Plain => {
                     self.indent(&keys);
-                    self.out.push_str(&keys[keys.len() - 1]);
-                    self.out.push_str(" = ");
+                    self.push(&keys[keys.len() - 1]);
+                    self.push(" = ");
                     self.plain(&item)?;
                     self.new_line();
                 }
@@ -133,7 +137,7 @@ impl Encoder {
                         self.new_line();
                     }
                     self.indent(&keys);
-                    self.out.push_str(&format!("[{}]", keys.join(".")));
+                    self.push(&format!("[{}]", keys.join(".")));
                     self.new_line();
                     self.entries(&keys, &item)?;
                 }
@@ -142,7 +146,7 @@ impl Encoder {
                     for table in tables {
                         self.new_line();
                         self.indent(&keys);
-                        self.out.push_str(&format!("[[{}]]", keys.join(".")));
+                        self.push(&format!("[[{}]]", keys.join(".")));
                         self.new_line();
                         self.entries(&keys, &table)?;
                     }
@@ -155,38 +159,47 @@ impl Encoder {
     /// What stands after `=`.
     fn plain(&mut self, value: &Value) -> Result<(), Refusal> {
         match value {
-            Value::Bool(truth) => self.out.push_str(if *truth { "true" } else { "false" }),
-            Value::Int(number) | Value::Int64(number) => self.out.push_str(&number.to_string()),
-            Value::Byte(byte) => self.out.push_str(&byte.to_string()),
-            Value::Uint64(number) => self.out.push_str(&number.to_string()),
-            Value::Float(number) if number.is_nan() => self.out.push_str("nan"),
+            Value::Bool(truth) => self.push(if *truth { "true" } else { "false" }),
+            Value::Int(number) | Value::Int64(number) => self.push(&number.to_string()),
+            Value::Byte(byte) => self.push(&byte.to_string()),
+            Value::Uint64(number) => self.push(&number.to_string()),
+            Value::Float(number) if number.is_nan() => self.push("nan"),
             Value::Float(number) if number.is_infinite() => {
-                self.out.push_str(if *number > 0.0 { "inf" } else { "-inf" });
+                self.push(if *number > 0.0 { "inf" } else { "-inf" });
             }
             Value::Float(number) => {
                 let text = float_text(*number);
-                self.out.push_str(&text);
+                self.push(&text);
                 if !text.contains(['.', 'e']) {
-                    self.out.push_str(".0");
+                    self.push(".0");
                 }
             }
-            Value::Str(_) | Value::Raw(_) => self.out.push_str(&quoted(&text(value))),
+            Value::Str(text) => self.push(&quoted(text)),
+            Value::Raw(bytes) => {
+                self.out.push(b'"');
+                for chunk in bytes.utf8_chunks() {
+                    self.push(&escaped(chunk.valid()));
+                    self.out.extend_from_slice(chunk.invalid());
+                }
+                self.out.push(b'"');
+            }
             Value::List(list) => {
-                self.out.push('[');
+                self.out.push(b'[');
                 for (index, item) in list.items().iter().enumerate() {
                     if index > 0 {
-                        self.out.push_str(", ");
+                        self.push(", ");
                     }
                     self.plain(item)?;
                 }
-                self.out.push(']');
+                self.out.push(b']');
             }
             Value::Map(_) => self.inline(value)?,
-            Value::Object(object) if object.kind() == Kind::Struct => self.inline(value)?,
-            Value::Time(time) => self.out.push_str(&time.format("2006-01-02T15:04:05.999999999Z07:00")),
-            Value::Object(object) => match object.string() {
-                Some(text) => self.out.push_str(&quoted(&text)),
-                None => self.plain(&object.contents())?,
+            Value::Time(time) => self.push(&time.format("2006-01-02T15:04:05.999999999Z07:00")),
+            Value::Object(object) => match (object.contents(), object.string()) {
+                (Value::Map(_), _) => self.inline(value)?,
+                // Durations.
+                (Value::Int64(_), Some(text)) => self.push(&quoted(&text)),
+                (contents, _) => self.plain(&contents)?,
             },
             Value::Nil | Value::Complex(..) => return refuse("toml: cannot encode array with nil element"),
         }
@@ -194,7 +207,7 @@ impl Encoder {
     }
 
     fn inline(&mut self, value: &Value) -> Result<(), Refusal> {
-        self.out.push('{');
+        self.out.push(b'{');
         let entries = ordered(value)?;
         let plain = entries.iter().filter(|(_, item)| !is_table(item)).count();
         let count = entries.len();
@@ -202,15 +215,15 @@ impl Encoder {
             if shape(&item)? == Shape::Nothing {
                 continue;
             }
-            self.out.push_str(&quoted_key(&key));
-            self.out.push_str(" = ");
+            self.push(&quoted_key(&key));
+            self.push(" = ");
             self.plain(&item)?;
             let last_of_plain = index + 1 == plain && plain == count;
             if !last_of_plain && index + 1 != count {
-                self.out.push_str(", ");
+                self.push(", ");
             }
         }
-        self.out.push('}');
+        self.out.push(b'}');
         Ok(())
     }
 }
@@ -244,7 +257,11 @@ fn quoted_key(key: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
+    format!("\"{}\"", escaped(text))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -258,7 +275,6 @@ fn quoted(text: &str) -> String {
             _ => out.push(c),
         }
     }
-    out.push('"');
     out
 }
 

@@ -166,7 +166,7 @@ impl Url {
         let Some(at) = at else { return Ok(()) };
         let user = &authority[..at];
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
-        if !String::from_utf8_lossy(user).chars().all(allowed) {
+        if !super::lossy(user).chars().all(allowed) {
             return Err("net/url: invalid userinfo".into());
         }
         self.user = Some(match cut(user, b':') {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use soll_semver::{ConstraintError, Constraints, Version, VersionError};
 
-use super::{Function, pure, text};
+use super::{Function, NIL_DEREFERENCE, pure, text};
 use crate::object::Param::Str as Text;
 use crate::object::{Object, Param};
 use crate::render::{Fault, fault};
@@ -13,7 +13,7 @@ use crate::value::{Kind, Value};
 pub(super) static TABLE: &[Function] = &[
     pure("semver", &[Text], |args| {
         let version = parse(&text(&args[0]))?;
-        Ok(Value::Object(Rc::new(VersionObject(version))))
+        Ok(Value::Object(Rc::new(VersionObject { version, pointer: true })))
     }),
     pure("semverCompare", &[Text, Text], |args| {
         let constraints = Constraints::parse(&text(&args[0])).map_err(|error| fault(no_constraint(&error)))?;
@@ -39,6 +39,11 @@ fn no_constraint(error: &ConstraintError) -> String {
     match error {
         ConstraintError::Form(range) => {
             let culprit = range.split("||").find(|part| Constraints::parse(part).is_err()).unwrap_or(range);
+            // A number may be of these as far as the form goes, and then is none.
+            let as_digits = culprit.replace(['|', 'x', 'X', '*'], "9");
+            if Constraints::parse(&as_digits).is_ok() {
+                return "constraint parser error".to_owned();
+            }
             format!("improper constraint: {}", crate::quote::quoted(culprit.as_bytes()))
         }
         ConstraintError::TooLong => "constraint string is too long (max 512 bytes)".to_owned(),
@@ -46,31 +51,36 @@ fn no_constraint(error: &ConstraintError) -> String {
     }
 }
 
-/// `*semver.Version`
-struct VersionObject(Version);
+const POINTER: &str = "*semver.Version";
 
-impl VersionObject {
-    /// With all three numbers and without a `v`.
-    fn normal(&self) -> String {
-        let version = &self.0;
-        let mut out = format!("{}.{}.{}", version.major(), version.minor(), version.patch());
-        for (mark, part) in [('-', version.prerelease()), ('+', version.metadata())] {
-            if !part.is_empty() {
-                out.push(mark);
-                out.push_str(part);
-            }
-        }
-        out
+/// `*semver.Version`, or the `semver.Version` that its methods make.
+struct VersionObject {
+    version: Version,
+    pointer: bool,
+}
+
+fn made(version: Version) -> Value {
+    Value::Object(Rc::new(VersionObject { version, pointer: false }))
+}
+
+fn next(version: Option<Version>, what: &str) -> Result<Value, String> {
+    version.map(made).ok_or_else(|| format!("{what} version increment would overflow uint64"))
+}
+
+fn refused(error: &VersionError, form: &str) -> String {
+    match error {
+        VersionError::LeadingZero(_) => "version segment starts with 0".to_owned(),
+        _ => form.to_owned(),
     }
 }
 
 impl Object for VersionObject {
     fn type_name(&self) -> &str {
-        "*semver.Version"
+        if self.pointer { POINTER } else { "semver.Version" }
     }
 
     fn kind(&self) -> Kind {
-        Kind::Ptr
+        if self.pointer { Kind::Ptr } else { Kind::Struct }
     }
 
     fn field(&self, _: &str) -> Option<Value> {
@@ -78,11 +88,21 @@ impl Object for VersionObject {
     }
 
     fn method(&self, name: &str) -> Option<&'static [Param]> {
-        matches!(name, "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "Original" | "String").then_some(&[])
+        Some(match name {
+            "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "String" | "IncMajor" | "IncMinor"
+            | "IncPatch" | "MarshalJSON" | "MarshalText" | "Value" => &[],
+            "SetPrerelease" | "SetMetadata" => &[Text],
+            "Original" if self.pointer => &[],
+            "Compare" | "Equal" | "LessThan" | "LessThanEqual" | "GreaterThan" | "GreaterThanEqual" if self.pointer => {
+                &[Param::Named(POINTER)]
+            }
+            _ => return None,
+        })
     }
 
-    fn call(&self, name: &str, _: &[Value]) -> Result<Value, String> {
-        let version = &self.0;
+    fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, String> {
+        let version = &self.version;
+        let set = arguments.first().map(text).unwrap_or_default();
         Ok(match name {
             "Major" => Value::Uint64(version.major()),
             "Minor" => Value::Uint64(version.minor()),
@@ -90,16 +110,67 @@ impl Object for VersionObject {
             "Prerelease" => Value::text(version.prerelease()),
             "Metadata" => Value::text(version.metadata()),
             "Original" => Value::from(version.to_string()),
-            _ => Value::from(self.normal()),
+            "IncMajor" => next(version.next_major(), "major")?,
+            "IncMinor" => next(version.next_minor(), "minor")?,
+            "IncPatch" => next(version.next_patch(), "patch")?,
+            "SetPrerelease" => {
+                made(version.with_prerelease(&set).map_err(|error| refused(&error, "invalid prerelease string"))?)
+            }
+            "SetMetadata" => {
+                made(version.with_metadata(&set).map_err(|error| refused(&error, "invalid metadata string"))?)
+            }
+            "MarshalJSON" => Value::byte_list(format!("\"{}\"", version.normal()).as_bytes()),
+            "MarshalText" => Value::byte_list(version.normal().as_bytes()),
+            "String" | "Value" => Value::from(version.normal()),
+            comparison => {
+                let other = match arguments.first() {
+                    Some(Value::Object(other)) => other.inner().and_then(|inner| inner.downcast_ref()),
+                    _ => None,
+                };
+                let Some(Self { version: other, .. }) = other else {
+                    return if comparison == "Equal" { Ok(Value::Bool(false)) } else { Err(NIL_DEREFERENCE.into()) };
+                };
+                let order = version.cmp_precedence(other);
+                match comparison {
+                    "Compare" => Value::Int(order as i64),
+                    "Equal" => Value::Bool(order.is_eq()),
+                    "LessThan" => Value::Bool(order.is_lt()),
+                    "LessThanEqual" => Value::Bool(order.is_le()),
+                    "GreaterThan" => Value::Bool(order.is_gt()),
+                    _ => Value::Bool(order.is_ge()),
+                }
+            }
         })
     }
 
     fn contents(&self) -> Value {
         // It marshals as its text.
-        Value::from(self.normal())
+        Value::from(self.version.normal())
+    }
+
+    fn fields(&self) -> Vec<(soll_yaml::Str, Value)> {
+        let version = &self.version;
+        let numbers = [("major", version.major()), ("minor", version.minor()), ("patch", version.patch())];
+        let original = version.to_string();
+        let texts = [("pre", version.prerelease()), ("metadata", version.metadata()), ("original", original.as_str())];
+        let numbers = numbers.map(|(name, number)| (name.into(), Value::Uint64(number)));
+        numbers.into_iter().chain(texts.map(|(name, text)| (name.into(), Value::text(text)))).collect()
     }
 
     fn string(&self) -> Option<String> {
-        Some(self.normal())
+        Some(self.version.normal())
+    }
+
+    fn hidden(&self) -> &'static [&'static str] {
+        &["major", "minor", "patch", "pre", "metadata", "original"]
+    }
+
+    fn copied(&self) -> Option<Value> {
+        let version = Version::parse("0.0.0").expect("it is a version");
+        Some(Value::Object(Rc::new(Self { version, pointer: self.pointer })))
+    }
+
+    fn inner(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
     }
 }

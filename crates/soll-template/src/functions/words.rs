@@ -1,6 +1,7 @@
 //! Case, words and lines.
 
-use super::{Function, bytes, int, pure, text};
+use super::strings::first_char;
+use super::{Function, bytes, int, lossy, pure, text};
 use crate::object::Param::{Int, Str};
 use crate::render::{Fault, fault};
 use crate::unicode::{
@@ -17,8 +18,8 @@ pub(super) static TABLE: &[Function] = &[
     pure("initials", &[Str], |args| Ok(Value::from(initials(&text(&args[0]))))),
     pure("nospace", &[Str], no_space),
     pure("camelcase", &[Str], |args| Ok(Value::from(pascal_case(&text(&args[0]))))),
-    pure("snakecase", &[Str], |args| Ok(Value::from(lower_words(&text(&args[0]), '_')))),
-    pure("kebabcase", &[Str], |args| Ok(Value::from(lower_words(&text(&args[0]), '-')))),
+    pure("snakecase", &[Str], |args| Ok(lower_words(bytes(&args[0]), b'_'))),
+    pure("kebabcase", &[Str], |args| Ok(lower_words(bytes(&args[0]), b'-'))),
     pure("wrap", &[Int, Str], |args| wrap(bytes(&args[1]), int(&args[0]), b"", false)),
     pure("wrapWith", &[Int, Str, Str], |args| wrap(bytes(&args[2]), int(&args[0]), bytes(&args[1]), true)),
 ];
@@ -160,58 +161,97 @@ enum Word {
     Other,
 }
 
+/// A letter, but no Chinese one.
 fn alphabetic(c: char) -> bool {
-    c.is_ascii_lowercase() || c.is_ascii_uppercase() || !c.is_ascii() && is_letter(c)
+    is_letter(c) && !matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}')
+}
+
+/// The first character that is one, and the bytes up to its end: what is no character is passed over. Without any it
+/// is like the one before.
+fn next_valid(bytes: &[u8], before: char) -> (char, usize) {
+    let mut size = 0;
+    while let Some((c, length)) = first_char(&bytes[size..]) {
+        size += length;
+        if c != char::REPLACEMENT_CHARACTER {
+            return (c, size);
+        }
+    }
+    (before, size)
 }
 
 /// The word at the start, and the rest.
-fn next_word(text: &str) -> (Word, &str, &str) {
-    let Some(first) = text.chars().next() else { return (Word::None, "", "") };
-    let run =
-        |from: usize, take: &dyn Fn(char) -> bool| from + text[from..].find(|c| !take(c)).unwrap_or(text.len() - from);
-    let start = first.len_utf8();
-    let (word, end) = if connects(first) {
-        (Word::Connector, run(start, &connects))
+fn next_word(text: &[u8]) -> (Word, &[u8], &[u8]) {
+    if text.is_empty() {
+        return (Word::None, text, text);
+    }
+    let (first, start) = next_valid(text, char::REPLACEMENT_CHARACTER);
+    let run = |takes: &dyn Fn(char) -> bool| run_end(text, start, first, takes);
+    let (word, end) = if first == char::REPLACEMENT_CHARACTER {
+        (Word::None, start)
+    } else if connects(first) {
+        (Word::Connector, run(&connects))
     } else if is_punct(first) {
-        (Word::Punctuation, run(start, &is_punct))
+        (Word::Punctuation, run(&is_punct))
     } else if is_upper(first) {
-        (Word::Upper, upper_word_end(text, start))
+        (Word::Upper, upper_word_end(text, start, first))
     } else if alphabetic(first) {
-        (Word::Letters, run(start, &|c| alphabetic(c) && !is_upper(c)))
+        (Word::Letters, run(&|c| alphabetic(c) && !is_upper(c)))
     } else if is_number(first) {
-        (Word::Number, run(start, &is_number))
+        (Word::Number, run(&is_number))
     } else {
         let other = |c| !(connects(c) || alphabetic(c) || is_number(c) || is_punct(c));
-        (Word::Other, run(start, &other))
+        (Word::Other, run(&other))
     };
     (word, &text[..end], &text[end..])
 }
 
+/// Where the characters that belong to a word end.
+fn run_end(text: &[u8], start: usize, first: char, takes: impl Fn(char) -> bool) -> usize {
+    let (mut end, mut before) = (start, first);
+    while end < text.len() {
+        let (c, size) = next_valid(&text[end..], before);
+        if !takes(c) {
+            break;
+        }
+        before = c;
+        end += size;
+    }
+    end
+}
+
 /// `HTTPStatus` is `HTTP` and `Status`, `Status` is one.
-fn upper_word_end(text: &str, start: usize) -> usize {
-    let Some(second) = text[start..].chars().next() else { return start };
+fn upper_word_end(text: &[u8], start: usize, first: char) -> usize {
+    if start == text.len() {
+        return start;
+    }
+    let (second, size) = next_valid(&text[start..], first);
     if is_upper(second) {
-        let end = start + text[start..].find(|c| !is_upper(c)).unwrap_or(text.len() - start);
-        if text[end..].chars().next().is_some_and(alphabetic) {
-            let last = text[..end].chars().next_back().map_or(0, char::len_utf8);
-            return end - last;
+        let (mut end, mut last, mut before) = (start + size, size, second);
+        while end < text.len() {
+            let (c, size) = next_valid(&text[end..], before);
+            if !is_upper(c) {
+                return if alphabetic(c) { end - last } else { end };
+            }
+            end += size;
+            (last, before) = (size, c);
         }
         return end;
     }
     if alphabetic(second) {
-        return start + text[start..].find(|c| !alphabetic(c) || is_upper(c)).unwrap_or(text.len() - start);
+        return run_end(text, start + size, second, |c| alphabetic(c) && !is_upper(c));
     }
     start
 }
 
 /// `FirstName` to `first_name`, with rules of its own for numbers.
-fn lower_words(text: &str, connector: char) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let push = |out: &mut String, word: Word, text: &str| match word {
+fn lower_words(text: &[u8], connector: u8) -> Value {
+    let mut out = Vec::with_capacity(text.len() + 8);
+    let push = |out: &mut Vec<u8>, word: Word, piece: &[u8]| match word {
         Word::Upper | Word::Connector => {
-            out.extend(text.chars().map(|c| if connects(c) { connector } else { to_lower(c) }));
+            let lower = |c| if connects(c) { char::from(connector) } else { to_lower(c) };
+            out.extend_from_slice(lossy(piece).chars().map(lower).collect::<String>().as_bytes());
         }
-        _ => out.push_str(text),
+        _ => out.extend_from_slice(piece),
     };
     let joins = |word: Word| !matches!(word, Word::None | Word::Connector | Word::Punctuation);
     let (mut word, mut piece, mut rest) = next_word(text);
@@ -263,7 +303,7 @@ fn lower_words(text: &str, connector: char) -> String {
         }
     }
     push(&mut out, word, piece);
-    out
+    Value::bytes_text(&out)
 }
 
 /// Breaks one line at spaces, counting bytes.

@@ -2,19 +2,21 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use soll_yaml::{ParseOptions, SourceId, emit_yaml, parse_yaml};
+use soll_yaml::{ParseOptions, SourceId, YamlNode, YamlShape, emit_yaml, emit_yaml_v3, parse_yaml};
 
 use super::json::{as_list, as_map};
 use super::{Function, pure, text, world};
+use crate::number::float_text;
 use crate::object::Param::{Any, Str};
 use crate::print::MAX_DEPTH;
 use crate::render::{Fault, World, fault};
-use crate::value::{Element, Map, Value, WholeNumbers};
+use crate::time::RFC3339_NANO;
+use crate::value::{Element, Kind, Map, Value, WholeNumbers};
 
 pub(super) static TABLE: &[Function] = &[
     pure("toYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).unwrap_or_default()))),
     pure("mustToYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).map_err(fault)?))),
-    pure("toYamlPretty", &[Any], |args| Ok(Value::from(pretty(&args[0]).unwrap_or_default()))),
+    pure("toYamlPretty", &[Any], |args| Ok(Value::from(pretty(&args[0])?))),
     world("fromYaml", &[Str], |world, args| {
         Ok(
             match from_yaml(world, &args[0], Map::new().into())?
@@ -39,60 +41,127 @@ pub(super) static TABLE: &[Function] = &[
 
 /// A value as YAML without the last line break; the error is Go's.
 pub(crate) fn to_yaml(value: &Value) -> Result<String, String> {
-    let mut text = emit_yaml(&as_yaml(value, 0)?);
+    let mut json = ThroughJson::default();
+    let read = json.value(value, 0)?;
+    if let Some(error) = json.broken_key {
+        return Err(error);
+    }
+    let mut text = emit_yaml(&read);
     if text.ends_with('\n') {
         text.pop();
     }
     Ok(text)
 }
 
-/// What a value is after it went through JSON.
-pub(super) fn as_yaml(value: &Value, depth: usize) -> Result<soll_yaml::Value, String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("json: unsupported value: encountered a cycle via {}", value.type_name()));
-    }
-    Ok(match value {
-        Value::Nil => soll_yaml::Value::null(),
-        Value::Bool(truth) => (*truth).into(),
-        Value::Int(number) | Value::Int64(number) => (*number).into(),
-        Value::Byte(byte) => i64::from(*byte).into(),
-        Value::Uint64(number) => match i64::try_from(*number) {
-            Ok(number) => number.into(),
-            Err(_) => (*number as f64).into(),
-        },
-        Value::Float(number) if number.is_finite() => (*number).into(),
-        Value::Float(number) => return super::json::float(*number).map(Into::into),
-        Value::Complex(..) => return Err("json: unsupported type: complex128".into()),
-        Value::Str(text) => readable(text)?.clone().into(),
-        Value::Raw(_) => text(value).as_ref().into(),
-        Value::List(list) if list.is_nil() => soll_yaml::Value::null(),
-        Value::List(list) if list.element() == Element::Byte => STANDARD.encode(crate::print::bytes_of(value)).into(),
-        Value::List(list) => {
-            let items = list.items().iter().map(|item| as_yaml(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
-            items.into()
-        }
-        Value::Map(map) if map.is_nil() => soll_yaml::Value::null(),
-        Value::Map(map) => {
-            let entries = map.entries();
-            let mut out = soll_yaml::Map::with_capacity(entries.len());
-            for (key, value) in entries.iter() {
-                out.insert(readable(key)?.clone(), as_yaml(value, depth + 1)?);
-            }
-            out.into()
-        }
-        Value::Time(time) => time.rfc3339()?.into(),
-        Value::Object(object) => as_yaml(&object.contents(), depth + 1)?,
-    })
+/// What a value is after it went through JSON and was read as YAML.
+#[derive(Default)]
+struct ThroughJson {
+    /// Ends of lines so far: JSON leaves one as it is.
+    lines: usize,
+    /// What is wrong with a key, which is noticed after characters that are not allowed anywhere.
+    broken_key: Option<String>,
 }
 
-/// JSON leaves some characters as they are that YAML does not read back.
-fn readable(text: &soll_yaml::Str) -> Result<&soll_yaml::Str, String> {
-    let forbidden = |c| matches!(c, '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
-    let suspicious = |byte| matches!(byte, 0x7f | 0xc2 | 0xef);
-    if text.bytes().any(suspicious) && text.chars().any(forbidden) {
-        return Err("yaml: control characters are not allowed".into());
+impl ThroughJson {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<soll_yaml::Value, String> {
+        if depth > MAX_DEPTH {
+            return Err(format!("{MARSHALING}json: unsupported value: encountered a cycle via {}", value.type_name()));
+        }
+        Ok(match value {
+            Value::Nil => soll_yaml::Value::null(),
+            Value::Bool(truth) => (*truth).into(),
+            Value::Int(number) | Value::Int64(number) => (*number).into(),
+            Value::Byte(byte) => i64::from(*byte).into(),
+            Value::Uint64(number) => match i64::try_from(*number) {
+                Ok(number) => number.into(),
+                Err(_) => (*number as f64).into(),
+            },
+            Value::Float(number) if number.is_finite() => (*number).into(),
+            Value::Float(number) => {
+                let message = super::json::float(*number).err().unwrap_or_default();
+                return Err(format!("{MARSHALING}{message}"));
+            }
+            Value::Complex(..) => return Err(format!("{MARSHALING}json: unsupported type: complex128")),
+            Value::Str(text) => self.text(text)?.into(),
+            Value::Raw(_) => self.text(&text(value).as_ref().into())?.into(),
+            Value::List(list) if list.is_nil() => soll_yaml::Value::null(),
+            Value::List(list) if list.element() == Element::Byte => {
+                STANDARD.encode(crate::print::bytes_of(value)).into()
+            }
+            Value::List(list) => {
+                let items =
+                    list.items().iter().map(|item| self.value(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+                items.into()
+            }
+            Value::Map(map) if map.is_nil() => soll_yaml::Value::null(),
+            Value::Map(map) => {
+                let entries = map.entries();
+                let mut out = soll_yaml::Map::with_capacity(entries.len());
+                for (key, value) in entries.iter() {
+                    out.insert(self.key(key)?, self.value(value, depth + 1)?);
+                }
+                out.into()
+            }
+            Value::Time(time) => {
+                let text = time.rfc3339().map_err(|why| format!("{MARSHALING}{}", super::json::no_time(&why)))?;
+                text.into()
+            }
+            Value::Object(object) => self.value(&object.contents(), depth + 1)?,
+        })
     }
-    Ok(text)
+
+    /// Keys have to stand on one line.
+    fn key(&mut self, key: &soll_yaml::Str) -> Result<soll_yaml::Str, String> {
+        let before = self.lines;
+        let text = self.text(key)?;
+        if self.lines > before && self.broken_key.is_none() {
+            self.broken_key = Some(format!("yaml: line {}: did not find expected ',' or '}}'", self.lines));
+        }
+        Ok(text)
+    }
+
+    /// JSON leaves some characters as they are that YAML does not read back, or reads as the end of a line.
+    fn text(&mut self, text: &soll_yaml::Str) -> Result<soll_yaml::Str, String> {
+        let forbidden = |c| matches!(c, '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+        let suspicious = |byte| matches!(byte, 0x7f | 0xc2 | 0xef);
+        if !text.bytes().any(suspicious) {
+            return Ok(text.clone());
+        }
+        if text.chars().any(forbidden) {
+            return Err("yaml: control characters are not allowed".into());
+        }
+        let lines = text.matches(NEXT_LINE).count();
+        self.lines += lines;
+        Ok(if lines > 0 { folded(text).into() } else { text.clone() })
+    }
+}
+
+const MARSHALING: &str = "error marshaling into JSON: ";
+/// Ends a line in YAML, as the line feed does.
+const NEXT_LINE: char = '\u{85}';
+
+/// Lines within quotes are one line; spaces around their ends do not count, and empty lines are line breaks.
+fn folded(text: &str) -> String {
+    let mut lines = text.split(NEXT_LINE).peekable();
+    let mut out = String::with_capacity(text.len());
+    let mut breaks = 0;
+    let mut first = true;
+    while let Some(line) = lines.next() {
+        let line = if first { line } else { line.trim_start_matches(' ') };
+        let line = if lines.peek().is_some() { line.trim_end_matches(' ') } else { line };
+        first = false;
+        if !line.is_empty() || lines.peek().is_none() {
+            match breaks {
+                0 => {}
+                1 => out.push(' '),
+                more => out.extend(std::iter::repeat_n('\n', more - 1)),
+            }
+            breaks = 0;
+            out.push_str(line);
+        }
+        breaks += usize::from(lines.peek().is_some());
+    }
+    out
 }
 
 fn while_decoding(message: &str) -> String {
@@ -100,6 +169,9 @@ fn while_decoding(message: &str) -> String {
 }
 
 fn from_yaml(world: &mut World<'_>, value: &Value, empty: Value) -> Result<Result<Value, String>, Fault> {
+    if let Value::Raw(bytes) = value {
+        return Ok(Err(format!("error converting YAML to JSON: yaml: {}", not_utf8(bytes))));
+    }
     let text = text(value);
     world.spend(text.len() as u64 / 4)?;
     let mut options = ParseOptions::go_v2();
@@ -118,115 +190,100 @@ fn from_yaml(world: &mut World<'_>, value: &Value, empty: Value) -> Result<Resul
     })
 }
 
-/// Lists stand indented under their key, lines are as long as they are.
-fn pretty(value: &Value) -> Result<String, String> {
-    let mut out = String::new();
-    pretty_node(&mut out, value, 0, 0)?;
-    let end = out.strip_suffix('\n').unwrap_or(&out).len();
-    out.truncate(end);
-    Ok(out)
-}
-
-fn pretty_node(out: &mut String, value: &Value, indent: usize, depth: usize) -> Result<(), String> {
-    if depth > MAX_DEPTH {
-        return Err("nested too deeply".into());
+/// What go-yaml says of the first character that is wrong.
+fn not_utf8(bytes: &[u8]) -> &'static str {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    let Some(chunk) = bytes.utf8_chunks().next() else { return "" };
+    if !chunk.valid().chars().all(allowed) {
+        return "control characters are not allowed";
     }
-    let pad = " ".repeat(indent);
-    match value {
-        Value::Object(object) => pretty_node(out, &object.contents(), indent, depth + 1)?,
-        Value::Map(map) if !map.is_empty() => {
-            for (index, (key, item)) in in_order(map).into_iter().enumerate() {
-                if index > 0 {
-                    out.push_str(&pad);
-                }
-                out.push_str(&scalar(&Value::Str(key), indent)?);
-                out.push(':');
-                if nested(&item) {
-                    out.push('\n');
-                    out.push_str(&" ".repeat(indent + 2));
-                    pretty_node(out, &item, indent + 2, depth + 1)?;
-                } else {
-                    out.push(' ');
-                    out.push_str(&scalar(&item, indent)?);
-                    out.push('\n');
-                }
-            }
-        }
-        Value::List(list) if !list.is_empty() => {
-            for (index, item) in list.items().iter().enumerate() {
-                if index > 0 {
-                    out.push_str(&pad);
-                }
-                out.push_str("- ");
-                if nested(item) {
-                    pretty_node(out, item, indent + 2, depth + 1)?;
-                } else {
-                    out.push_str(&scalar(item, indent)?);
-                    out.push('\n');
-                }
-            }
-        }
-        _ => {
-            out.push_str(&scalar(value, indent)?);
-            out.push('\n');
-        }
+    let rest = &bytes[chunk.valid().len()..];
+    let length = match rest[0] {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => return "invalid leading UTF-8 octet",
+    };
+    let Some(character) = rest.get(..length) else { return "incomplete UTF-8 octet sequence" };
+    if character[1..].iter().any(|byte| byte & 0xc0 != 0x80) {
+        return "invalid trailing UTF-8 octet";
     }
-    Ok(())
+    match (character[0], character[1]) {
+        (0xc0 | 0xc1, _) | (0xe0, ..0xa0) | (0xf0, ..0x90) => "invalid length of a UTF-8 sequence",
+        _ => "invalid Unicode character",
+    }
 }
 
-/// The entries in the order of `emit_yaml`.
-fn in_order(map: &Map) -> Vec<(soll_yaml::Str, Value)> {
-    let keys: soll_yaml::Map = map.entries().keys().map(|key| (key.clone(), soll_yaml::Value::null())).collect();
-    let text = emit_yaml(&keys.into());
-    let sorted = parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2()).unwrap_or_default();
-    let sorted = sorted.first().and_then(soll_yaml::Value::as_map);
-    sorted.into_iter().flat_map(soll_yaml::Map::keys).filter_map(|key| Some((key.clone(), map.get(key)?))).collect()
+/// `toYamlPretty` goes straight to yaml.v3, without JSON in between.
+fn pretty(value: &Value) -> Result<String, Fault> {
+    crate::render::check_depth(value)?;
+    if has_complex(value) {
+        return Err(fault("cannot marshal type: complex128"));
+    }
+    let mut text = emit_yaml_v3(&Pretty(value.clone()));
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
 }
 
-fn nested(value: &Value) -> bool {
+fn has_complex(value: &Value) -> bool {
     match value {
-        Value::Map(map) => !map.is_empty(),
-        Value::List(list) => !list.is_empty(),
-        Value::Object(object) => nested(&object.contents()),
+        Value::Complex(..) => true,
+        Value::List(list) => list.items().iter().any(has_complex),
+        Value::Map(map) => map.entries().values().any(has_complex),
         _ => false,
     }
 }
 
-/// A scalar or empty collection as it stands after `key: ` at this indentation.
-fn scalar(value: &Value, indent: usize) -> Result<String, String> {
+struct Pretty(Value);
+
+impl YamlNode for Pretty {
+    fn shape(&self) -> YamlShape<'_, Self> {
+        shape_of(&self.0)
+    }
+}
+
+/// Long ones stand on lines of their own.
+fn binary(bytes: &[u8]) -> String {
+    const LINE: usize = 70;
+    let text = STANDARD.encode(bytes);
+    if text.len() < LINE {
+        return text;
+    }
+    let lines = text.as_bytes().chunks(LINE).map(|line| super::lossy(line).into_owned() + "\n");
+    lines.collect()
+}
+
+fn shape_of(value: &Value) -> YamlShape<'static, Pretty> {
+    let plain = |text: String| YamlShape::Plain(text.into());
     match value {
-        Value::Float(number) if number.is_nan() => return Ok(".nan".into()),
-        Value::Float(number) if number.is_infinite() => {
-            return Ok(if *number > 0.0 { ".inf" } else { "-.inf" }.into());
+        Value::Nil => plain("null".into()),
+        Value::Bool(truth) => plain(truth.to_string()),
+        Value::Int(number) | Value::Int64(number) => plain(number.to_string()),
+        Value::Byte(number) => plain(number.to_string()),
+        Value::Uint64(number) => plain(number.to_string()),
+        Value::Float(number) if number.is_nan() => plain(".nan".into()),
+        Value::Float(number) if number.is_infinite() => plain(if *number > 0.0 { ".inf" } else { "-.inf" }.into()),
+        Value::Float(number) => plain(float_text(*number)),
+        Value::Complex(..) => plain(String::new()),
+        Value::Str(text) => YamlShape::Text(text.to_string().into()),
+        Value::Raw(bytes) => YamlShape::Binary(binary(bytes)),
+        Value::List(list) => YamlShape::List(list.items().iter().cloned().map(Pretty).collect()),
+        Value::Map(map) => {
+            YamlShape::Map(map.entries().iter().map(|(key, item)| (key.clone(), Pretty(item.clone()))).collect())
         }
-        Value::Float(number) => return Ok(crate::number::float_text(*number)),
-        Value::Time(time) => return time.rfc3339(),
-        Value::Map(_) => return Ok("{}".into()),
-        Value::List(_) => return Ok("[]".into()),
-        _ => {}
-    }
-    let entry: soll_yaml::Map = [("k", as_yaml(value, 0)?)].into_iter().collect();
-    let text = emit_yaml(&entry.into());
-    let text = text.strip_prefix("k:").unwrap_or(&text).trim_start_matches(' ');
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    if !text.contains('\n') {
-        return Ok(text.to_owned());
-    }
-    if text.starts_with(['|', '>']) {
-        let pad = " ".repeat(indent);
-        return Ok(text.lines().enumerate().fold(String::new(), |mut out, (index, line)| {
-            if index > 0 {
-                out.push('\n');
-                if !line.is_empty() {
-                    out.push_str(&pad);
-                }
+        Value::Time(time) => plain(time.format(RFC3339_NANO)),
+        Value::Object(object) => match (object.kind(), object.contents()) {
+            (Kind::Int64, _) => YamlShape::Text(object.string().unwrap_or_default().into()),
+            (Kind::Struct | Kind::Ptr, Value::Str(text)) => YamlShape::Text(text.to_string().into()),
+            (Kind::Struct | Kind::Ptr, _) => {
+                let lower = |name: &str| soll_yaml::Str::from(name.to_lowercase().as_str());
+                YamlShape::Fields(
+                    object.fields().into_iter().map(|(name, item)| (lower(&name), Pretty(item))).collect(),
+                )
             }
-            out + line
-        }));
+            (_, contents) => shape_of(&contents),
+        },
     }
-    // Folded at 80 columns: put back on one line.
-    if text.starts_with('"') {
-        return Ok(text.replace("\\\n    \\", "").replace("\\\n  \\", "").replace("\n  ", " "));
-    }
-    Ok(text.replace("\n  ", " "))
 }

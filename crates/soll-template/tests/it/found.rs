@@ -143,3 +143,124 @@ fn broken_yaml_names_the_line_that_go_yaml_names() {
          map[Error:error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']']",
     );
 }
+
+#[test]
+fn the_end_of_a_line_that_only_yaml_knows_is_folded() {
+    check("{{ toYaml \"a \\u0085 b\" }} {{ toYaml \"a\\u0085\\u0085b\" }}", "a b |-\n  a\n  b");
+    check("[{{ toYaml (dict \"a\\u0085b\" 1) }}]", "[]");
+}
+
+#[test]
+fn numbers_are_read_from_json_as_they_are_written() {
+    check("{{ fromJson `{\"a\": 5.197699999999999e-97}` }}", "map[a:5.197699999999999e-97]");
+    assert_eq!(shown("{{ .a }}", "{\"a\": 5.197699999999999e-97}"), "5.197699999999999e-97");
+}
+
+#[test]
+fn pretty_yaml_is_not_folded_and_keeps_tabs_and_durations() {
+    check("{{ toYamlPretty (dict \"a\" (list \"x\\ty\\n\")) }}", "a:\n  - |\n    x\ty");
+    check("{{ toYamlPretty ((toDate \"2006\" \"2020\").Sub (toDate \"2006\" \"2019\")) }}", "8760h0m0s");
+    check("{{ toYamlPretty (dict \"a b\\nc\" nil \"z\" \"\\u007f\") }}", "? |-\n  a b\n  c\n: null\nz: \"\\x7F\"");
+    check("{{ toYamlPretty \"a\\xffb\" }}", "!!binary Yf9i");
+}
+
+#[test]
+fn months_are_numbers_with_names() {
+    check(
+        "{{ $m := (toDate \"2006\" \"2020\").Month }}{{ $m }} {{ eq $m 1 }} {{ int $m }} {{ printf \"%d\" $m }} {{ toJson $m }}",
+        "January true 1 1 1",
+    );
+    check("{{ range (toDate \"2006-01\" \"2020-03\").Month }}{{ . }} {{ end }}", "%!Month(0) January February ");
+}
+
+#[test]
+fn bytes_are_numbers_to_count_to() {
+    check("{{ range (index \"\\x03\" 0) }}{{ . }}{{ end }}", "012");
+}
+
+#[test]
+fn durations_may_be_given_as_numbers() {
+    check("{{ ((toDate \"2006\" \"2020\").Add 5).Nanosecond }}", "5");
+    check(
+        "{{ (toDate \"2006\" \"2020\").Add \"5s\" }}",
+        "error: template: t:1:30: executing \"t\" at <\"5s\">: expected integer; found \"5s\"",
+    );
+}
+
+#[test]
+fn no_version_is_no_version() {
+    check("{{ (semver \"1.2\").Equal nil }}", "false");
+    check(
+        "{{ (semver \"1.2\").Compare nil }}",
+        "error: template: t:1:17: executing \"t\" at <(semver \"1.2\").Compare>: error calling Compare: runtime error: \
+         invalid memory address or nil pointer dereference",
+    );
+}
+
+#[test]
+fn fields_that_go_hides_say_so() {
+    check(
+        "{{ (semver \"1.2\").major }}",
+        "error: template: t:1:11: executing \"t\" at <\"1.2\">: major is an unexported field of struct type \
+         *semver.Version",
+    );
+}
+
+#[test]
+fn chinese_letters_are_words_of_their_own() {
+    check("{{ kebabcase \"hello日本World\" }}", "hello-日本-world");
+}
+
+#[test]
+fn flags_of_patterns_may_be_said_twice() {
+    check("{{ regexFind \"(?ss).+\" \"a\\nb\" }} {{ regexFind \"(?i-i)A\" \"aA\" }}", "a\nb A");
+}
+
+#[test]
+fn patterns_find_bytes_that_are_no_text() {
+    check("{{ regexReplaceAll \".\" \"a\\xffb\" \"<$0>\" | b64enc }}", "PGE+PP8+PGI+");
+    check(
+        "{{ regexFind \"12h\\xc3(\" \"\" }}",
+        "error: template: t:1:3: executing \"t\" at <regexFind \"12h\\xc3(\" \"\">: error calling regexFind: regexp: \
+         Compile(\"12h\\xc3(\"): error parsing regexp: invalid UTF-8: `\u{fffd}(`",
+    );
+}
+
+#[test]
+fn words_without_a_number_are_no_constraint_either() {
+    check(
+        "{{ semverCompare \"< | 2.0\" \"1\" }}",
+        "error: template: t:1:3: executing \"t\" at <semverCompare \"< | 2.0\" \"1\">: error calling semverCompare: constraint \
+         parser error",
+    );
+}
+
+#[test]
+fn what_yaml_cannot_hold_is_refused_by_json() {
+    check(
+        "{{ mustToYaml 2i }}",
+        "error: template: t:1:3: executing \"t\" at <mustToYaml 2i>: error calling mustToYaml: error marshaling into JSON: \
+         json: unsupported type: complex128",
+    );
+}
+
+#[test]
+fn a_copy_leaves_out_what_go_hides() {
+    check("{{ deepCopy (semver \"1.2.3\") }}", "0.0.0");
+}
+
+#[test]
+fn unnamed_zones_of_whole_hours_are_one() {
+    let time = "(toDate \"2006-01-02T15:04:05Z07:00\" \"2023-11-05T08:09:07+02:00\")";
+    check(&format!("{{{{ eq {time} {time} }}}}"), "true");
+}
+
+#[test]
+fn complex_numbers_have_no_decimal_form() {
+    check("{{ printf \"%d\" 2i }}", "%!d(complex128=(0+2i))");
+}
+
+#[test]
+fn dates_may_be_moved_past_the_calendar() {
+    assert!(shown("{{ (toDate \"2006\" \"2020\").AddDate 0 0 9223372036854775807 }}", "").starts_with("error: "));
+}
