@@ -4,6 +4,7 @@
 //! Start with [`Object`] and [`Failure`], then [`GitRepository`] and [`Kustomization`]. This crate talks to nobody.
 
 mod artifact;
+mod causes;
 mod condition;
 mod crd;
 mod duration;
@@ -19,6 +20,7 @@ mod secrets;
 mod suggestion;
 
 pub use artifact::Artifact;
+pub use causes::with_causes;
 pub use condition::{Condition, Conditions, MESSAGE_LIMIT, Status, types};
 pub use crd::{Sample, crds, samples, unsupported_fields};
 pub use duration::{Duration, DurationError, Time};

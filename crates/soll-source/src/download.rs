@@ -4,7 +4,7 @@ use std::io::{BufReader, Seek as _, SeekFrom};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use soll_api::{Class, Failure, Retry};
+use soll_api::{Class, Failure, Retry, with_causes};
 use soll_tree::{ArchiveError, Limits, Links, Tree, read_archive};
 use tokio::io::AsyncWriteExt as _;
 
@@ -192,5 +192,5 @@ impl Downloader {
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> DownloadError {
-    DownloadError::Unreachable { url: redacted(url), why: crate::git::chain(error) }
+    DownloadError::Unreachable { url: redacted(url), why: with_causes(error) }
 }

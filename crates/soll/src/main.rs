@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let palette = terminal::Palette::stderr();
-            terminal::say(&format!("{}: {error:#}", palette.paint(terminal::Tone::Bad, "error")));
+            let text = soll_api::with_causes(error.as_ref());
+            terminal::say(&format!("{}: {text}", palette.paint(terminal::Tone::Bad, "error")));
             ExitCode::from(2)
         }
     }

@@ -167,17 +167,3 @@ impl From<ReadError> for GitError {
         Self::storage(error)
     }
 }
-
-/// An error with its causes, each once: network libraries tell the useful part last.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
-}

@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use futures::TryStreamExt as _;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, StatusCode};
+use soll_api::with_causes;
 use tokio_util::io::StreamReader;
 use url::Url;
 
 use super::GitError;
-use super::error::chain;
 use super::pkt::PacketReader;
 use super::remote::{Credentials, Proxy, Tls};
 
@@ -97,7 +97,7 @@ impl HttpAccess {
         request
             .send()
             .await
-            .map_err(|error| GitError::Unreachable { url: self.shown.clone(), why: chain(&error.without_url()) })
+            .map_err(|error| GitError::Unreachable { url: self.shown.clone(), why: with_causes(&error.without_url()) })
     }
 
     /// Another host never gets our credentials, nor does an unencrypted connection that we did not ask for.
@@ -198,7 +198,8 @@ fn client(tls: &Tls, proxy: Option<&Proxy>) -> Result<Client, String> {
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(std::time::Duration::from_secs(30));
     if let Some(ca) = &tls.ca {
-        let certificates = Certificate::from_pem_bundle(ca).map_err(|error| format!("ca.crt: {}", chain(&error)))?;
+        let certificates =
+            Certificate::from_pem_bundle(ca).map_err(|error| format!("ca.crt: {}", with_causes(&error)))?;
         if certificates.is_empty() {
             return Err("ca.crt has no certificate in PEM form".to_owned());
         }
@@ -206,7 +207,8 @@ fn client(tls: &Tls, proxy: Option<&Proxy>) -> Result<Client, String> {
     }
     if let Some((certificate, key)) = &tls.client {
         let pem = [certificate.as_slice(), b"\n", key.expose()].concat();
-        builder = builder.identity(Identity::from_pem(&pem).map_err(|error| format!("tls.crt: {}", chain(&error)))?);
+        builder =
+            builder.identity(Identity::from_pem(&pem).map_err(|error| format!("tls.crt: {}", with_causes(&error)))?);
     }
     if let Some(proxy) = proxy {
         let scheme = proxy.address.split("://").next().unwrap_or_default();
@@ -215,7 +217,7 @@ fn client(tls: &Tls, proxy: Option<&Proxy>) -> Result<Client, String> {
         }
         // Names are resolved by the proxy, as Go's client does.
         let address = proxy.address.replacen("socks5://", "socks5h://", 1);
-        let mut through = reqwest::Proxy::all(&address).map_err(|error| chain(&error))?;
+        let mut through = reqwest::Proxy::all(&address).map_err(|error| with_causes(&error))?;
         if let Some(username) = &proxy.username {
             let password = proxy.password.as_ref().map(|password| password.expose_text()).transpose();
             let password = password.map_err(|_| "the proxy password is not UTF-8".to_owned())?;
@@ -223,7 +225,7 @@ fn client(tls: &Tls, proxy: Option<&Proxy>) -> Result<Client, String> {
         }
         builder = builder.proxy(through);
     }
-    builder.build().map_err(|error| chain(&error))
+    builder.build().map_err(|error| with_causes(&error))
 }
 
 fn body(response: Response) -> PacketReader {

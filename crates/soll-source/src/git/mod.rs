@@ -28,7 +28,6 @@ use soll_tree::{Limits, Tree};
 
 pub use cache::GitCache;
 pub use error::GitError;
-pub(crate) use error::chain;
 pub use local::{local, local_branch, local_git_dir, local_revision};
 pub use reference::{CommitId, Reference, Revision};
 pub use remote::{Credentials, Proxy, Remote, Tls, redacted};

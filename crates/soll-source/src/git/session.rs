@@ -6,10 +6,10 @@
 use std::io;
 
 use gix::ObjectId;
+use soll_api::with_causes;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use url::Url;
 
-use super::error::chain;
 use super::http::{AGENT, HttpAccess, Known};
 use super::pkt::{Packet, PacketReader, Request};
 use super::reference::ListedRef;
@@ -264,8 +264,8 @@ impl PackStart {
 /// Reads a frame and turns the server's own errors into ours.
 async fn next(url: &str, reader: &mut PacketReader) -> Result<Option<Packet>, GitError> {
     let packet = reader.next().await.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => GitError::protocol(url, chain(&error)),
-        _ => GitError::Unreachable { url: url.to_owned(), why: chain(&error) },
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => GitError::protocol(url, with_causes(&error)),
+        _ => GitError::Unreachable { url: url.to_owned(), why: with_causes(&error) },
     })?;
     if let Some(Packet::Data(data)) = &packet
         && let Some(message) = data.strip_prefix(b"ERR ")

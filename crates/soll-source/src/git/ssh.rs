@@ -9,6 +9,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect};
+use soll_api::with_causes;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
@@ -16,7 +17,6 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::GitError;
-use super::error::chain;
 use super::known_hosts::{self, Trusted};
 use super::pkt::PacketReader;
 use super::remote::Credentials;
@@ -60,7 +60,8 @@ impl SshAccess {
             key => key,
         };
         // The library's texts say what was wrong with the form and nothing of the key.
-        let key = key.map_err(|error| bad("identity", format!("the private key cannot be read: {}", chain(&error))))?;
+        let key =
+            key.map_err(|error| bad("identity", format!("the private key cannot be read: {}", with_causes(&error))))?;
 
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port().unwrap_or(DEFAULT_PORT);
@@ -92,16 +93,16 @@ impl SshAccess {
                 let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
                 return Err(match refused {
                     Some(why) => GitError::Denied { url: shown.to_owned(), why },
-                    None => unreachable(chain(&error)),
+                    None => unreachable(with_causes(&error)),
                 });
             }
         };
         self.authenticate(&mut handle, shown).await?;
-        let channel = handle.channel_open_session().await.map_err(|error| unreachable(chain(&error)))?;
+        let channel = handle.channel_open_session().await.map_err(|error| unreachable(with_causes(&error)))?;
         // Servers that do not take it speak version 0.
-        channel.set_env(false, "GIT_PROTOCOL", "version=2").await.map_err(|error| unreachable(chain(&error)))?;
+        channel.set_env(false, "GIT_PROTOCOL", "version=2").await.map_err(|error| unreachable(with_causes(&error)))?;
         let command = format!("git-upload-pack {}", quoted(&self.path));
-        channel.exec(false, command).await.map_err(|error| unreachable(chain(&error)))?;
+        channel.exec(false, command).await.map_err(|error| unreachable(with_causes(&error)))?;
         let (answers, requests) = channel.split();
         Ok(SshChannel::new(shown, handle, answers, requests))
     }
@@ -123,7 +124,7 @@ impl SshAccess {
             match handle.authenticate_publickey(self.user.clone(), key_with_hash).await {
                 Ok(AuthResult::Success) => return Ok(()),
                 Ok(AuthResult::Failure { .. }) => tried.push(fingerprint(key.public_key())),
-                Err(error) => return Err(GitError::Unreachable { url: shown.to_owned(), why: chain(&error) }),
+                Err(error) => return Err(GitError::Unreachable { url: shown.to_owned(), why: with_causes(&error) }),
             }
         }
         let why = match tried.as_slice() {
@@ -143,7 +144,8 @@ impl SshAccess {
         tried: &mut Vec<String>,
     ) -> Result<bool, GitError> {
         let failed = |error: &dyn std::error::Error| {
-            let why = format!("the ssh-agent at {} cannot be asked for {shown}: {}", socket.display(), chain(error));
+            let why =
+                format!("the ssh-agent at {} cannot be asked for {shown}: {}", socket.display(), with_causes(error));
             GitError::Credentials(why)
         };
         let mut agent = AgentClient::connect_uds(socket).await.map_err(|error| failed(&error))?;
@@ -243,7 +245,7 @@ impl SshChannel {
             Ok(()) => writer.flush().await,
             Err(error) => Err(error),
         };
-        sent.map_err(|error| self.explain(GitError::Unreachable { url: url.to_owned(), why: chain(&error) }))
+        sent.map_err(|error| self.explain(GitError::Unreachable { url: url.to_owned(), why: with_causes(&error) }))
     }
 
     /// What the server said in words explains an answer that broke off.
