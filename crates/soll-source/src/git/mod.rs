@@ -4,7 +4,7 @@
 //! limits and cancellation work at every byte; packs, indexes and objects are gix's.
 //!
 //! Built: http and https with basic authentication, token, own authorities, client certificate and proxy; ssh with a
-//! private key and `known_hosts`; branch, tag, version range, full name, commit. Not built, and to be refused by name
+//! private key or an agent, and `known_hosts`; branch, tag, version range, full name, commit. Not built, and to be refused by name
 //! by whoever offers the fields: submodules (they become empty directories), signatures, the identities of clouds and
 //! of GitHub Apps, a proxy for ssh, host certificates, repositories with SHA-256 ids.
 
