@@ -210,11 +210,12 @@ async fn an_ordered_failure_shows_in_the_pod_and_holds_up_the_rollout() {
     assert_eq!(text(pod.value(), &["status", "phase"]), "Pending");
     let pod = bed.until_some(Kind::Pod, &of("crashing"), |pod| waits_for(pod, "CrashLoopBackOff")).await;
     assert_eq!(text(pod.value(), &["status", "phase"]), "Running");
-    let overdue = |object: &Value| {
-        let progress = super::condition::find(object, "Progressing");
-        progress.is_some_and(|progress| text(progress, &["reason"]) == "ProgressDeadlineExceeded")
-    };
-    bed.until(Kind::Deployment, "bad", overdue).await;
+    bed.until(Kind::Deployment, "bad", is_overdue).await;
+}
+
+fn is_overdue(object: &Value) -> bool {
+    let progress = super::condition::find(object, "Progressing");
+    progress.is_some_and(|progress| text(progress, &["reason"]) == "ProgressDeadlineExceeded")
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use super::action::Step;
 use super::kind::Kind;
 use super::world::World;
 
+pub(super) use pod::is_held_up;
+
 /// What is to be done for an object.
 pub(super) fn step(world: &World, kind: Kind, object: &Object) -> Step {
     match kind {

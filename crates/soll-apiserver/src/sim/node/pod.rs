@@ -5,12 +5,12 @@ use std::time::Duration;
 use soll_api::Object;
 
 use super::super::action::{Action, KUBELET, SCHEDULER, Step};
-use super::super::condition::{Conditions, Said};
+use super::super::condition::{Conditions, Said, find};
 use super::super::failure;
 use super::super::fields::{self, flag, int, list, text};
 use super::super::kind::Kind;
 use super::super::world::World;
-use super::life::{self, Life};
+use super::life::{self, Life, Point};
 use super::placement::{Placement, place};
 use super::pod_status::{Report, status};
 
@@ -90,12 +90,8 @@ fn find_node(world: &World, pod: &Object) -> Step {
 
 fn run(world: &World, pod: &Object) -> Step {
     let mut step = Step::nothing();
-    let ordered = world.failure(pod);
     let missing = missing_reference(world, pod);
-    let age = age(world, pod);
-    // What is missing holds up the start only.
-    let started = list(pod.value(), &["status", "containerStatuses"]).iter().any(|c| flag(c, &["started"]));
-    let point = life::at(pod, age, ordered.as_ref(), missing.is_some() && !started);
+    let point = point(world, pod, missing.is_some());
     if let Some(next) = point.next {
         step.again(world.clock.really(next));
     }
@@ -105,6 +101,24 @@ fn run(world: &World, pod: &Object) -> Step {
         step.say(world, pod, &Said { component: "kubelet", warning, reason, message: &message });
     }
     step
+}
+
+/// Where the pod is by now.
+fn point(world: &World, pod: &Object, missing: bool) -> Point {
+    // What is missing holds up the start only.
+    let started = list(pod.value(), &["status", "containerStatuses"]).iter().any(|c| flag(c, &["started"]));
+    life::at(pod, age(world, pod), world.failure(pod).as_ref(), missing && !started)
+}
+
+/// Whether a pod has not become ready for so much simulated time because of what it is, and not because the simulation
+/// is late: then it would be ready by now.
+pub(in super::super) fn is_held_up(world: &World, pod: &Object, lasted: Duration) -> bool {
+    if text(pod.value(), &["spec", "nodeName"]).is_empty() {
+        return find(pod.value(), "PodScheduled").is_some_and(|scheduled| text(scheduled, &["status"]) == "False");
+    }
+    let ready = point(world, pod, missing_reference(world, pod).is_some()).life == Life::Running { ready: true };
+    // A pod that came long after the rollout began came late itself.
+    !ready && age(world, pod) >= lasted / 2
 }
 
 /// For how long the pod has been on its node, in simulated time.

@@ -12,6 +12,7 @@ use super::super::fields::{
     self, amount, controller_reference, fingerprint, flag, int, int_or, map_mut, set_label, template_hash, text, value,
 };
 use super::super::kind::Kind;
+use super::super::node::is_held_up;
 use super::super::world::World;
 use super::pods::active;
 
@@ -303,15 +304,26 @@ impl<'w> Rollout<'w> {
         conditions.into_value()
     }
 
-    /// Whether nothing has moved for longer than the Deployment allows, in simulated time.
+    /// Whether nothing has moved for longer than the Deployment allows.
+    ///
+    /// Simulated time runs on while a busy machine has no time for the simulation: it counts only against pods that
+    /// something holds up. The others have real time, in which they get there.
     fn is_overdue(&self, state: u64, step: &mut Step) -> bool {
         let seconds = int_or(self.deployment.value(), &["spec", "progressDeadlineSeconds"], 600);
         let deadline = Duration::from_secs(u64::try_from(seconds).unwrap_or(600));
-        let lasted = self.world.clock.lasted(self.deployment.uid(), "progress", state);
+        let clock = &self.world.clock;
+        let lasted = clock.lasted(self.deployment.uid(), "progress", state);
         if lasted < deadline {
-            step.again(self.world.clock.really(deadline - lasted));
+            step.again(clock.really(deadline - lasted));
+            return false;
         }
-        lasted >= deadline
+        let really = clock.really(lasted);
+        let pods = self.new.map(|new| active(self.world, new)).unwrap_or_default();
+        if really >= deadline || pods.iter().any(|pod| is_held_up(self.world, pod, lasted)) {
+            return true;
+        }
+        step.again(deadline - really);
+        false
     }
 }
 
@@ -349,4 +361,61 @@ fn held(set: &Object) -> i64 {
 
 fn available(set: &Object) -> i64 {
     int(set.value(), &["status", "availableReplicas"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Controllers;
+    use super::super::super::queue::Queue;
+    use super::*;
+    use tokio::time::Instant;
+
+    /// How the rollout of a Deployment with one pod stands when its deadline has passed in simulated time, and the pod
+    /// shows no more than that it has a node.
+    fn progress(image: &str) -> String {
+        let object = |object: serde_json::Value| Object::new(value(&object)).expect("an object");
+        let template = json!({
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "web", "image": image}]},
+        });
+        let owned = |kind: &str, name: &str, uid: &str, by: (&str, &str)| {
+            let owner = json!({"apiVersion": "apps/v1", "kind": by.0, "name": by.1, "uid": by.1, "controller": true});
+            json!({"name": name, "namespace": "n", "uid": uid, "resourceVersion": "1", "ownerReferences": [owner], "labels": {"kind": kind}})
+        };
+        let deployment = object(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": "n", "uid": "web", "resourceVersion": "1"},
+            "spec": {"replicas": 1, "progressDeadlineSeconds": 30, "template": template},
+        }));
+        let set = object(json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": owned("set", "web-1", "set", ("Deployment", "web")),
+            "spec": {"replicas": 1, "template": template}, "status": {"replicas": 1},
+        }));
+        let pod = object(json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": owned("pod", "web-1-a", "pod", ("ReplicaSet", "set")),
+            "spec": {"nodeName": "node", "containers": template["spec"]["containers"]},
+        }));
+        let (mut world, mut queue) = (World::new(1000.0, Controllers::Simulated), Queue::default());
+        for (kind, object) in [(Kind::Deployment, &deployment), (Kind::ReplicaSet, &set), (Kind::Pod, &pod)] {
+            world.insert(kind, object, &mut queue);
+        }
+        super::super::super::node::step(&world, Kind::Pod, &pod);
+        step(&world, &deployment);
+        let placed = Instant::now();
+        while placed.elapsed() < Duration::from_millis(40) {
+            std::thread::yield_now();
+        }
+        world.clock.tick();
+        let written = step(&world, &deployment).actions.into_iter().find_map(|action| match action {
+            Action::UpdateStatus { object, .. } => find(object.value(), "Progressing").cloned(),
+            _ => None,
+        });
+        text(&written.expect("a condition"), &["reason"]).to_owned()
+    }
+
+    #[test]
+    fn a_deadline_counts_against_pods_that_something_holds_up() {
+        assert_eq!(progress("example.org/web:sim-fail-pull"), "ProgressDeadlineExceeded");
+        assert_eq!(progress("example.org/web:1"), "ReplicaSetUpdated", "only the simulation is late");
+    }
 }
