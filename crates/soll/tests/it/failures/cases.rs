@@ -31,6 +31,7 @@ pub(super) enum Offline {
     Nothing,
 }
 
+/// Its deadline is longer than anybody waits for its health, in simulated time as well.
 const WEB: &str = "apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -45,6 +46,7 @@ spec:
       containers:
         - name: web
           image: example.com/web:1
+  progressDeadlineSeconds: 6000
 ";
 
 /// What the cluster offers a deployer who may do everything, but only in the namespace of the case.
