@@ -16,7 +16,7 @@ use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::written::Written;
 use crate::{
-    LoadRestriction, Options, Order, Root, defaults, generate, hash, order, plugin, references, transform, vars,
+    LoadRestriction, Options, Order, Root, charts, defaults, generate, hash, order, plugin, references, transform, vars,
 };
 
 /// One build under way.
@@ -54,11 +54,14 @@ pub(crate) struct Accumulator {
 }
 
 /// Where the walk is: the chain of directories, and the path from the root as it was written.
+#[derive(Clone)]
 struct Place<'p> {
     directory: TreePath,
     written: String,
     outer: Option<&'p Place<'p>>,
     depth: usize,
+    /// The namespace of the nearest kustomization around that has one; charts want to know it.
+    namespace: Option<Text>,
 }
 
 /// What a directory is loaded as.
@@ -86,7 +89,8 @@ impl<'a> Builder<'a> {
 
     /// Builds the root. What is wrong stands in the problems afterwards.
     pub(crate) fn run(&self, directory: &TreePath, special: Option<Root<'_>>) -> Vec<Resource> {
-        let place = Place { directory: directory.clone(), written: String::new(), outer: None, depth: 0 };
+        let place =
+            Place { directory: directory.clone(), written: String::new(), outer: None, depth: 0, namespace: None };
         let Some(ks) = self.root(directory, special) else { return Vec::new() };
         if ks.is_empty {
             self.problems.add(ks.at, "kustomization.yaml is empty");
@@ -203,6 +207,8 @@ impl<'a> Builder<'a> {
     }
 
     fn accumulate(&self, into: &mut Accumulator, ks: &Kustomization, place: &Place<'_>) {
+        let namespace = ks.namespace.clone().or_else(|| place.namespace.clone());
+        let place = &Place { namespace, ..place.clone() };
         self.take_schema(ks);
         for path in &ks.resources {
             self.resource(into, path, ks, place);
@@ -223,6 +229,7 @@ impl<'a> Builder<'a> {
             }
         }
         generate::run(&mut into.resources, ks, self);
+        charts::run(&mut into.resources, ks, place.namespace.as_ref(), self);
         for plugin in self.plugins(&ks.generators, ks, place).iter() {
             plugin::generate(&mut into.resources, plugin, ks, self);
         }
@@ -322,7 +329,8 @@ impl<'a> Builder<'a> {
         }
         let written = clean_join(&place.written, path.as_str());
         ks.shown_directory.clone_from(&written);
-        let inner = Place { directory: full, written, outer: Some(place), depth: place.depth + 1 };
+        let namespace = place.namespace.clone();
+        let inner = Place { directory: full, written, outer: Some(place), depth: place.depth + 1, namespace };
         match role {
             // A component works on what its parent has so far.
             Role::Component => self.accumulate(into, &ks, &inner),
@@ -462,6 +470,10 @@ impl<'a> Builder<'a> {
             let is_list = value.lookup_str(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
             if let Some(items) = value.get("items").filter(|_| is_list) {
                 for item in items.as_list().unwrap_or_default() {
+                    // The plain `List` is opened before that.
+                    if value.lookup_str(&["kind"]) != Some("List") {
+                        self.written.note_json(item);
+                    }
                     let mut item = Resource::new(item.clone());
                     // It has gone through JSON, which knows one way to write a number.
                     item.write_metadata_as_text("annotations", &|value| to_json(value).into());
@@ -511,7 +523,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn read(&self, path: &TreePath, named_at: At) -> Option<String> {
+    pub(crate) fn read(&self, path: &TreePath, named_at: At) -> Option<String> {
         let bytes = self.bytes(path, named_at)?;
         self.text_of(&bytes, path, named_at).map(str::to_owned)
     }
@@ -531,7 +543,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn text_of<'b>(&self, bytes: &'b [u8], path: &TreePath, named_at: At) -> Option<&'b str> {
+    pub(crate) fn text_of<'b>(&self, bytes: &'b [u8], path: &TreePath, named_at: At) -> Option<&'b str> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Some(text),
             Err(error) => {

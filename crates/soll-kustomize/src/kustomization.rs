@@ -1,8 +1,10 @@
 //! What a kustomization file says.
 
+mod charts;
 mod fields;
 mod read;
 
+pub(crate) use charts::{Chart, ValuesMerge, chart};
 pub(crate) use fields::{Fields, Pairs, Text};
 pub(crate) use read::{Unknown, generator, image, patch, read, replacement_rule, replica};
 
@@ -46,6 +48,7 @@ pub(crate) struct Kustomization {
     pub(crate) common_annotations: Pairs,
     pub(crate) config_maps: Vec<Generator>,
     pub(crate) secrets: Vec<Generator>,
+    pub(crate) charts: Vec<Chart>,
     pub(crate) images: Vec<Image>,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) replacements: Vec<Replacement>,

@@ -4,12 +4,14 @@
 //! [`substitute`] is its variable substitution. Inside, `accumulate` walks the kustomizations of a tree as
 //! kustomize does, `transform` holds one module per transformer, `references` fixes names at the end. What
 //! is not built is refused by name where it is written. This crate never opens a file, a socket or a
-//! process: files come from a [`FileTree`], and remote bases are named for the caller to fetch.
+//! process: files come from a [`FileTree`], remote bases are named for the caller to fetch, and charts are rendered by a
+//! [`ChartRenderer`].
 
 pub mod flux;
 pub mod substitute;
 
 mod accumulate;
+mod charts;
 mod config;
 mod defaults;
 mod field_spec;
@@ -38,6 +40,7 @@ use soll_api::Object;
 use soll_tree::{FileTree, TreePath};
 use soll_yaml::{ParseLimits, Sources, Value};
 
+pub use charts::{ChartRelease, ChartRenderer, ReleaseName};
 pub use file_names::file_names;
 pub use problem::{BuildErrors, Problem};
 
@@ -64,6 +67,8 @@ pub struct Options {
     pub order: Order,
     /// Whether every object is labelled as `buildMetadata: [managedByLabel]` of the root would.
     pub managed_by_label: bool,
+    /// Who renders `helmCharts`; without, they are refused, as in Flux.
+    pub charts: Option<Arc<dyn ChartRenderer>>,
     /// Where a build stops.
     pub limits: Limits,
 }

@@ -4,12 +4,13 @@
 use soll_yaml::{Str, Value};
 
 use crate::accumulate::{Accumulator, Builder};
+use crate::charts;
 use crate::config::{Config, NameReference, read_specs};
 use crate::field_spec::FieldSpec;
 use crate::generate;
 use crate::hash;
 use crate::kustomization::{
-    Fields, GeneratorOptions, Kustomization, Text, generator, image, patch, replacement_rule, replica,
+    Fields, GeneratorOptions, Kustomization, Text, chart, generator, image, patch, replacement_rule, replica,
 };
 use crate::problem::Problem;
 use crate::provenance::Provenance;
@@ -24,6 +25,12 @@ pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustom
     let kind = match builtin_kind(config, builder) {
         Some("ConfigMapGenerator") => generate::Kind::ConfigMap,
         Some("SecretGenerator") => generate::Kind::Secret,
+        Some("HelmChartInflationGenerator") => {
+            if let Some(chart) = chart(&without_type(config), &builder.problems) {
+                charts::inflate(resources, &chart, None, &origin, ks, builder);
+            }
+            return;
+        }
         Some("IAMPolicyGenerator") => return generate::cloud_account(resources, config, &origin, builder),
         Some(kind) => return refuse(config, kind, "generator", builder),
         None => return,
@@ -48,6 +55,8 @@ pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustom
 pub(crate) fn validate(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
     let (before, touches) = (into.resources.clone(), builder.touches());
     run(into, plugin, ks, builder);
+    // Kustomize compares by name.
+    builder.refuse_twins(&into.resources);
     let is_same = builder.touches() == touches
         && before.len() == into.resources.len()
         && before.iter().zip(into.resources.iter()).all(|(before, now)| before.is_untouched(now));

@@ -18,6 +18,8 @@ pub(crate) struct Written<'a> {
     lines: RefCell<HashMap<Arc<str>, Vec<String>>>,
     /// Scalars in texts within files, by path, line and column of their places in the file.
     notes: RefCell<HashMap<Place, Str>>,
+    /// Lines of files, first and last, that have gone through JSON, where each text stands in quotes.
+    json: RefCell<Vec<(Arc<str>, usize, usize)>>,
 }
 
 /// Path, line and column.
@@ -25,7 +27,7 @@ type Place = (Arc<str>, usize, usize);
 
 impl<'a> Written<'a> {
     pub(crate) fn new(tree: &'a dyn FileTree, sources: &'a Sources) -> Self {
-        Self { tree, sources, lines: RefCell::default(), notes: RefCell::default() }
+        Self { tree, sources, lines: RefCell::default(), notes: RefCell::default(), json: RefCell::default() }
     }
 
     /// A scalar as it was written; lists and maps are no text.
@@ -70,7 +72,26 @@ impl<'a> Written<'a> {
     pub(crate) fn is_quoted(&self, at: At) -> bool {
         // Who replaces a scalar keeps its quotes, so the first one in the chain tells.
         let first = self.sources.chain(at).last().map_or(at, |(first, _)| *first);
+        if self.is_json(first) {
+            return true;
+        }
         self.rest_of_line(first).is_some_and(|rest| rest.starts_with(['"', '\'', '|', '>']))
+    }
+
+    /// Notes a value that goes through JSON.
+    pub(crate) fn note_json(&self, value: &Value) {
+        if let Some(source) = self.sources.get(value.at.source()) {
+            self.json.borrow_mut().push((source.path, value.at.line(), last_line(value)));
+        }
+    }
+
+    fn is_json(&self, at: At) -> bool {
+        let json = self.json.borrow();
+        if json.is_empty() {
+            return false;
+        }
+        let Some(source) = self.sources.get(at.source()) else { return false };
+        json.iter().any(|(path, first, last)| *path == source.path && (*first..=*last).contains(&at.line()))
     }
 
     fn rest_of_line(&self, at: At) -> Option<String> {
@@ -101,6 +122,15 @@ impl soll_patch::Written for Written<'_> {
     fn is_quoted(&self, value: &Value) -> bool {
         Self::is_quoted(self, value.at)
     }
+}
+
+fn last_line(value: &Value) -> usize {
+    let inner = match &value.data {
+        Data::List(items) => items.iter().map(last_line).max(),
+        Data::Map(map) => map.iter().map(|entry| last_line(&entry.value)).max(),
+        Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Str(_) => None,
+    };
+    inner.unwrap_or(0).max(value.at.line())
 }
 
 /// What a text means without quotes.

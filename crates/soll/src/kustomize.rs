@@ -1,6 +1,7 @@
 //! `soll kustomize`: `kustomize build`, with its flags.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use soll_api::Failure;
@@ -9,6 +10,7 @@ use soll_tree::{DirTree, FileTree as _, TreePath};
 use soll_yaml::{Value, emit_yaml, to_json};
 
 use crate::arguments::{Kustomize, LoadRestrictor, Reorder};
+use crate::helm::Charts;
 use crate::terminal::{self, Palette};
 use crate::{build, excerpt, origins};
 
@@ -68,9 +70,6 @@ fn refuse(arguments: &Kustomize) -> anyhow::Result<()> {
     if let Some((_, flag)) = functions.iter().find(|(given, _)| *given) {
         bail!("{flag} is for programs and containers that kustomize runs; soll runs none, as Flux does");
     }
-    if arguments.enable_helm {
-        bail!("--enable-helm: `helmCharts` are not built yet; use a HelmRelease, or render the chart into the source");
-    }
     Ok(())
 }
 
@@ -85,8 +84,13 @@ fn options(arguments: &Kustomize) -> Options {
             Reorder::None => Order::AsRead,
         },
         managed_by_label: arguments.enable_managedby_label || is_labelled_by_environment(),
+        charts: arguments.enable_helm.then(|| Arc::new(charts(arguments)) as Arc<_>),
         ..Options::default()
     }
+}
+
+fn charts(arguments: &Kustomize) -> Charts {
+    Charts { api_versions: arguments.helm_api_versions.clone(), kube_version: arguments.helm_kube_version.clone() }
 }
 
 impl Sink {

@@ -3,6 +3,7 @@
 use soll_tree::TreePath;
 use soll_yaml::{Str, Value};
 
+use super::charts::read_charts;
 use super::{
     Fields, Generator, GeneratorOptions, Image, Kustomization, Label, Pairs, Part, Patch, Replacement, ReplacementRule,
     ReplacementSource, ReplacementTarget, Replica, Sort, Text, Var,
@@ -77,7 +78,7 @@ pub(crate) fn read(
         }
     }
     ks.sort = fields.value("sortOptions").map(|value| sort(value, problems));
-    refuse_unbuilt(&mut fields);
+    read_charts(&mut fields, &mut ks);
     if unknown == Unknown::Refused {
         fields.refuse_others();
     }
@@ -118,20 +119,6 @@ fn read_patches(fields: &mut Fields<'_>, ks: &mut Kustomization) {
         }
     }
     ks.patches_json = fields.list("patchesJson6902").iter().map(|item| patch(item, fields.problems)).collect();
-}
-
-/// Fields that mean something and are not built: refused here, by name.
-fn refuse_unbuilt(fields: &mut Fields<'_>) {
-    for (name, remedy) in [
-        ("helmCharts", "use a HelmRelease"),
-        ("helmGlobals", "use a HelmRelease"),
-        ("helmChartInflationGenerator", "use a HelmRelease"),
-        ("inventory", "remove it"),
-    ] {
-        if let Some(value) = fields.value(name) {
-            fields.problems.add(value.at, format!("`{name}` is not supported; {remedy}"));
-        }
-    }
 }
 
 fn check_metadata(ks: &Kustomization, problems: &Problems) {

@@ -3,6 +3,7 @@
 // The corpus is read from disk.
 #![allow(clippy::disallowed_methods)]
 
+mod charts;
 mod corpus;
 mod differential;
 mod errors;

@@ -122,14 +122,7 @@ fn name_and_chart(arguments: &Template) -> anyhow::Result<(String, String)> {
     }
     let chart = arguments.name_and_chart[0].clone();
     if let Some(template) = &arguments.name_template {
-        let mut set = Set::new();
-        set.parse("name-template", template)?;
-        let name = with_stack(|| {
-            let world = World::now();
-            Rendering::new(&set, &world, soll_template::Options::default())
-                .render("name-template", soll_template::Value::Nil)
-        })?;
-        return Ok((name, chart));
+        return Ok((name_from(template)?, chart));
     }
     if arguments.generate_name {
         let base = Path::new(&chart).file_name().and_then(|name| name.to_str()).unwrap_or("chart");
@@ -137,6 +130,17 @@ fn name_and_chart(arguments: &Template) -> anyhow::Result<(String, String)> {
         return Ok((format!("{base}-{}", jiff::Timestamp::now().as_second()), chart));
     }
     Ok(("release-name".to_owned(), chart))
+}
+
+/// The name that a template of nothing renders to.
+pub(super) fn name_from(template: &str) -> anyhow::Result<String> {
+    let mut set = Set::new();
+    set.parse("name-template", template)?;
+    Ok(with_stack(|| {
+        let world = World::now();
+        Rendering::new(&set, &world, soll_template::Options::default())
+            .render("name-template", soll_template::Value::Nil)
+    })?)
 }
 
 /// One file for each template; what comes first replaces a file of before, the rest is added to it.
