@@ -134,7 +134,7 @@ fn source(resources: &Resources, rule: &ReplacementRule, builder: &Builder<'_>) 
     let Some(part) = part else {
         return Some(Source { value: value.clone(), is_bare: false, field: Some((position, steps)) });
     };
-    let Some(text) = scalar_text(value) else {
+    let Some(text) = scalar_text(value, builder) else {
         return fail("delimiter option can only be used with scalar nodes".to_owned());
     };
     let pieces: Vec<&str> = text.split(part.delimiter.as_str()).collect();
@@ -217,7 +217,7 @@ fn within_text(
     }
     let (Some(split), Some(text)) = (split, field.and_then(Value::as_str)) else { return Ok(false) };
     let Some(inner) = structured::parse(text) else { return Ok(false) };
-    let new = match edited(text, inner, &steps[split..], target.create.then_some(&source.value), source)? {
+    let new = match edited(text, inner, &steps[split..], target.create.then_some(&source.value), source, builder)? {
         Edit::Text(new) => new,
         Edit::Unfit => text.to_owned(),
         Edit::Missing => return Err(format!("unable to find field \"{}\" in replacement target", path.text)),
@@ -241,8 +241,9 @@ fn edited(
     steps: &[Step],
     create: Option<&Value>,
     source: &Source,
+    builder: &Builder<'_>,
 ) -> Result<Edit, String> {
-    let new = scalar_text(&source.value);
+    let new = scalar_text(&source.value, builder);
     let (mut count, mut is_fit, mut places) = (0, true, Vec::new());
     walk(&mut inner, steps, create, &mut |field| {
         count += 1;
@@ -290,9 +291,9 @@ fn fill(
     builder: &Builder<'_>,
 ) -> Result<(), String> {
     let at = mark(path.at, BY, field.at, builder);
-    let mut text = scalar_text(&source.value);
+    let mut text = scalar_text(&source.value, builder);
     if let Some(part) = part {
-        let Some(old) = scalar_text(field) else {
+        let Some(old) = scalar_text(field, builder) else {
             return Err("delimiter option can only be used with scalar nodes".to_owned());
         };
         let new = text.clone().unwrap_or_default();
@@ -348,10 +349,10 @@ fn plain(text: &str) -> Data {
 }
 
 /// A scalar as it was written.
-fn scalar_text(value: &Value) -> Option<String> {
+fn scalar_text(value: &Value, builder: &Builder<'_>) -> Option<String> {
     match &value.data {
         Data::Str(text) => Some(text.to_string()),
-        Data::Bool(_) | Data::Int(_) | Data::Float(_) => Some(to_json(value)),
+        Data::Bool(_) | Data::Int(_) | Data::Float(_) => Some(builder.written.text(value).to_string()),
         Data::Null => Some(String::new()),
         Data::List(_) | Data::Map(_) => None,
     }
@@ -484,6 +485,9 @@ fn walk_key(
     }
     let Some(map) = value.as_map_mut() else { return Ok(()) };
     if create.is_some() && !map.contains(key) {
+        if matches!(rest.first(), Some(Step::Every)) {
+            return Err(format!("`*` stands for the items of a list; there is no `{key}`"));
+        }
         map.insert(key.clone(), made_for(rest, create));
     }
     match map.get_mut(key) {
@@ -507,7 +511,12 @@ fn made_for(rest: &[Step], create: Option<&Value>) -> Value {
 
 fn is_match(item: &Value, key: &Str, text: &Str) -> bool {
     let found = if key.is_empty() { Some(item) } else { item.get(key) };
-    let Some(found) = found.and_then(scalar_text) else { return false };
+    let found = match found.map(|found| &found.data) {
+        Some(Data::Str(text)) => text.to_string(),
+        Some(Data::Null) => String::new(),
+        Some(Data::Bool(_) | Data::Int(_) | Data::Float(_)) => found.map(to_json).unwrap_or_default(),
+        Some(Data::List(_) | Data::Map(_)) | None => return false,
+    };
     // The text is an expression, and not one for the whole value.
     found == text.as_str() || Regex::new(text).is_ok_and(|expression| expression.is_match(&found))
 }

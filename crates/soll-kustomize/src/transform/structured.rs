@@ -96,6 +96,7 @@ pub(crate) fn spliced(text: &str, changes: &[(usize, usize, String)]) -> Result<
                 Some('\'') => format!("'{}'", new.replace('\'', "''")),
                 // Text stays text.
                 _ if is_text(old) && !is_text(new) => soll_yaml::to_json(&Value::str(new)),
+                _ if is_text(old) && !new.contains('\n') => text_scalar(new),
                 _ if is_plain_text(new) => new.clone(),
                 _ => return refused(&line),
             };
@@ -104,6 +105,22 @@ pub(crate) fn spliced(text: &str, changes: &[(usize, usize, String)]) -> Result<
         out.push(line);
     }
     Ok(out.join("\n").trim().to_owned())
+}
+
+/// A text as kustomize writes it: words like `yes` without quotes, and on one line.
+fn text_scalar(text: &str) -> String {
+    // A date would be another type.
+    let is_date = text.as_bytes().get(4) == Some(&b'-') && text.starts_with(|first: char| first.is_ascii_digit());
+    if is_plain_text(text) && !is_date {
+        return text.to_owned();
+    }
+    let written = soll_yaml::emit_yaml(&Value::str(text));
+    let written = written.trim_end_matches('\n');
+    match (written.starts_with('"'), written.contains('\n')) {
+        (_, false) => written.to_owned(),
+        (true, true) => soll_yaml::to_json(&Value::str(text)),
+        (false, true) => written.replace("\n  ", " "),
+    }
 }
 
 fn is_text(scalar: &str) -> bool {
@@ -123,7 +140,8 @@ fn is_plain_line(line: &str) -> bool {
         let inner = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
         inner.is_some_and(|inner| !inner.contains(['"', '\'', '\\']))
     };
-    let is_fine = value.is_empty() || is_plain_text(value) || is_quoted('"') || is_quoted('\'');
+    let is_same = || soll_yaml::emit_yaml(&Value::str(value)).trim_end_matches('\n') == value;
+    let is_fine = value.is_empty() || is_plain_text(value) || is_same() || is_quoted('"') || is_quoted('\'');
     indent.is_multiple_of(2) && !content.is_empty() && is_plain_text(key) && is_fine && line.len() < 80
 }
 
