@@ -99,7 +99,7 @@ const FEATURES: [(Feature, usize); 26] = [
     (patches, 4),
     (patches_strategic_merge, 2),
     (patches_json, 1),
-    (replacements, 3),
+    (replacements, 5),
     (vars, 1),
     (configurations, 1),
     (crds, 1),

@@ -2,10 +2,12 @@
 //!
 //! A seed makes a case; the oracle of `tests/oracles/kustomize` builds it. A case that differs is
 //! shrunk and shown. `SOLL_DIFFERENTIAL_CASES` and `SOLL_DIFFERENTIAL_SEED` ask for more and for others, as
-//! `cargo xtask differential kustomize` does.
+//! `cargo xtask differential kustomize` does. `SOLL_DIFFERENTIAL_ANSWERS` names a file that keeps the oracle's answers for
+//! the next run, and `SOLL_DIFFERENTIAL_FIRST` stops at the first difference, as `cargo xtask faults kustomize` wants.
 
 #![allow(clippy::print_stderr, reason = "a test says what it tried")]
 
+mod answers;
 mod features;
 mod objects;
 mod oracle;
@@ -21,6 +23,7 @@ use serde_json::Value;
 use soll_kustomize::{LoadRestriction, Options, Order, build};
 
 use crate::{Files, difference, printed};
+use answers::Answers;
 pub(crate) use oracle::Oracle;
 use random::Random;
 
@@ -132,14 +135,21 @@ fn made_up_kustomizations_build_as_kustomize_builds_them() {
     let seed = number("SOLL_DIFFERENTIAL_SEED").unwrap_or(0);
     eprintln!("{cases} cases from SOLL_DIFFERENTIAL_SEED={seed}");
     let most = number("SOLL_DIFFERENTIAL_SHOWN").unwrap_or(3);
+    let is_enough = std::env::var_os("SOLL_DIFFERENTIAL_FIRST").is_some();
     let mut oracle = Oracle::start();
+    let mut answers = Answers::open();
     let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+    let mut pairs: BTreeSet<(&str, &str)> = BTreeSet::new();
     let (mut built, mut different) = (0, Vec::<String>::new());
     for number in seed..seed + cases {
         let case = features::case(&mut Random::new(number));
-        let expected = oracle.build(&case);
+        let expected = answers.get(number, || oracle.build(&case));
         let found = case.build();
         built += u64::from(expected.is_ok());
+        if expected.is_ok() {
+            let with_others = |feature| case.features.iter().map(move |other| (feature, *other));
+            pairs.extend(case.features.iter().copied().flat_map(with_others).filter(|(one, other)| one < other));
+        }
         for feature in &case.features {
             let count = counts.entry(feature).or_default();
             count[usize::from(expected.is_err())] += 1;
@@ -148,6 +158,7 @@ fn made_up_kustomizations_build_as_kustomize_builds_them() {
             continue;
         }
         different.push(number.to_string());
+        assert!(!is_enough, "seed {number} differs");
         if different.len() as u64 > most {
             continue;
         }
@@ -162,7 +173,10 @@ fn made_up_kustomizations_build_as_kustomize_builds_them() {
         let shown = format!("seed {number}: {why}\n{}expected: {expected}\nfound: {found}\n", small.shown());
         eprintln!("{shown}");
     }
-    eprintln!("{built} of {cases} built; per feature, built and refused:");
+    eprintln!(
+        "{built} of {cases} built, {} pairs of features in some of them; per feature, built and refused:",
+        pairs.len()
+    );
     for (feature, [built, refused]) in counts {
         eprintln!("  {feature}: {built} + {refused}");
     }

@@ -318,14 +318,14 @@ fn config_map(random: &mut Random) -> Value {
             data.insert(key.to_owned(), text(random));
         }
     }
-    if random.percent(25) {
+    if random.percent(40) {
         let json = random.pick(&[
             "{\"database\": {\"host\": \"db\", \"port\": 5432}, \"list\": [1, 2]}",
             "{\n  \"database\": {\n    \"host\": \"db\",\n    \"port\": 5432\n  }\n}",
         ]);
         data.insert("config.json".to_owned(), json.into());
     }
-    if random.percent(25) {
+    if random.percent(40) {
         let yaml = random
             .pick(&["database:\n  host: db\n  port: 5432\n", "database:\n  host: db\nlist:\n- name: a\n  value: b\n"]);
         data.insert("config.yaml".to_owned(), yaml.into());

@@ -198,7 +198,7 @@ pub(super) fn operations(world: &mut World<'_>, object: &Value) -> Value {
             2 => json!({"a": [1, "b"]}),
             _ => raw(world.random),
         };
-        operations.push(match world.random.below(12) {
+        operations.push(match world.random.below(13) {
             0 if has_spec => json!({"op": "add", "path": "/spec/extra", "value": value}),
             1 if !object["spec"]["replicas"].is_null() => json!({"op": "replace", "path": "/spec/replicas", "value": 9}),
             2 if has_spec && !object["spec"]["template"]["spec"]["containers"].is_null() => {
@@ -217,6 +217,9 @@ pub(super) fn operations(world: &mut World<'_>, object: &Value) -> Value {
             8 if world.random.percent(5) => json!({"op": "move", "from": "/metadata/name", "path": "/metadata/moved"}),
             9 if !object["spec"]["replicas"].is_null() => json!({"op": "remove", "path": "/spec/replicas"}),
             10 if object["metadata"]["annotations"].is_object() => json!({"op": "remove", "path": "/metadata/annotations"}),
+            12 if !object["spec"]["replicas"].is_null() => {
+                json!({"op": "move", "from": "/spec/replicas", "path": "/spec/extra"})
+            }
             11 => json!({"op": "replace", "path": "/metadata/name", "value": object["metadata"]["name"]}),
             8 if object["metadata"]["labels"].is_object() => {
                 json!({"op": "move", "from": "/metadata/labels", "path": "/metadata/annotations"})
@@ -275,6 +278,10 @@ pub(super) fn patches(world: &mut World<'_>, scope: &mut Scope) {
         }
         if world.chance("patches: allowKindChange", 60) {
             entry["options"]["allowKindChange"] = true.into();
+            // Of generated objects only the name is certain to stay the same; see COMPATIBILITY.md.
+            if !is_json && is_targeted {
+                entry["target"] = json!({"kind": object["kind"], "name": object["metadata"]["name"]});
+            }
         }
     }
     world.push(scope, "patches", entry);

@@ -135,15 +135,18 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
     let mut replacement = json!({});
     // Whether the text could be taken for a number or the like.
     let mut is_bare = false;
+    // Names stay what they are; anything else can become a number by a patch.
+    let mut is_name = true;
     if world.chance("replacements: sourceValue", 15) {
         replacement["sourceValue"] = world.random.pick(&["static", "8080", "v1", "a:b"]).into();
     } else {
         let mut from = json!({"kind": source["kind"], "name": source["metadata"]["name"]});
         let path = match world.random.below(10) {
-            0..=4 => "metadata.name".to_owned(),
-            5..=7 => scalar_path(world, &source, false).0,
+            0..=6 => "metadata.name".to_owned(),
+            7..=8 => scalar_path(world, &source, false).0,
             _ => field_path(world, &source).to_owned(),
         };
+        is_name = path == "metadata.name";
         is_bare = value_at(&source, &path).is_none_or(is_bare_text);
         if !path.is_empty() && !path.contains('*') {
             from["fieldPath"] = path.into();
@@ -179,9 +182,10 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
     };
     // A number in a name or an image is text here, and text in a number is refused; see COMPATIBILITY.md.
     is_bare |= replacement["sourceValue"] == "8080";
+    is_name &= !is_bare;
     let is_written = ["name", "metadata.namespace", "image"].iter().any(|end| path.ends_with(end));
     let is_type = ["kind", "apiVersion"].contains(&path.as_str());
-    let path = match is_type || (is_bare && (path.is_empty() || is_written)) || (is_typed && !is_bare) {
+    let path = match is_type || (!is_name && (path.is_empty() || is_written)) || (is_typed && !is_bare) {
         true => "metadata.labels.app".to_owned(),
         false => path,
     };
