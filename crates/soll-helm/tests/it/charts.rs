@@ -1,6 +1,9 @@
 //! Charts from directories and archives, and what they may cost.
 
-use soll_helm::render::{PrintedHooks, ReleaseOptions, RenderError, RenderOptions, Templates, prepare, render};
+use soll_helm::render::{
+    Document, PostRender, PostRenderStrategy, PrintedHooks, ReleaseOptions, RenderError, RenderOptions, Templates,
+    prepare, render,
+};
 use soll_helm::{Capabilities, Chart, ChartError, ChartLimits, load_archive, load_directory, load_local_dependencies};
 use soll_template::{Limits, with_stack};
 use soll_tree::{Tree, TreePath, write_archive};
@@ -27,13 +30,16 @@ fn packed(files: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
+fn release() -> ReleaseOptions {
+    ReleaseOptions { name: "r".to_owned(), namespace: "n".to_owned(), revision: 1, is_upgrade: false }
+}
+
 fn printed(chart: Chart, limits: Limits) -> Result<String, RenderError> {
     let options = RenderOptions { limits, ..RenderOptions::default() };
-    let release = ReleaseOptions { name: "r".to_owned(), namespace: "n".to_owned(), revision: 1, is_upgrade: false };
     let prepared = prepare(chart, &Value::map(), &options)?;
     with_stack(|| {
         let templates = Templates::parse(&prepared.chart)?;
-        render(&prepared, &templates, &release, &Capabilities::default(), &options, &QuickWorld, None)
+        render(&prepared, &templates, &release(), &Capabilities::default(), &options, &QuickWorld, None)
     })
     .map(|rendered| rendered.printed(None, PrintedHooks::All))
 }
@@ -168,5 +174,75 @@ fn templates_that_go_too_far_are_told_their_limit() {
         let error = printed(chart, limits.clone()).unwrap_err().to_string();
         assert!(error.contains(expected), "{template}: {error}");
         assert!(error.contains("demo/templates/a.yaml:1:"), "{template}: {error}");
+    }
+}
+
+/// Notes what it sees, labels it, and adds a document of its own.
+#[derive(Default)]
+struct Labels {
+    runs: Vec<Vec<String>>,
+}
+
+impl PostRender for Labels {
+    fn run(&mut self, mut documents: Vec<Document>) -> Result<Vec<Document>, String> {
+        self.runs.push(documents.iter().map(|document| document.path.clone()).collect());
+        for document in &mut documents {
+            document.content = format!("{}\nlabel: red\n", document.content.trim_end());
+        }
+        documents.push(Document { path: "added.yaml".to_owned(), content: "kind: Added\n".to_owned() });
+        Ok(documents)
+    }
+}
+
+#[test]
+fn a_post_renderer_sees_what_its_strategy_says() {
+    let files = [
+        ("Chart.yaml", METADATA),
+        ("templates/hook.yaml", "kind: Job\nmetadata: {annotations: {helm.sh/hook: pre-install}}\n"),
+        ("templates/two.yaml", "kind: Service\n---\nkind: ConfigMap\n"),
+        ("templates/NOTES.txt", "kind: Note\n"),
+    ];
+    let (hook, two) = ("demo/templates/hook.yaml", "demo/templates/two.yaml");
+    for (strategy, seen, is_hook_labelled) in [
+        (PostRenderStrategy::Combined, vec![vec![hook, two, two]], true),
+        (PostRenderStrategy::Separate, vec![vec![hook], vec![two, two]], true),
+        (PostRenderStrategy::NoHooks, vec![vec![two, two]], false),
+    ] {
+        let chart = load(&files, &ChartLimits::default()).unwrap();
+        let options = RenderOptions { post_render_strategy: strategy, ..RenderOptions::default() };
+        let prepared = prepare(chart, &Value::map(), &options).unwrap();
+        let (rendered, runs) = with_stack(|| {
+            let templates = Templates::parse(&prepared.chart).unwrap();
+            let mut labels = Labels::default();
+            let (capabilities, post) = (Capabilities::default(), Some(&mut labels as &mut dyn PostRender));
+            let rendered =
+                render(&prepared, &templates, &release(), &capabilities, &options, &QuickWorld, post).unwrap();
+            (rendered, labels.runs)
+        });
+        assert_eq!(runs, seen, "{strategy:?}");
+        assert_eq!(rendered.notes, "kind: Note\n");
+        assert_eq!(rendered.hooks.len(), 1, "{strategy:?}");
+        assert_eq!(rendered.hooks[0].manifest.contains("label: red"), is_hook_labelled, "{strategy:?}");
+        let texts: Vec<_> = rendered.manifests.iter().map(|one| one.content.trim().replace('\n', ", ")).collect();
+        let mut expected = vec!["kind: ConfigMap, label: red", "kind: Service, label: red"];
+        expected.extend(runs.iter().map(|_| "kind: Added"));
+        assert_eq!(texts, expected, "{strategy:?}");
+    }
+}
+
+#[test]
+fn what_renders_to_no_yaml_is_refused_with_the_line_that_helm_names() {
+    for (template, expected) in [
+        ("kind: A\ndata:\n  all: |\n    text\n\n- \n\n", "line 5: did not find expected key"),
+        ("kind: A\na: \"b\n", "line 3: found unexpected end of stream"),
+        ("kind: A\na:\n\t- b\n", "line 3: found character that cannot start any token"),
+    ] {
+        // YAML 1.1 reads this name as a boolean, and Go writes it as text again.
+        let chart = [("Chart.yaml", "apiVersion: v2\nname: y\nversion: 1.0.0\n"), ("templates/a.yaml", template)];
+        let chart = load(&chart, &ChartLimits::default()).unwrap();
+        assert_eq!(
+            printed(chart, Limits::default()).unwrap_err().to_string(),
+            format!("YAML parse error on true/templates/a.yaml: error converting YAML to JSON: yaml: {expected}")
+        );
     }
 }
