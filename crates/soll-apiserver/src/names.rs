@@ -59,9 +59,9 @@ type Rule = fn(&str) -> Result<(), String>;
 
 fn rule(resource: &Resource) -> Rule {
     match (resource.group.as_str(), resource.plural.as_str()) {
-        ("rbac.authorization.k8s.io", _) => path_segment,
+        ("rbac.authorization.k8s.io", _) | ("policy", "poddisruptionbudgets") => path_segment,
         ("", "services") => old_label,
-        ("", "namespaces") => label,
+        ("", "namespaces") | ("apps", "statefulsets") => label,
         _ => subdomain,
     }
 }
@@ -114,6 +114,39 @@ fn is_qualified_name(text: &str) -> bool {
         None => (None, text),
     };
     prefix.is_none_or(|prefix| subdomain(prefix).is_ok()) && !name.is_empty() && is_label_value(name)
+}
+
+/// Why a text is no key of a label.
+pub(crate) fn check_label_key(key: &str) -> Result<(), String> {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let mut wrong = Vec::new();
+    if name.contains('/') {
+        let long = "a valid label key must consist of";
+        return Err(format!("{long} a name and at most one prefix before a '/'"));
+    }
+    match prefix {
+        Some("") => wrong.push("prefix part must be non-empty".to_owned()),
+        Some(prefix) => wrong.extend(subdomain(prefix).err().map(|why| format!("prefix part {why}"))),
+        None => {}
+    }
+    if name.is_empty() {
+        wrong.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        wrong.push("name part must be no more than 63 bytes".to_owned());
+    }
+    if name.is_empty() || !is_label_value(name) && name.len() <= 63 {
+        wrong.push(QUALIFIED.to_owned());
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// Why a text is no value of a label.
+pub(crate) fn check_label_value(value: &str) -> Result<(), String> {
+    match (value.len() > 63, is_label_value(value)) {
+        (true, _) => Err("must be no more than 63 bytes".to_owned()),
+        (false, false) => Err(LABEL_VALUE.to_owned()),
+        (false, true) => Ok(()),
+    }
 }
 
 fn is_label_value(text: &str) -> bool {

@@ -15,6 +15,8 @@ pub(crate) struct Refusal {
     /// Which object: name, group and plural (or kind, for invalid objects).
     subject: Option<Box<Subject>>,
     pub(crate) causes: Vec<Cause>,
+    /// Details are answered although there are none.
+    empty_details: bool,
     retry_after: Option<u32>,
     /// Set if `metadata.continue` tells how to go on without consistency.
     pub(crate) continue_token: Option<Box<str>>,
@@ -80,6 +82,7 @@ impl Refusal {
             message: message.into(),
             subject: None,
             causes: Vec::new(),
+            empty_details: false,
             retry_after: None,
             continue_token: None,
         }
@@ -123,7 +126,7 @@ impl Refusal {
 
     /// A delete that is about another object, or another version of it.
     pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.kind);
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified_kind());
         let mut refusal = Self::new(409, "Conflict", message).about(resource, name);
         if let Some(subject) = &mut refusal.subject {
             subject.kind = resource.kind.to_string();
@@ -158,7 +161,12 @@ impl Refusal {
 
     pub(crate) fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let sentences: Vec<_> = causes.iter().map(Cause::sentence).collect();
+        let mut sentences: Vec<String> = Vec::new();
+        for sentence in causes.iter().map(Cause::sentence) {
+            if !sentences.contains(&sentence) {
+                sentences.push(sentence);
+            }
+        }
         let list = match sentences.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -176,11 +184,19 @@ impl Refusal {
 
     /// A body that could be read but not processed, such as a patch that does not fit.
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
-        Self::new(
-            422,
-            "Invalid",
-            format!("the server rejected our request due to an error in our request: {}", message.into()),
-        )
+        let message = format!("the server rejected our request due to an error in our request: {}", message.into());
+        Self { empty_details: true, ..Self::new(422, "Invalid", message) }
+    }
+
+    /// A patch whose result is no object of its kind. The object is quoted as `shown`, and named nowhere else.
+    pub(crate) fn invalid_patch(shown: &str, why: impl std::fmt::Display) -> Self {
+        Self::invalid("", "", "", vec![Cause::invalid("patch", &format!("{shown:?}"), why)])
+    }
+
+    /// An update that does not say which version it replaces; Kubernetes says the plural for the kind here.
+    pub(crate) fn no_version(resource: &Resource, name: &str) -> Self {
+        let cause = Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
+        Self::invalid(&resource.group, &resource.plural, name, vec![cause])
     }
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: impl std::fmt::Display) -> Self {
@@ -271,7 +287,7 @@ impl Refusal {
         if let Some(seconds) = self.retry_after {
             details.insert("retryAfterSeconds".to_owned(), seconds.into());
         }
-        if !details.is_empty() {
+        if !details.is_empty() || self.empty_details {
             status["details"] = details.into();
         }
         status

@@ -2,6 +2,7 @@
 
 use soll_yaml::Value;
 
+use crate::names;
 use crate::resources::Resource;
 
 /// A conjunction of requirements on labels; empty matches everything.
@@ -29,10 +30,19 @@ enum Test {
 impl LabelSelector {
     /// Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut reader = Reader { words: words(text), next: 0 };
         let mut requirements = Vec::new();
-        for part in split_outside_parentheses(text) {
-            if !part.trim().is_empty() {
-                requirements.push(requirement(part.trim())?);
+        while reader.peek() != END {
+            if !is_name(reader.peek()) && reader.peek() != "!" {
+                return Err(format!("found '{}', expected: !, identifier, or 'end of string'", reader.peek()));
+            }
+            let one = requirement(&mut reader).map_err(|why| format!("unable to parse requirement: {why}"))?;
+            requirements.push(one);
+            match reader.take() {
+                END => break,
+                "," if is_name(reader.peek()) || reader.peek() == "!" => {}
+                "," => return Err(format!("found '{}', expected: identifier after ','", reader.peek())),
+                other => return Err(format!("found '{other}', expected: ',' or 'end of string'")),
             }
         }
         Ok(Self { requirements })
@@ -96,63 +106,131 @@ impl Test {
     }
 }
 
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start) = (0_usize, 0);
-    for (position, byte) in text.bytes().enumerate() {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            b',' if depth == 0 => {
-                parts.push(&text[start..position]);
-                start = position + 1;
-            }
-            _ => {}
+/// The words of a selector: names and symbols.
+struct Reader<'t> {
+    words: Vec<&'t str>,
+    next: usize,
+}
+
+/// Stands after the last word.
+const END: &str = "";
+
+impl<'t> Reader<'t> {
+    fn peek(&self) -> &'t str {
+        self.words.get(self.next).copied().unwrap_or(END)
+    }
+
+    fn take(&mut self) -> &'t str {
+        let word = self.peek();
+        self.next += 1;
+        word
+    }
+}
+
+fn is_symbol(byte: u8) -> bool {
+    b"=!(),<>".contains(&byte)
+}
+
+fn is_name(word: &str) -> bool {
+    word.bytes().next().is_some_and(|first| !is_symbol(first))
+}
+
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.bytes().next() {
+        let length = if rest.starts_with("==") || rest.starts_with("!=") {
+            2
+        } else if is_symbol(first) {
+            1
+        } else {
+            rest.find(|c: char| c.is_ascii_whitespace() || is_symbol(c as u8) && c.is_ascii()).unwrap_or(rest.len())
+        };
+        words.push(&rest[..length]);
+        rest = rest[length..].trim_start();
+    }
+    words
+}
+
+fn requirement(reader: &mut Reader<'_>) -> Result<Requirement, String> {
+    let negated = reader.peek() == "!";
+    if negated {
+        reader.take();
+    }
+    let key = reader.take();
+    if !is_name(key) {
+        return Err(format!("found '{key}', expected: identifier"));
+    }
+    names::check_label_key(key).map_err(|why| format!("<nil>: Invalid value: {key:?}: {why}"))?;
+    let made = |test| Ok(Requirement { key: key.to_owned(), test });
+    if negated {
+        return made(Test::Absent);
+    }
+    if matches!(reader.peek(), END | ",") {
+        return made(Test::Exists);
+    }
+    let operator = reader.take();
+    let mut values = match operator {
+        "in" | "notin" => several(reader)?,
+        "=" | "==" | "!=" | ">" | "<" => vec![one(reader)?],
+        other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
+    };
+    values.sort();
+    values.dedup();
+    let number = || {
+        values[0].parse::<i64>().map_err(|_| {
+            let value = &values[0];
+            format!("values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer")
+        })
+    };
+    let test = match operator {
+        ">" => Test::Greater(number()?),
+        "<" => Test::Less(number()?),
+        "in" | "=" | "==" => Test::In(values.clone()),
+        _ => Test::NotIn(values.clone()),
+    };
+    for (index, value) in values.iter().enumerate() {
+        names::check_label_value(value)
+            .map_err(|why| format!("values[{index}][{key}]: Invalid value: {value:?}: {why}"))?;
+    }
+    made(test)
+}
+
+/// One value; nothing before a comma or the end.
+fn one(reader: &mut Reader<'_>) -> Result<String, String> {
+    match reader.peek() {
+        END | "," => Ok(String::new()),
+        value => {
+            reader.take();
+            if is_name(value) { Ok(value.to_owned()) } else { Err(format!("found '{value}', expected: identifier")) }
         }
     }
-    parts.push(&text[start..]);
-    parts
 }
 
-fn requirement(part: &str) -> Result<Requirement, String> {
-    let bad = || format!("unable to parse requirement: {part:?} is no label requirement");
-    let made = |key: &str, test: Test| {
-        let key = key.trim();
-        let valid = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
-        if valid { Ok(Requirement { key: key.to_owned(), test }) } else { Err(bad()) }
-    };
-    if let Some(key) = part.strip_prefix('!') {
-        return made(key, Test::Absent);
+/// Values in parentheses; nothing between two commas is an empty one.
+fn several(reader: &mut Reader<'_>) -> Result<Vec<String>, String> {
+    let open = reader.take();
+    if open != "(" {
+        return Err(format!("found '{open}' expected: '('"));
     }
-    let set = |rest: &str| -> Result<Vec<String>, String> {
-        let inner = rest.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(bad)?;
-        Ok(inner.split(',').map(|value| value.trim().to_owned()).collect())
-    };
-    if let Some((key, rest)) = part.split_once(" notin ").or_else(|| part.split_once(" notin(").map(reopen(part))) {
-        return made(key, Test::NotIn(set(rest)?));
+    let mut values = Vec::new();
+    loop {
+        match reader.peek() {
+            value if is_name(value) => {
+                values.push(value.to_owned());
+                reader.take();
+                if !matches!(reader.peek(), "," | ")") {
+                    return Err(format!("found '{}', expected: ',' or ')'", reader.peek()));
+                }
+            }
+            "," | ")" => values.push(String::new()),
+            other if values.is_empty() => return Err(format!("found '{other}', expected: ',', ')' or identifier")),
+            other => return Err(format!("found '{other}', expected: ',', or identifier")),
+        }
+        if reader.take() == ")" {
+            return Ok(values);
+        }
     }
-    if let Some((key, rest)) = part.split_once(" in ").or_else(|| part.split_once(" in(").map(reopen(part))) {
-        return made(key, Test::In(set(rest)?));
-    }
-    let one = |value: &str| vec![value.trim().to_owned()];
-    if let Some((key, value)) = part.split_once("!=") {
-        return made(key, Test::NotIn(one(value)));
-    }
-    if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        return made(key, Test::In(one(value)));
-    }
-    if let Some((key, value)) = part.split_once('>') {
-        return made(key, Test::Greater(value.trim().parse().map_err(|_| bad())?));
-    }
-    if let Some((key, value)) = part.split_once('<') {
-        return made(key, Test::Less(value.trim().parse().map_err(|_| bad())?));
-    }
-    made(part, Test::Exists)
-}
-
-/// Gives back the parenthesis that splitting at `in(` took from the values.
-fn reopen<'t>(part: &'t str) -> impl Fn((&'t str, &'t str)) -> (&'t str, &'t str) {
-    move |(key, rest)| (key, &part[part.len() - rest.len() - 1..])
 }
 
 /// A conjunction of requirements on fields; empty matches everything.
@@ -172,7 +250,7 @@ impl FieldSelector {
             } else if let Some((field, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
                 (field, value, true)
             } else {
-                return Err(format!("invalid selector: {text:?}; can't understand {part:?}"));
+                return Err(format!("invalid selector: '{text}'; can't understand '{part}'"));
             };
             terms.push((field.trim().to_owned(), value.trim().to_owned(), equal));
         }
@@ -188,15 +266,14 @@ impl FieldSelector {
     pub(crate) fn check(&self, resource: &Resource) -> Result<(), String> {
         for (field, _, _) in &self.terms {
             if !selectable(resource, field) {
+                if resource.is("batch", "jobs") {
+                    return Err(format!("field label {field:?} not supported for Job"));
+                }
                 if resource.custom.is_none() && fields_of(resource).is_empty() {
                     let known = "\"metadata.name\", \"metadata.namespace\"";
                     return Err(format!("{field:?} is not a known field selector: only {known}"));
                 }
-                let gv = resource.api_version();
-                return Err(format!(
-                    "Unable to find {gv:?} {:?} that match label selector \"\", field selector \"{field}\": field label not supported: {field}",
-                    resource.kind
-                ));
+                return Err(format!("field label not supported: {field}"));
             }
         }
         Ok(())
@@ -258,7 +335,7 @@ fn fields_of(resource: &Resource) -> &'static [&'static str] {
         ("", "namespaces") => &["status.phase"],
         ("", "nodes") => &["spec.unschedulable"],
         ("", "services") => &["spec.clusterIP", "spec.type"],
-        ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
+        ("", "replicationcontrollers") => &["status.replicas"],
         ("batch", "jobs") => &["status.successful"],
         ("certificates.k8s.io", "certificatesigningrequests") => &["spec.signerName"],
         _ => &[],

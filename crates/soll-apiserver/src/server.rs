@@ -23,10 +23,19 @@ use crate::tls::Authority;
 use crate::{bootstrap, housekeeping};
 
 /// What can be chosen.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// How much of the past is kept for watches and pages.
     pub limits: Limits,
+    /// Whether garbage is collected, namespaces are filled and emptied, and volumes and claims protected. Without, the
+    /// server is what kube-apiserver is without kube-controller-manager, for those who bring controllers of their own.
+    pub controllers: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { limits: Limits::default(), controllers: true }
+    }
 }
 
 /// An API server. Dropping it ends its watches and its housekeeping.
@@ -57,7 +66,7 @@ impl Server {
             closing: closing.clone(),
         });
         bootstrap::fill(&api);
-        let housekeeping = tokio::spawn(housekeeping::run(api.clone()));
+        let housekeeping = tokio::spawn(housekeeping::run(api.clone(), options.controllers));
         Ok(Self { api, authority, housekeeping, _closing: closing.drop_guard() })
     }
 

@@ -27,10 +27,20 @@ pub struct ControlPlane {
     ports: Ports,
     certificate: String,
     apiserver: Option<Kept>,
-    _controller_manager: Kept,
+    _controller_manager: Option<Kept>,
     _etcd: Kept,
+    parts: Parts,
     // Last, so that the servers are killed before their folder is removed.
     keeper: Keeper,
+}
+
+/// What of a control plane runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// The API server, its etcd and the controller manager.
+    All,
+    /// The API server and its etcd.
+    Bare,
 }
 
 struct Ports {
@@ -49,6 +59,16 @@ impl ControlPlane {
 
     /// Starts one and waits until the API server is ready; about six seconds.
     pub fn start() -> Self {
+        Self::start_parts(Parts::All)
+    }
+
+    /// Starts one without controllers, where nothing but requests changes an object. Pods need their service account
+    /// there, which nobody makes; service addresses are 10.96.0.0/16.
+    pub fn start_bare() -> Self {
+        Self::start_parts(Parts::Bare)
+    }
+
+    fn start_parts(parts: Parts) -> Self {
         let folder =
             tempfile::Builder::new().prefix("soll-control-plane-").tempdir().expect("a temporary folder").keep();
         let keeper = Keeper::of(folder).expect("a shell can be started");
@@ -57,17 +77,21 @@ impl ControlPlane {
         write_configuration(keeper.folder(), &certificate, &ports);
 
         let etcd = keeper.start("etcd", &mut ports.etcd(keeper.folder())).expect("etcd can be started");
-        let apiserver = keeper.start("kube-apiserver", &mut ports.apiserver()).expect("kube-apiserver can be started");
+        let apiserver =
+            keeper.start("kube-apiserver", &mut ports.apiserver(parts)).expect("kube-apiserver can be started");
         // It retries until the API server answers.
-        let controller_manager = keeper
-            .start("kube-controller-manager", &mut ports.controller_manager())
-            .expect("kube-controller-manager can be started");
+        let controller_manager = (parts == Parts::All).then(|| {
+            keeper
+                .start("kube-controller-manager", &mut ports.controller_manager())
+                .expect("kube-controller-manager can be started")
+        });
         let mut started = Self {
             ports,
             certificate,
             apiserver: Some(apiserver),
             _controller_manager: controller_manager,
             _etcd: etcd,
+            parts,
             keeper,
         };
         started.wait_until_ready();
@@ -124,7 +148,7 @@ impl ControlPlane {
     /// Starts the API server again, on the same port, and waits until it is ready.
     pub fn restart_apiserver(&mut self) {
         self.stop_apiserver();
-        let apiserver = self.keeper.start("kube-apiserver", &mut self.ports.apiserver());
+        let apiserver = self.keeper.start("kube-apiserver", &mut self.ports.apiserver(self.parts));
         self.apiserver = Some(apiserver.expect("kube-apiserver can be started"));
         self.wait_until_ready();
     }
@@ -181,7 +205,7 @@ impl Ports {
         command
     }
 
-    fn apiserver(&self) -> Command {
+    fn apiserver(&self, parts: Parts) -> Command {
         let mut command = Command::new(binary("kube-apiserver"));
         command
             .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd))
@@ -191,10 +215,14 @@ impl Ports {
             .args(["--service-account-key-file=accounts.pub", "--service-account-signing-key-file=accounts.key"])
             .arg("--service-account-issuer=https://kubernetes.default.svc")
             .args(["--token-auth-file=tokens.csv", "--authorization-mode=RBAC"])
-            .args(["--service-cluster-ip-range=10.0.0.0/16", "--allow-privileged=true"])
-            .args(["--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"])
+            .args(["--allow-privileged=true", "--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"]);
+        match parts {
             // Pods are made without tokens: nothing runs in them.
-            .arg("--disable-admission-plugins=ServiceAccount");
+            Parts::All => {
+                command.args(["--service-cluster-ip-range=10.0.0.0/16", "--disable-admission-plugins=ServiceAccount"])
+            }
+            Parts::Bare => command.arg("--service-cluster-ip-range=10.96.0.0/16"),
+        };
         command
     }
 

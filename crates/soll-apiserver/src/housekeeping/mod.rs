@@ -20,8 +20,9 @@ use crate::store::{Change, Drawer};
 /// How often old events are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Runs until the server closes.
-pub(crate) async fn run(api: Arc<Api>) {
+/// Runs until the server closes. Without `controllers` it does only what kube-apiserver does alone: custom resources
+/// go with their definitions, and old events go.
+pub(crate) async fn run(api: Arc<Api>, controllers: bool) {
     let mut news = api.store.subscribe_all();
     let mut seen = Seen::default();
     let mut garbage = garbage::Graph::default();
@@ -33,14 +34,16 @@ pub(crate) async fn run(api: Arc<Api>) {
             if changes.is_empty() {
                 break;
             }
-            for (drawer, change) in &changes {
-                garbage.note(drawer, change);
-                namespaces::note(&api, drawer, change);
+            if controllers {
+                for (drawer, change) in &changes {
+                    garbage.note(drawer, change);
+                    namespaces::note(&api, drawer, change);
+                }
+                garbage.collect(&api);
+                namespaces::finish(&api);
+                volumes::finish(&api);
             }
-            garbage.collect(&api);
-            namespaces::finish(&api);
             definitions::finish(&api);
-            volumes::finish(&api);
             // Requests are answered between rounds.
             tokio::task::yield_now().await;
         }

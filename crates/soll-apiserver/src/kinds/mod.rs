@@ -38,6 +38,7 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("", "persistentvolumeclaims") => various::volume_claim(object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::settle(plural, object),
         ("autoscaling", _) => various::autoscaler(object),
+        ("networking.k8s.io", "ingressclasses") => various::ingress_class(object),
         ("networking.k8s.io", "networkpolicies") => various::network_policy(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => various::role_binding(object),
         ("storage.k8s.io", "storageclasses") => various::storage_class(object),
@@ -53,13 +54,43 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
     }
 }
 
+/// Takes from metadata what a kind puts there only in the whole object.
+pub(crate) fn forget_internal_metadata(metadata: &mut Value) {
+    if metadata.lookup(&["annotations", workload::TEMPLATES]).is_none() {
+        return;
+    }
+    let annotations = metadata.make_map().get_or_insert_with("annotations", Value::map).make_map();
+    annotations.remove(workload::TEMPLATES);
+    if annotations.is_empty() {
+        metadata.make_map().remove("annotations");
+    }
+}
+
+/// Writes null for the lists that Go writes always. Nobody who creates an object is noted as the manager of what is not
+/// there; who takes a list away is.
+pub(crate) fn write_empty_lists(resource: &Resource, object: &mut Value) {
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("autoscaling", _) => various::list_or_null(object, &["status"], "currentMetrics"),
+        ("discovery.k8s.io", _) => {
+            various::list_or_null(object, &[], "endpoints");
+            various::list_or_null(object, &[], "ports");
+        }
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => various::list_or_null(object, &[], "rules"),
+        _ => {}
+    }
+}
+
 /// What happens once, before an object is stored for the first time.
 pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
     let resource = &ctx.target.resource;
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => namespace::prepare_create(object),
         ("", "pods") => pod::prepare_create(object),
+        ("", "limitranges") if meta::text(object, "name").is_empty() => {
+            meta::set_text(object, "name", &uuid::Uuid::new_v4().to_string());
+        }
         ("", "services") => return service::allocate(ctx, None, object),
+        ("apps", "daemonsets") => workload::count_templates(None, object),
         ("", "persistentvolumes") => {
             set_phase(object, "Pending");
             let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
@@ -83,7 +114,7 @@ pub(crate) fn prepare_update(ctx: &Context<'_>, old: &Value, object: &mut Value)
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "services") => return service::allocate(ctx, Some(old), object),
         ("", "namespaces") => namespace::prepare_update(old, object),
-        ("apps", "daemonsets") => workload::count_templates(old, object),
+        ("apps", "daemonsets") => workload::count_templates(Some(old), object),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(object, ctx.now),
         _ => {}
     }

@@ -102,6 +102,8 @@ pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
     let before = had("clusterIP").and_then(|ip| ip.as_str().map(str::to_owned)).unwrap_or_default();
     let was_external = old.is_some_and(|old| text(old, "type") == "ExternalName");
     let ip = match (asked.as_str(), before.as_str()) {
+        // A dry run reserves nothing, so any will do.
+        ("", "") if ctx.options.dry_run => Ipv4Addr::from(FIRST_IP + IPS - 1).to_string(),
         ("", "") => free_ip(api),
         ("", _) => before.clone(),
         (same, before) if same == before => asked.clone(),

@@ -10,6 +10,15 @@ fn spec_of(object: &mut Value) -> &mut Map {
     object.make_map().get_or_insert_with("spec", Value::map).make_map()
 }
 
+/// A list that Go writes as null where there is none.
+pub(crate) fn list_or_null(object: &mut Value, within: &[&str], field: &str) {
+    let mut place = object.make_map();
+    for key in within {
+        place = place.get_or_insert_with(key, Value::map).make_map();
+    }
+    default(place, field, Value::null());
+}
+
 /// Network policies: which directions they are about, and TCP.
 pub(crate) fn network_policy(object: &mut Value) {
     let spec = spec_of(object);
@@ -55,6 +64,13 @@ pub(crate) fn storage_class(object: &mut Value) {
     let class = object.make_map();
     default(class, "reclaimPolicy", "Delete");
     default(class, "volumeBindingMode", "Immediate");
+}
+
+/// Ingress classes: their parameters are the cluster's.
+pub(crate) fn ingress_class(object: &mut Value) {
+    if let Some(parameters) = child(spec_of(object), "parameters") {
+        default(parameters, "scope", "Cluster");
+    }
 }
 
 /// Volumes.

@@ -11,7 +11,7 @@ use crate::selector::LabelSelector;
 /// Fills in the defaults of `apps` and `batch` kinds; `kind` is the plural.
 pub(crate) fn settle(kind: &str, object: &mut Value) {
     if kind == "daemonsets" {
-        count_first_template(object);
+        count_no_template(object);
     }
     let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
     match kind {
@@ -43,8 +43,21 @@ pub(crate) fn settle(kind: &str, object: &mut Value) {
             default(spec, "revisionHistoryLimit", 10);
             rolling(spec, "updateStrategy", &[("maxUnavailable", Value::from(1)), ("maxSurge", Value::from(0))]);
         }
-        "replicasets" | "replicationcontrollers" => default(spec, "replicas", 1),
-        "jobs" => settle_job(spec),
+        "replicasets" => default(spec, "replicas", 1),
+        "replicationcontrollers" => {
+            settle_replication_controller(object);
+            let Some(spec) = object.make_map().get_mut("spec").and_then(Value::as_map_mut) else { return };
+            return settle_template(spec);
+        }
+        "jobs" => {
+            settle_job(spec);
+            let labels = spec.get("template").and_then(|pod| pod.lookup(&["metadata", "labels"])).cloned();
+            if let Some(labels) = labels.filter(|labels| labels.as_map().is_some_and(|labels| !labels.is_empty())) {
+                default(meta::metadata_mut(object), "labels", labels);
+            }
+            let Some(spec) = object.make_map().get_mut("spec").and_then(Value::as_map_mut) else { return };
+            return settle_template(spec);
+        }
         "cronjobs" => {
             default(spec, "concurrencyPolicy", "Allow");
             default(spec, "suspend", false);
@@ -58,6 +71,19 @@ pub(crate) fn settle(kind: &str, object: &mut Value) {
         _ => {}
     }
     settle_template(spec);
+}
+
+/// The controller takes the labels of its pods for its own, and selects by them, if nothing else is said.
+fn settle_replication_controller(object: &mut Value) {
+    let labels = object.lookup(&["spec", "template", "metadata", "labels"]).cloned();
+    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    default(spec, "replicas", 1);
+    if spec.get("minReadySeconds").and_then(Value::as_i64) == Some(0) {
+        spec.remove("minReadySeconds");
+    }
+    let Some(labels) = labels.filter(|labels| labels.as_map().is_some_and(|labels| !labels.is_empty())) else { return };
+    default(spec, "selector", labels.clone());
+    default(meta::metadata_mut(object), "labels", labels);
 }
 
 fn settle_template(spec: &mut Map) {
@@ -92,19 +118,21 @@ fn settle_job(spec: &mut Map) {
 }
 
 /// Counts the templates that a daemon set has had, in an annotation that old clients read.
-const TEMPLATES: &str = "deprecated.daemonset.template.generation";
+pub(crate) const TEMPLATES: &str = "deprecated.daemonset.template.generation";
 
-/// Says that a daemon set has its first template, unless it says otherwise.
-fn count_first_template(object: &mut Value) {
+/// Puts the count where it is missing; it is set when the object is stored.
+fn count_no_template(object: &mut Value) {
     let annotations = meta::metadata_mut(object).get_or_insert_with("annotations", Value::map).make_map();
-    default(annotations, TEMPLATES, "1");
+    default(annotations, TEMPLATES, "0");
 }
 
-/// Counts on if the template changes.
-pub(crate) fn count_templates(old: &Value, object: &mut Value) {
-    let before = old.lookup_str(&["metadata", "annotations", TEMPLATES]).and_then(|count| count.parse().ok());
-    let changed = old.lookup(&["spec", "template"]) != object.lookup(&["spec", "template"]);
-    let count = before.unwrap_or(1) + i64::from(changed);
+/// Counts from one, and on if the template changes.
+pub(crate) fn count_templates(old: Option<&Value>, object: &mut Value) {
+    let before = old.and_then(|old| old.lookup_str(&["metadata", "annotations", TEMPLATES]));
+    let before = before.and_then(|count| count.parse().ok()).unwrap_or(1);
+    let template = ["spec", "template"];
+    let changed = old.is_some_and(|old| old.lookup(&template) != object.lookup(&template));
+    let count = before + i64::from(changed);
     let annotations = meta::metadata_mut(object).get_or_insert_with("annotations", Value::map).make_map();
     annotations.insert(TEMPLATES, Value::from(count.to_string()));
 }
@@ -173,7 +201,29 @@ pub(crate) fn validate(kind: &str, object: &Value) -> Vec<Cause> {
             },
         }
     }
+    if kind == "jobs" {
+        causes.extend(job_selector(object));
+    }
     causes.extend(validate_template(kind, &spec, "spec"));
+    causes
+}
+
+/// A job has a selector, and its pods match it.
+fn job_selector(job: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let labels = job.lookup(&["spec", "template", "metadata", "labels"]);
+    let selector = job.lookup(&["spec", "selector"]);
+    if selector.is_none() {
+        causes.push(Cause::required("spec.selector", ""));
+    }
+    let matches = selector.is_some_and(|selector| {
+        LabelSelector::from_value(selector).is_ok_and(|selector| selector.matches_labels(labels))
+    });
+    if !matches {
+        let given = labels.map_or_else(|| "null".into(), shown);
+        let why = "`selector` does not match template `labels`";
+        causes.push(Cause::invalid("spec.template.metadata.labels", &given, why));
+    }
     causes
 }
 
@@ -226,6 +276,8 @@ pub(crate) fn validate_update(kind: &str, old: &Value, object: &Value) -> Vec<Ca
         }
         "jobs" => {
             let mut causes = immutable(old, object, &["spec", "completions"]);
+            // Said of the job, and of the change.
+            causes.extend(job_selector(object));
             for field in ["selector", "template", "completionMode"] {
                 causes.extend(immutable(old, object, &["spec", field]));
             }

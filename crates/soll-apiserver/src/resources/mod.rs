@@ -164,6 +164,12 @@ impl Resource {
         if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
     }
 
+    /// Kind and group as messages about invalid objects name them: `Deployment.apps`.
+    #[must_use]
+    pub fn qualified_kind(&self) -> String {
+        if self.group.is_empty() { self.kind.to_string() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
     /// `deployments.apps`, or `pods` for the core group.
     #[must_use]
     pub fn qualified(&self) -> String {

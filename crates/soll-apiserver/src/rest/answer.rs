@@ -14,7 +14,7 @@ use super::options::IncludeObject;
 use crate::refusal::Refusal;
 use crate::resources::Resource;
 use crate::store::Entry;
-use crate::{meta, table};
+use crate::{kinds, meta, table};
 
 /// The body of every answer.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -94,7 +94,10 @@ pub(crate) fn list<'e>(
 ) -> Result<Response<Body>, Refusal> {
     let objects = entries.map(|entry| resource.present(&entry.value));
     let shown = match accepted.shape {
-        Shape::Full => list_of(&resource.list_kind, &resource.api_version(), list_meta, objects.collect()),
+        Shape::Full => {
+            let items = objects.map(|object| item(resource, object)).collect();
+            list_of(&resource.list_kind, &resource.api_version(), list_meta, items)
+        }
         Shape::MetadataList => {
             let items = objects.map(|object| partial(&object)).collect();
             list_of("PartialObjectMetadataList", "meta.k8s.io/v1", list_meta, items)
@@ -105,6 +108,16 @@ pub(crate) fn list<'e>(
         Shape::Table => table::table(resource, &objects.collect::<Vec<_>>(), list_meta, include),
     };
     Ok(value(200, &shown, accepted.format))
+}
+
+/// An object as it stands in a list: the list tells the type of builtin kinds, custom resources tell their own.
+fn item(resource: &Resource, mut object: Value) -> Value {
+    if resource.custom.is_none() {
+        let top = object.make_map();
+        top.remove("kind");
+        top.remove("apiVersion");
+    }
+    object
 }
 
 fn list_of(kind: &str, api_version: &str, list_meta: Map, items: Vec<Value>) -> Value {
@@ -119,7 +132,8 @@ fn list_of(kind: &str, api_version: &str, list_meta: Map, items: Vec<Value>) -> 
 
 /// The object without anything but its metadata.
 pub(crate) fn partial(object: &Value) -> Value {
-    let metadata = object.get("metadata").cloned().unwrap_or_else(Value::map);
+    let mut metadata = object.get("metadata").cloned().unwrap_or_else(Value::map);
+    kinds::forget_internal_metadata(&mut metadata);
     Map::from_iter([
         ("kind", Value::str("PartialObjectMetadata")),
         ("apiVersion", Value::str("meta.k8s.io/v1")),

@@ -12,23 +12,31 @@ use crate::fields;
 use crate::kinds;
 use crate::meta;
 use crate::refusal::{Cause, Refusal};
+use crate::resources::Resource;
 
 /// Answers a PATCH with an apply configuration.
-pub(crate) fn apply(ctx: &Context<'_>, mut config: Value) -> Result<Response<Body>, Refusal> {
+pub(crate) fn apply(ctx: &Context<'_>, config: &Value) -> Result<Response<Body>, Refusal> {
     if ctx.options.field_manager.is_empty() {
         let cause = Cause::required("fieldManager", "is required for apply patch");
         return Err(Refusal::invalid_options("PatchOptions", vec![cause]));
     }
     let resource = &ctx.target.resource;
-    for field in ["apiVersion", "kind"] {
-        if config.lookup_str(&[field]).is_none_or(str::is_empty) {
-            return Err(Refusal::bad_request(format!("the apply configuration has no {field}")));
-        }
-    }
-    write::check_type(resource, &config)?;
-    write::place(ctx, &mut config)?;
-    let (code, object) = write::retry(resource, &ctx.target.name, || attempt(ctx, &config))?;
+    check_type(resource, config)?;
+    // Checked here; what is merged is what was sent.
+    write::place(ctx, &mut config.clone())?;
+    let (code, object) = write::retry(resource, &ctx.target.name, || attempt(ctx, config))?;
     answer::object(code, resource, &object, ctx.accepted, ctx.options.include_object)
+}
+
+/// An apply configuration says what it is, and is of the kind and version of the URL.
+fn check_type(resource: &Resource, config: &Value) -> Result<(), Refusal> {
+    let text = |field: &str| config.lookup_str(&[field]).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if api_version == resource.api_version() && kind == resource.kind {
+        return Ok(());
+    }
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    Err(Refusal::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")))
 }
 
 fn attempt(ctx: &Context<'_>, config: &Value) -> Result<(u16, Value), Setback> {
@@ -41,6 +49,7 @@ fn attempt(ctx: &Context<'_>, config: &Value) -> Result<(u16, Value), Setback> {
     }
     let applied = fields::with_write(ctx, |write| structured::apply(shown.as_ref(), config, force, write));
     let mut object = applied.map_err(refusal)?.object;
+    write::place(ctx, &mut object)?;
     // What the schema does not know was refused; this brings values into their normal form.
     write::shape(ctx, &mut object, write::Sent::Patch)?;
     match live {

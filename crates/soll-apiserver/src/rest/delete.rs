@@ -26,9 +26,21 @@ pub(crate) enum Deleted {
     Marked(Value),
 }
 
+/// Jobs leave their pods behind, which surprises people.
+fn warn_of_what_stays(ctx: &Context<'_>) {
+    if ctx.target.resource.is("batch", "jobs") && ctx.options.deletion.propagation.is_none() {
+        ctx.warn(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them \
+             or set propagationPolicy=Orphan to suppress this warning"
+                .to_owned(),
+        );
+    }
+}
+
 /// Answers a DELETE of one object.
 pub(crate) fn delete(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
     let resource = &ctx.target.resource;
+    warn_of_what_stays(ctx);
     let live = ctx.live()?;
     kinds::namespace::admit_delete(resource, &ctx.target.name)?;
     let deleted = write::retry(resource, &ctx.target.name, || {
@@ -50,6 +62,7 @@ pub(crate) fn delete(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
 /// Answers a DELETE of a collection with what it held.
 pub(crate) fn delete_collection(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
     let resource = &ctx.target.resource;
+    warn_of_what_stays(ctx);
     ctx.options.fields.check(resource).map_err(Refusal::bad_request)?;
     let (shelf, revision) = ctx.api.store.snapshot(&resource.drawer);
     let namespace = ctx.target.namespace.as_str();
@@ -113,11 +126,14 @@ fn remove(
     }
     if write::is_released(resource, &object) {
         if dry_run {
-            return Ok(Deleted::Gone(live.value.clone()));
+            return Ok(Deleted::Gone(if resource.is("", "pods") { object } else { live.value.clone() }));
         }
         let removed = api.store.remove(&resource.drawer, &live.key, live.revision)?;
         kinds::after_removal(api, resource, &removed);
-        return Ok(Deleted::Gone(live.value.clone()));
+        // Pods are marked before they go; other kinds are answered as they were.
+        let mut last = if resource.is("", "pods") { object } else { live.value.clone() };
+        meta::copy_field(&mut last, &removed.value, "resourceVersion");
+        return Ok(Deleted::Gone(last));
     }
     if dry_run || object == live.value {
         return Ok(Deleted::Marked(object));

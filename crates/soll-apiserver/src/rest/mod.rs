@@ -216,7 +216,8 @@ async fn resource(
         warnings: Mutex::default(),
     };
     auth::authorize(&api.store, &caller.user, &target.resource, &ctx.attempt(verb.name()))?;
-    let mut response = perform(&ctx, verb, request.headers(), request.body()).await?;
+    let performed = perform(&ctx, verb, request.headers(), request.body()).await;
+    let mut response = performed.unwrap_or_else(|refusal| answer::refusal(&refusal));
     for sentence in ctx.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         let quoted = sentence.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
@@ -307,7 +308,8 @@ async fn perform(ctx: &Context<'_>, verb: Verb, headers: &HeaderMap, body: &Byte
                 let live = scale::replace(ctx, &object)?;
                 return Ok(answer::value(200, &scale::of(resource, &live)?, ctx.accepted.format));
             }
-            one(200, resource, &write::replace(ctx, object)?)
+            let (code, object) = write::replace(ctx, object)?;
+            one(code, resource, &object)
         }
         Verb::Patch => patch::patch(ctx, headers, body),
         Verb::Delete => delete::delete(ctx),

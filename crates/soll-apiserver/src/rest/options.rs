@@ -110,8 +110,10 @@ impl Options {
         Ok(options)
     }
 
-    /// Adds what the body of a delete says.
+    /// Takes what the body of a delete says; what the query says of the delete does not count beside it.
     pub(crate) fn read_delete_body(&mut self, body: &Value) -> Result<(), Refusal> {
+        self.deletion = Deletion::default();
+        self.dry_run = false;
         if let Some(seconds) = body.get("gracePeriodSeconds").and_then(Value::as_i64) {
             self.deletion.grace_seconds = Some(seconds);
         }

@@ -26,7 +26,7 @@ enum Patch {
 pub(crate) fn patch(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Result<Response<Body>, Refusal> {
     let resource = &ctx.target.resource;
     if body::media_type(headers) == "application/apply-patch+yaml" {
-        return apply::apply(ctx, body::yaml(bytes)?);
+        return apply::apply(ctx, &body::yaml(bytes)?);
     }
     let patch = parse(ctx, headers, bytes)?;
     check_options(ctx)?;

@@ -118,6 +118,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     }
     kinds::settle(resource, &mut object);
     kinds::prepare_create(ctx, &mut object)?;
+    let name = meta::text(&object, "name").to_owned();
     meta::set_text(&mut object, "uid", &uuid::Uuid::new_v4().to_string());
     kinds::name_by_uid(resource, &mut object);
     let mut causes = names::check(resource, &object);
@@ -127,6 +128,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     if resource.generation != Generation::None {
         meta::metadata_mut(&mut object).insert("generation", Value::from(1));
     }
+    kinds::write_empty_lists(resource, &mut object);
     let key = Key::new(&namespace, &name);
     let exists = |api: &Api| {
         let blocker = api.store.get(&resource.drawer, &namespace, &name)?;
@@ -144,22 +146,49 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     }
 }
 
-/// Replaces an object, or its status.
-pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refusal> {
+/// Replaces an object, or its status; some kinds are created where there is none. Answers the code and the object.
+pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<(u16, Value), Refusal> {
     let resource = &ctx.target.resource;
     check_type(resource, &object)?;
     place(ctx, &mut object)?;
+    if ctx.target.subresource.is_none() && is_created_by_update(resource) && ctx.live().is_err() {
+        crate::auth::authorize(&ctx.api.store, &ctx.caller.user, resource, &ctx.attempt("create"))?;
+        return Ok((201, create(ctx, object)?));
+    }
     shape(ctx, &mut object, Sent::Object)?;
     let live = ctx.live()?;
     check_uid(resource, &live, &object)?;
-    if resource.custom.is_some() && meta::text(&object, "resourceVersion").is_empty() {
-        let cause = Cause::invalid("metadata.resourceVersion", "0", "must be specified for an update");
-        return Err(Refusal::invalid(&resource.group, &resource.kind, &ctx.target.name, vec![cause]));
+    if must_name_version(resource) && meta::text(&object, "resourceVersion").is_empty() {
+        return Err(Refusal::no_version(resource, &ctx.target.name));
     }
-    retry(resource, &ctx.target.name, || {
+    let replaced = retry(resource, &ctx.target.name, || {
         let live = ctx.live()?;
         update(ctx, &live, object.clone(), Tracking::Due)
-    })
+    })?;
+    Ok((200, replaced))
+}
+
+/// Kinds that are replaced only by those who say which version they replace.
+fn must_name_version(resource: &Resource) -> bool {
+    let builtin = match resource.group.as_str() {
+        "admissionregistration.k8s.io" | "coordination.k8s.io" => true,
+        "node.k8s.io" => true,
+        "policy" => resource.plural == "poddisruptionbudgets",
+        "storage.k8s.io" => {
+            matches!(resource.plural.as_str(), "csidrivers" | "csinodes" | "csistoragecapacities" | "volumeattachments")
+        }
+        _ => false,
+    };
+    builtin || resource.custom.is_some()
+}
+
+/// Kinds that a PUT creates where there is nothing.
+fn is_created_by_update(resource: &Resource) -> bool {
+    match resource.group.as_str() {
+        "" => matches!(resource.plural.as_str(), "endpoints" | "events" | "limitranges" | "services"),
+        "coordination.k8s.io" | "events.k8s.io" | "node.k8s.io" | "rbac.authorization.k8s.io" => true,
+        _ => false,
+    }
 }
 
 /// Stores `object` in the place of `live`, as far as the endpoint may change it.
@@ -176,13 +205,14 @@ pub(crate) fn update(
     check_preconditions(resource, live, &object)?;
     keep_what_others_set(ctx, old, &mut object);
     kinds::settle(resource, &mut object);
+    kinds::write_empty_lists(resource, &mut object);
     if tracking == Tracking::Due {
         object = fields::track(ctx, Some(&resource.present(old)), &object);
     }
     if ctx.target.subresource.is_none() {
         kinds::prepare_update(ctx, old, &mut object)?;
     }
-    let mut causes = check_metadata_change(old, &object);
+    let mut causes = check_metadata_change(resource, old, &object);
     causes.extend(kinds::validate(resource, Some(old), &object));
     if ctx.target.subresource.is_none() {
         causes.extend(kinds::validate_update(resource, old, &object));
@@ -271,18 +301,20 @@ pub(crate) fn check_type(resource: &Resource, object: &Value) -> Result<(), Refu
     let api_version = object.lookup_str(&["apiVersion"]).unwrap_or_default();
     let kind = object.lookup_str(&["kind"]).unwrap_or_default();
     let expected = resource.api_version();
-    if !api_version.is_empty() && api_version != expected {
+    if (api_version.is_empty() || api_version == expected) && (kind.is_empty() || kind == resource.kind) {
+        return Ok(());
+    }
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    if Schemas::builtin().kind(group, version, kind).is_some() || resource.custom.is_some() {
         return Err(Refusal::bad_request(format!(
             "the API version in the data ({api_version}) does not match the expected API version ({expected})"
         )));
     }
-    if !kind.is_empty() && kind != resource.kind {
-        return Err(Refusal::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {}: expected kind {}",
-            resource.version, resource.kind, resource.kind
-        )));
-    }
-    Ok(())
+    Err(Refusal::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version \
+         {api_version:?} in scheme \"pkg/runtime/scheme.go:111\"",
+        resource.kind
+    )))
 }
 
 /// Fills in type, namespace and name from the URL, and refuses others in the body.
@@ -335,19 +367,24 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result
     };
     if let Some((path, message)) = findings.misfits.first() {
         let (kind, version) = (&resource.kind, resource.version.as_str());
-        return Err(Refusal::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: {path}: {message}"
-        )));
+        return Err(match body {
+            Sent::Patch => Refusal::invalid_patch(&soll_yaml::to_json(object), format!("{path}: {message}")),
+            Sent::Object => Refusal::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: {path}: {message}"
+            )),
+        });
     }
     let sentences: Vec<String> = findings.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match ctx.options.field_validation {
         FieldValidation::Strict if !sentences.is_empty() => {
             let why = format!("strict decoding error: {}", sentences.join(", "));
             let (kind, version) = (&resource.kind, resource.version.as_str());
-            Err(Refusal::bad_request(match body {
-                Sent::Object => format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"),
-                Sent::Patch => why,
-            }))
+            Err(match body {
+                Sent::Object => {
+                    Refusal::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+                }
+                Sent::Patch => Refusal::invalid_patch(&soll_yaml::to_json(object), why),
+            })
         }
         FieldValidation::Warn => {
             sentences.into_iter().for_each(|sentence| ctx.warn(sentence));
@@ -445,16 +482,32 @@ fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
     }
 }
 
-fn check_metadata_change(old: &Value, object: &Value) -> Vec<Cause> {
+fn checks_metadata_again(resource: &Resource) -> bool {
+    let once = match resource.group.as_str() {
+        "" => matches!(resource.plural.as_str(), "limitranges" | "persistentvolumes"),
+        "discovery.k8s.io" => true,
+        "policy" => resource.plural == "poddisruptionbudgets",
+        _ => false,
+    };
+    !once
+}
+
+fn check_metadata_change(resource: &Resource, old: &Value, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     if meta::is_terminating(old) {
         let before = meta::finalizers(old);
         let added: Vec<_> = meta::finalizers(object).into_iter().filter(|name| !before.contains(name)).collect();
         if !added.is_empty() {
+            let shown: Vec<String> = added.iter().map(|name| format!("{name:?}")).collect();
             let why = format!(
-                "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                shown.join(", ")
             );
-            causes.push(Cause::forbidden("metadata.finalizers", why));
+            causes.push(Cause::forbidden("metadata.finalizers", &why));
+            // Most kinds look at the metadata themselves too, after all kinds had it looked at.
+            if checks_metadata_again(resource) {
+                causes.push(Cause::forbidden("metadata.finalizers", why));
+            }
         }
     }
     causes

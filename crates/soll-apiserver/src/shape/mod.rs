@@ -51,23 +51,22 @@ impl Fitter {
     fn structure(&mut self, of: TypeRef<'_>, value: &mut Value) {
         let Some(map) = value.as_map_mut() else { return self.misfit("an object", value) };
         let extra = of.undeclared();
-        let mut unknown = Vec::new();
         let builtin = self.rules == Rules::Builtin;
-        map.retain(|entry| {
-            let known = of.struct_field(&entry.key).is_some() || extra.is_some();
-            if !known {
-                unknown.push(entry.key.clone());
-            }
-            known && !(builtin && entry.value.is_null())
-        });
-        for key in unknown {
-            self.findings.unknown.push(self.path.key(&key));
-        }
         for (key, value) in map.iter_mut() {
-            let Some(of) = of.struct_field(key).map(|field| field.of).or(extra) else { continue };
+            let Some(of) = of.struct_field(key).map(|field| field.of).or(extra) else {
+                self.findings.unknown.push(self.path.key(key));
+                continue;
+            };
+            if builtin && value.is_null() {
+                continue;
+            }
             let key = key.clone();
             self.within(Step::Key(key), |fitter| fitter.value(of, value));
         }
+        map.retain(|entry| {
+            let known = of.struct_field(&entry.key).is_some() || extra.is_some();
+            known && !(builtin && entry.value.is_null())
+        });
         if !builtin {
             return;
         }

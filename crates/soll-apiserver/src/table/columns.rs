@@ -25,8 +25,8 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
         ],
         ("apps", "deployments") => &[
             ("Ready", "string", 0, |object, _| of(object, "readyReplicas")),
-            ("Up-to-date", "integer", 0, |object, _| status_number(object, "updatedReplicas")),
-            ("Available", "integer", 0, |object, _| status_number(object, "availableReplicas")),
+            ("Up-to-date", "string", 0, |object, _| status_number(object, "updatedReplicas")),
+            ("Available", "string", 0, |object, _| status_number(object, "availableReplicas")),
             ("Age", "string", 0, age),
             ("Containers", "string", 1, container_names),
             ("Images", "string", 1, container_images),
@@ -78,6 +78,11 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
                 at.map_or_else(|| Value::str("<none>"), |at| Value::from(since(at, now)))
             }),
             ("Age", "string", 0, age),
+            ("Containers", "string", 1, container_names),
+            ("Images", "string", 1, container_images),
+            ("Selector", "string", 1, |object, _| {
+                labels_text(object.lookup(&["spec", "jobTemplate", "spec", "selector", "matchLabels"]))
+            }),
         ],
         ("", "services") => &[
             ("Type", "string", 0, |object, _| spec_text(object, "type")),
@@ -94,22 +99,20 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
             ("Age", "string", 0, age),
             ("Version", "string", 0, |object, _| text(object, &["status", "nodeInfo", "kubeletVersion"])),
         ],
-        ("", "configmaps") => &[("Data", "integer", 0, config_size), ("Age", "string", 0, age)],
+        ("", "configmaps") => &[("Data", "string", 0, config_size), ("Age", "string", 0, age)],
         ("", "secrets") => &[
             ("Type", "string", 0, |object, _| text(object, &["type"])),
-            ("Data", "integer", 0, |object, _| length(object.get("data"))),
+            ("Data", "string", 0, |object, _| length(object.get("data"))),
             ("Age", "string", 0, age),
         ],
-        ("", "serviceaccounts") => {
-            &[("Secrets", "integer", 0, |object, _| length(object.get("secrets"))), ("Age", "string", 0, age)]
-        }
+        ("", "serviceaccounts") => &[("Age", "string", 0, age)],
         ("", "persistentvolumeclaims") => &[
             ("Status", "string", 0, phase),
             ("Volume", "string", 0, |object, _| spec_text(object, "volumeName")),
             ("Capacity", "string", 0, |object, _| text(object, &["status", "capacity", "storage"])),
-            ("Access Modes", "string", 0, access_modes),
+            ("Access Modes", "string", 0, bound_access_modes),
             ("StorageClass", "string", 0, |object, _| spec_text(object, "storageClassName")),
-            ("VolumeAttributesClass", "string", 0, |_, _| Value::str("<unset>")),
+            ("VolumeAttributesClass", "string", 0, attributes_class),
             ("Age", "string", 0, age),
             ("VolumeMode", "string", 1, |object, _| spec_text(object, "volumeMode")),
         ],
@@ -127,7 +130,10 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
                 }
             }),
             ("StorageClass", "string", 0, |object, _| spec_text(object, "storageClassName")),
+            ("VolumeAttributesClass", "string", 0, attributes_class),
+            ("Reason", "string", 0, |object, _| text(object, &["status", "reason"])),
             ("Age", "string", 0, age),
+            ("VolumeMode", "string", 1, |object, _| spec_text(object, "volumeMode")),
         ],
         ("", "events") => &EVENTS,
         ("events.k8s.io", "events") => &NEW_EVENTS,
@@ -155,6 +161,9 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
                 Value::from(format!("{}/{}", part("kind"), part("name")))
             }),
             ("Age", "string", 0, age),
+            ("Users", "string", 1, |object, _| subjects(object, "User")),
+            ("Groups", "string", 1, |object, _| subjects(object, "Group")),
+            ("ServiceAccounts", "string", 1, |object, _| subjects(object, "ServiceAccount")),
         ],
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => {
             &[("Created At", "date", 0, |object, _| Value::str(meta::text(object, "creationTimestamp")))]
@@ -163,7 +172,7 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
             ("Provisioner", "string", 0, |object, _| text(object, &["provisioner"])),
             ("ReclaimPolicy", "string", 0, |object, _| text(object, &["reclaimPolicy"])),
             ("VolumeBindingMode", "string", 0, |object, _| text(object, &["volumeBindingMode"])),
-            ("AllowVolumeExpansion", "boolean", 0, |object, _| {
+            ("AllowVolumeExpansion", "string", 0, |object, _| {
                 Value::from(object.get("allowVolumeExpansion").and_then(Value::as_bool).unwrap_or(false))
             }),
             ("Age", "string", 0, age),
@@ -182,10 +191,13 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
                 let part = |field| object.lookup_str(&["spec", "scaleTargetRef", field]).unwrap_or_default();
                 Value::from(format!("{}/{}", part("kind"), part("name")))
             }),
-            ("Targets", "string", 0, |_, _| Value::str("<unknown>")),
-            ("MinPods", "string", 0, |object, _| shown(object.lookup(&["spec", "minReplicas"]))),
-            ("MaxPods", "integer", 0, |object, _| shown(object.lookup(&["spec", "maxReplicas"]))),
-            ("Replicas", "integer", 0, |object, _| status_number(object, "currentReplicas")),
+            ("Targets", "string", 0, scaling_targets),
+            ("MinPods", "string", 0, |object, _| match object.lookup(&["spec", "minReplicas"]) {
+                Some(least) => Value::from(soll_yaml::to_json(least)),
+                None => Value::str("<unset>"),
+            }),
+            ("MaxPods", "string", 0, |object, _| shown(object.lookup(&["spec", "maxReplicas"]))),
+            ("Replicas", "string", 0, |object, _| status_number(object, "currentReplicas")),
             ("Age", "string", 0, age),
         ],
         ("", "endpoints") => &[("Endpoints", "string", 0, endpoints), ("Age", "string", 0, age)],
@@ -195,7 +207,16 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
             ("Endpoints", "string", 0, slice_endpoints),
             ("Age", "string", 0, age),
         ],
-        ("", "resourcequotas" | "limitranges") | ("apps", "controllerrevisions") => &[("Age", "string", 0, age)],
+        ("", "resourcequotas") => &[
+            ("Request", "string", 0, |object, _| quota_use(object, false)),
+            ("Limit", "string", 0, |object, _| quota_use(object, true)),
+            ("Age", "string", 0, age),
+        ],
+        ("apps", "controllerrevisions") => &[
+            ("Controller", "string", 0, controller_of),
+            ("Revision", "string", 0, |object, _| shown(object.get("revision"))),
+            ("Age", "string", 0, age),
+        ],
         ("scheduling.k8s.io", "priorityclasses") => &[
             ("Value", "integer", 0, |object, _| shown(object.get("value"))),
             ("Global-Default", "boolean", 0, |object, _| {
@@ -206,7 +227,7 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
         ],
         ("networking.k8s.io", "ingressclasses") => &[
             ("Controller", "string", 0, |object, _| spec_text(object, "controller")),
-            ("Parameters", "string", 0, |_, _| Value::str("<none>")),
+            ("Parameters", "string", 0, class_parameters),
             ("Age", "string", 0, age),
         ],
         _ => &[("Created At", "date", 0, |object, _| Value::str(meta::text(object, "creationTimestamp")))],
@@ -280,6 +301,102 @@ fn duration(seconds: i64) -> String {
     }
 }
 
+/// The names of the subjects of a kind; service accounts with their namespace.
+fn subjects(binding: &Value, kind: &str) -> Value {
+    let subjects = binding.get("subjects").and_then(Value::as_list).unwrap_or_default();
+    let names = subjects.iter().filter(|subject| subject.lookup_str(&["kind"]) == Some(kind)).map(|subject| {
+        let part = |field| subject.lookup_str(&[field]).unwrap_or_default();
+        if kind == "ServiceAccount" {
+            format!("{}/{}", part("namespace"), part("name"))
+        } else {
+            part("name").to_owned()
+        }
+    });
+    Value::from(names.collect::<Vec<_>>().join(", "))
+}
+
+/// `resource: used/hard` for the limits of a quota, or for the rest.
+fn quota_use(quota: &Value, limits: bool) -> Value {
+    let hard =
+        quota.lookup(&["status", "hard"]).and_then(Value::as_map).map(soll_yaml::Map::sorted).unwrap_or_default();
+    let rows = hard.iter().filter(|entry| entry.key.starts_with("limits.") == limits).map(|entry| {
+        let used = quota.lookup_str(&["status", "used", &entry.key]).unwrap_or("0");
+        format!("{}: {used}/{}", entry.key, entry.value.as_str().unwrap_or_default())
+    });
+    Value::from(rows.collect::<Vec<_>>().join(", "))
+}
+
+/// `kind.group/name` of the owner that controls the object.
+fn controller_of(object: &Value, _: Timestamp) -> Value {
+    let owners = object.lookup(&["metadata", "ownerReferences"]).and_then(Value::as_list).unwrap_or_default();
+    let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+    let Some(owner) = owners.iter().find(controls) else { return Value::str("<none>") };
+    let part = |field| owner.lookup_str(&[field]).unwrap_or_default();
+    let group = part("apiVersion").split_once('/').map_or("", |(group, _)| group);
+    let dot = if group.is_empty() { "" } else { "." };
+    Value::from(format!("{}{dot}{group}/{}", part("kind").to_lowercase(), part("name")))
+}
+
+/// `kind.group/name` of what an ingress class is configured by.
+fn class_parameters(class: &Value, _: Timestamp) -> Value {
+    let Some(parameters) = class.lookup(&["spec", "parameters"]) else { return Value::str("<none>") };
+    let part = |field| parameters.lookup_str(&[field]);
+    let group = part("apiGroup").map(|group| format!(".{group}")).unwrap_or_default();
+    Value::from(format!("{}{group}/{}", part("kind").unwrap_or_default(), part("name").unwrap_or_default()))
+}
+
+/// What an autoscaler measures, and its goal: `cpu: 12%/80%`.
+fn scaling_targets(autoscaler: &Value, _: Timestamp) -> Value {
+    let list = |part: &str, field: &str| -> Vec<Value> {
+        autoscaler.lookup(&[part, field]).and_then(Value::as_list).unwrap_or_default().to_vec()
+    };
+    let (metrics, current) = (list("spec", "metrics"), list("status", "currentMetrics"));
+    if metrics.is_empty() {
+        return Value::str("<none>");
+    }
+    // More than two are counted.
+    let shown: Vec<String> =
+        metrics.iter().enumerate().take(2).map(|(index, metric)| scaling_target(metric, current.get(index))).collect();
+    let rest = metrics.len().saturating_sub(2);
+    let more = if rest > 0 { format!(" + {rest} more...") } else { String::new() };
+    Value::from(format!("{}{more}", shown.join(", ")))
+}
+
+fn scaling_target(metric: &Value, current: Option<&Value>) -> String {
+    let part = match metric.lookup_str(&["type"]).unwrap_or_default() {
+        "External" => "external",
+        "Pods" => "pods",
+        "Object" => "object",
+        "Resource" => "resource",
+        "ContainerResource" => "containerResource",
+        _ => return "<unknown type>".to_owned(),
+    };
+    let number = |value: Option<&Value>| {
+        value.map(|value| value.as_str().map_or_else(|| soll_yaml::to_json(value), str::to_owned))
+    };
+    let goal = |field: &str| number(metric.lookup(&[part, "target", field]));
+    let is = |field: &str| {
+        number(current.and_then(|current| current.lookup(&[part, "current", field])))
+            .unwrap_or_else(|| "<unknown>".into())
+    };
+    if matches!(part, "resource" | "containerResource") {
+        let name = metric.lookup_str(&[part, "name"]).unwrap_or_default();
+        return match goal("averageValue") {
+            Some(goal) => format!("{name}: {}/{goal}", is("averageValue")),
+            None => {
+                let percent = |text: String| if text.starts_with('<') { text } else { format!("{text}%") };
+                let goal = goal("averageUtilization").map_or_else(|| "<auto>".to_owned(), percent);
+                format!("{name}: {}/{goal}", percent(is("averageUtilization")))
+            }
+        };
+    }
+    match (goal("averageValue"), goal("value")) {
+        (Some(goal), _) if part == "pods" => format!("{}/{goal}", is("averageValue")),
+        (Some(goal), _) => format!("{}/{goal} (avg)", is("averageValue")),
+        (None, goal) => format!("{}/{}", is("value"), goal.unwrap_or_default()),
+    }
+}
+
 fn text(object: &Value, keys: &[&str]) -> Value {
     Value::str(object.lookup_str(keys).unwrap_or_default())
 }
@@ -339,7 +456,9 @@ fn phase(object: &Value, _: Timestamp) -> Value {
 }
 
 fn template_containers(object: &Value) -> &[Value] {
-    object.lookup(&["spec", "template", "spec", "containers"]).and_then(Value::as_list).unwrap_or_default()
+    let of_cron_job = object.lookup(&["spec", "jobTemplate"]);
+    let template = of_cron_job.unwrap_or(object).lookup(&["spec", "template", "spec", "containers"]);
+    template.and_then(Value::as_list).unwrap_or_default()
 }
 
 fn join<'v>(items: impl Iterator<Item = &'v str>) -> Value {
@@ -509,10 +628,22 @@ fn config_size(object: &Value, _: Timestamp) -> Value {
     Value::from(i64::try_from(size("data") + size("binaryData")).unwrap_or(i64::MAX))
 }
 
-fn access_modes(object: &Value, _: Timestamp) -> Value {
-    let of_status = object.lookup(&["status", "accessModes"]);
-    let modes =
-        of_status.or_else(|| object.lookup(&["spec", "accessModes"])).and_then(Value::as_list).unwrap_or_default();
+fn attributes_class(object: &Value, _: Timestamp) -> Value {
+    Value::str(object.lookup_str(&["spec", "volumeAttributesClassName"]).unwrap_or("<unset>"))
+}
+
+fn access_modes(volume: &Value, _: Timestamp) -> Value {
+    short_modes(volume.lookup(&["spec", "accessModes"]))
+}
+
+/// A claim has access when it has a volume.
+fn bound_access_modes(claim: &Value, _: Timestamp) -> Value {
+    let bound = claim.lookup_str(&["spec", "volumeName"]).is_some_and(|volume| !volume.is_empty());
+    short_modes(claim.lookup(&["status", "accessModes"]).filter(|_| bound))
+}
+
+fn short_modes(modes: Option<&Value>) -> Value {
+    let modes = modes.and_then(Value::as_list).unwrap_or_default();
     join(modes.iter().filter_map(Value::as_str).map(|mode| match mode {
         "ReadWriteOnce" => "RWO",
         "ReadOnlyMany" => "ROX",

@@ -37,7 +37,7 @@ pub(crate) fn table(resource: &Resource, objects: &[Value], list_meta: Map, incl
         let cells = columns.iter().map(|column| column.cell(object, now)).collect();
         let mut row = Map::from_iter([("cells", Value::list(cells))]);
         match include {
-            IncludeObject::None => {}
+            IncludeObject::None => drop(row.insert("object", Value::null())),
             IncludeObject::Metadata => drop(row.insert("object", partial(object))),
             IncludeObject::Object => drop(row.insert("object", object.clone())),
         }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod custom;
+mod differential;
 mod lifecycle;
 mod reading;
 mod real_nodes;

@@ -14,15 +14,21 @@ pub(crate) fn settle(object: &mut Value) {
     let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
     template::settle(spec);
     super::default(spec, "enableServiceLinks", true);
-    super::default(spec, "preemptionPolicy", "PreemptLowerPriority");
-    super::default(spec, "priority", 0);
-    super::default(spec, "serviceAccountName", "default");
-    super::default(spec, "serviceAccount", "default");
     for list in ["initContainers", "containers"] {
         for container in super::items(spec, list) {
             request_limits(container);
         }
     }
+}
+
+/// What admission gives to a new pod; nobody is noted as the manager of these fields.
+fn admit(object: &mut Value) {
+    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    super::default(spec, "preemptionPolicy", "PreemptLowerPriority");
+    super::default(spec, "priority", 0);
+    super::default(spec, "serviceAccountName", "default");
+    let account = spec.get("serviceAccountName").cloned().unwrap_or_default();
+    spec.insert("serviceAccount", account);
     tolerate_trouble(spec);
 }
 
@@ -85,6 +91,7 @@ pub(crate) fn validate_update(old: &Value, object: &Value) -> Vec<Cause> {
 
 /// A pod starts as pending, with its quality of service.
 pub(crate) fn prepare_create(object: &mut Value) {
+    admit(object);
     let class = quality_of_service(object);
     let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
     status.insert("phase", Value::str("Pending"));

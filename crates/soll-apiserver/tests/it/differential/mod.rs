@@ -1,0 +1,144 @@
+//! The server beside kube-apiserver: scripts run on both, and what they see is compared.
+//!
+//! The scripts are the files of `tests/it/scripts` (see [`script`] for their form). What differs by nature is replaced
+//! first ([`normal`]); what differs on purpose stands in `KNOWN_DIFFERENCES.toml` ([`known`]). `SOLL_SCRIPTS=word` runs
+//! the scripts whose names contain the word.
+
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test says what it tried, and fails where it stands")]
+
+mod known;
+mod ledger;
+mod normal;
+mod script;
+mod side;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use futures::{StreamExt, stream};
+use serde_json::Value as Json;
+
+use known::Rules;
+use ledger::Ledger;
+use normal::{Normaliser, differences};
+use script::{Script, Step};
+use side::{Seen, Side};
+
+/// Scripts that run at the same time.
+const AT_ONCE: usize = 6;
+
+/// The two servers.
+struct Pair {
+    real: Side,
+    embedded: Side,
+}
+
+/// What came of a script: the answers of kube-apiserver, and what is wrong.
+struct Outcome {
+    seen: Vec<Seen>,
+    wrong: Option<String>,
+}
+
+impl Pair {
+    async fn start(controllers: bool) -> Self {
+        let real = tokio::task::spawn_blocking(move || Side::real(controllers)).await.unwrap();
+        Self { real, embedded: Side::embedded(controllers).await }
+    }
+
+    /// Runs a script on both.
+    async fn compare(&self, script: &Script, rules: &Rules) -> Outcome {
+        let namespace = script.names["ns"].as_str().unwrap();
+        tokio::join!(
+            self.real.prepare(namespace, script.controllers),
+            self.embedded.prepare(namespace, script.controllers)
+        );
+        let (real, embedded) = tokio::join!(self.real.run(script), self.embedded.run(script));
+        let (seen, found) = match (real, embedded) {
+            (Ok(seen), Ok(found)) => (seen, found),
+            (Err(stuck), _) | (_, Err(stuck)) => return Outcome { seen: Vec::new(), wrong: Some(stuck) },
+        };
+        let mut wrong = String::new();
+        for (index, (step, seen)) in script.steps.iter().zip(&seen).enumerate() {
+            if let Some(unexpected) = unexpected(&step.filled(&script.names), seen) {
+                writeln!(wrong, "  step {}: {unexpected}", index + 1).unwrap();
+            }
+        }
+        let text = format!("{script:?}");
+        let mut normal = (Normaliser::new(text.clone(), &seen), Normaliser::new(text, &found));
+        for (index, (seen, found)) in seen.iter().zip(&found).enumerate() {
+            let (expected, found) = (normal.0.shown(seen), normal.1.shown(found));
+            for (path, expected, found) in differences(&expected, &found) {
+                if !rules.excuse(&path, &expected) {
+                    let (expected, found) = (brief(&expected), brief(&found));
+                    writeln!(wrong, "  step {} {path}\n    real {expected}\n    ours {found}", index + 1).unwrap();
+                }
+            }
+        }
+        Outcome { seen, wrong: (!wrong.is_empty()).then_some(wrong) }
+    }
+}
+
+fn brief(value: &Json) -> String {
+    let text = value.to_string();
+    if text.chars().count() > 900 { format!("{}…", text.chars().take(900).collect::<String>()) } else { text }
+}
+
+/// How the answer of kube-apiserver is not what the script says.
+fn unexpected(step: &Step, seen: &Seen) -> Option<String> {
+    let reason = seen.body["reason"].as_str().unwrap_or_default();
+    let found = format!("{} {reason}", seen.code);
+    let as_expected = match &step.expect {
+        None => seen.code < 300,
+        Some(Json::String(text)) => text.trim() == found.trim(),
+        Some(code) => code == seen.code,
+    };
+    (!as_expected).then(|| format!("kube-apiserver answers {found}: {}", brief(&seen.body)))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn scripts_are_answered_as_kube_apiserver_answers_them() {
+    let wanted = std::env::var("SOLL_SCRIPTS").unwrap_or_default();
+    let mut scripts = script::all();
+    scripts.retain(|script| script.name.contains(&wanted));
+    let rules = Rules::read();
+    let (mut ledger, mut wrong, mut equal) = (Ledger::default(), Vec::new(), 0);
+    runtime().block_on(async {
+        for controllers in [false, true] {
+            let some: Vec<&Script> = scripts.iter().filter(|script| script.controllers == controllers).collect();
+            if some.is_empty() {
+                continue;
+            }
+            let pair = Pair::start(controllers).await;
+            let outcomes = stream::iter(&some).map(|script| pair.compare(script, &rules)).buffered(AT_ONCE);
+            let outcomes: Vec<Outcome> = outcomes.collect().await;
+            for (script, outcome) in some.iter().zip(outcomes) {
+                for (step, seen) in script.steps.iter().zip(&outcome.seen) {
+                    let reason = seen.body["reason"].as_str().unwrap_or_default();
+                    ledger.note(&step.filled(&script.names), seen.code, reason);
+                }
+                match (outcome.wrong, rules.scripts.contains(&script.name)) {
+                    (Some(what), false) => wrong.push(format!("{}\n{what}", script.name)),
+                    (None, true) => wrong.push(format!("{}\n  is known to differ, and does not\n", script.name)),
+                    (None, false) => equal += 1,
+                    (Some(_), true) => {}
+                }
+            }
+        }
+    });
+    eprintln!(
+        "{}{equal} of {} scripts equal, {} differ as they should",
+        ledger.shown(),
+        scripts.len(),
+        rules.scripts.len()
+    );
+    if wanted.is_empty() {
+        let names: BTreeSet<_> = scripts.iter().map(|script| &script.name).collect();
+        wrong.extend(rules.scripts.iter().filter(|name| !names.contains(name)).map(|name| format!("no script {name}")));
+        wrong.extend(ledger.missing().into_iter().map(|cell| format!("no script covers {cell}")));
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
