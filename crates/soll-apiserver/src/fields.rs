@@ -73,5 +73,19 @@ pub(crate) fn with_write<T>(ctx: &Context<'_>, run: impl FnOnce(&Write<'_>) -> T
 
 /// The object with the note of who changed what.
 pub(crate) fn track(ctx: &Context<'_>, old: Option<&Value>, object: &Value) -> Value {
-    with_write(ctx, |write| structured::track_update(old, object, write))
+    let mut tracked = with_write(ctx, |write| structured::track_update(old, object, write));
+    if ctx.target.subresource == Some(Subresource::Scale) {
+        forget_times_of_scaling(&mut tracked);
+    }
+    tracked
+}
+
+/// Entries that come through `scale` have no time, as in Kubernetes.
+fn forget_times_of_scaling(object: &mut Value) {
+    let entries = meta::metadata_mut(object).get_mut("managedFields").and_then(Value::as_list_mut);
+    for entry in entries.into_iter().flatten() {
+        if entry.lookup_str(&["subresource"]) == Some("scale") {
+            entry.make_map().remove("time");
+        }
+    }
 }

@@ -121,8 +121,10 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let mut wrong = Vec::new();
     if name.contains('/') {
-        let long = "a valid label key must consist of";
-        return Err(format!("{long} a name and at most one prefix before a '/'"));
+        let rule = QUALIFIED.trim_start_matches("name part must consist of ");
+        return Err(format!(
+            "a valid label key must consist of {rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        ));
     }
     match prefix {
         Some("") => wrong.push("prefix part must be non-empty".to_owned()),

@@ -52,6 +52,12 @@ impl Cause {
         Self { kind: "FieldValueRequired", field: field.into(), message }
     }
 
+    /// A text of more bytes than are allowed.
+    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self { kind: "FieldValueTooLong", field: field.into(), message }
+    }
+
     /// A change that is not allowed.
     pub(crate) fn forbidden(field: impl Into<String>, why: impl std::fmt::Display) -> Self {
         Self { kind: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {why}") }
@@ -121,7 +127,7 @@ impl Refusal {
 
     /// A resource that a version which is served does not have.
     pub(crate) fn no_resource() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        Self { empty_details: true, ..Self::new(404, "NotFound", "the server could not find the requested resource") }
     }
 
     /// A delete that is about another object, or another version of it.
@@ -215,12 +221,25 @@ impl Refusal {
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        Self {
+            empty_details: true,
+            ..Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        }
     }
 
     pub(crate) fn not_acceptable(media_types: &str) -> Self {
         let message = format!("only the following media types are accepted: {media_types}");
         Self::new(406, "NotAcceptable", message)
+    }
+
+    /// No media type that the client takes is written here.
+    pub(crate) fn no_format(media_types: &str) -> Self {
+        Self { empty_details: true, ..Self::not_acceptable(media_types) }
+    }
+
+    /// A patch of a type that is not known here.
+    pub(crate) fn unsupported_patch(media_types: &str) -> Self {
+        Self { empty_details: true, ..Self::unsupported_media_type(media_types) }
     }
 
     pub(crate) fn unsupported_media_type(media_types: &str) -> Self {

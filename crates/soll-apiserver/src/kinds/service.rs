@@ -119,9 +119,14 @@ pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
     };
     spec.insert("clusterIP", Value::str(&ip));
     spec.insert("clusterIPs", Value::list(vec![Value::str(&ip)]));
-    for (field, value) in
-        [("ipFamilies", Value::list(vec![Value::str("IPv4")])), ("ipFamilyPolicy", Value::str("SingleStack"))]
-    {
+    // Whoever fills in the endpoints of a service without addresses and selector knows what families they are of.
+    let selects = spec.get("selector").and_then(Value::as_map).is_some_and(|selector| !selector.is_empty());
+    let (families, policy) = if ip == "None" && !selects {
+        (vec![Value::str("IPv4"), Value::str("IPv6")], "RequireDualStack")
+    } else {
+        (vec![Value::str("IPv4")], "SingleStack")
+    };
+    for (field, value) in [("ipFamilies", Value::list(families)), ("ipFamilyPolicy", Value::str(policy))] {
         let kept = had(field).unwrap_or(value);
         spec.get_or_insert_with(field, || kept);
     }

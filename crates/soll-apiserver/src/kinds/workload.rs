@@ -181,7 +181,14 @@ pub(crate) fn validate(kind: &str, object: &Value) -> Vec<Cause> {
     if matches!(kind, "deployments" | "daemonsets" | "replicasets" | "statefulsets") {
         let labels = spec.lookup(&["template", "metadata", "labels"]);
         match spec.get("selector") {
-            None => causes.push(Cause::required("spec.selector", "")),
+            None => {
+                if kind != "daemonsets" {
+                    causes.push(Cause::required("spec.selector", ""));
+                }
+                let given = labels.map_or_else(|| "null".into(), shown);
+                let why = "`selector` does not match template `labels`";
+                causes.push(Cause::invalid("spec.template.metadata.labels", &given, why));
+            }
             Some(selector) => match LabelSelector::from_value(selector) {
                 Err(why) => causes.push(Cause::invalid("spec.selector", &shown(selector), why)),
                 Ok(empty) if empty.is_empty() => {
@@ -276,8 +283,6 @@ pub(crate) fn validate_update(kind: &str, old: &Value, object: &Value) -> Vec<Ca
         }
         "jobs" => {
             let mut causes = immutable(old, object, &["spec", "completions"]);
-            // Said of the job, and of the change.
-            causes.extend(job_selector(object));
             for field in ["selector", "template", "completionMode"] {
                 causes.extend(immutable(old, object, &["spec", field]));
             }

@@ -262,6 +262,12 @@ impl Table {
         self.rows.values().find(|row| row.drawer == drawer).cloned()
     }
 
+    /// Whether Kubernetes itself has resources in a group.
+    #[must_use]
+    pub fn is_builtin(&self, group: &str) -> bool {
+        self.rows.values().any(|row| row.group == group && row.custom.is_none())
+    }
+
     /// The rows of one group and version.
     pub fn of_version(&self, group: &str, version: &str) -> impl Iterator<Item = &Arc<Resource>> {
         self.rows.values().filter(move |row| row.group == group && row.version == version)

@@ -22,8 +22,6 @@ pub(crate) fn apply(ctx: &Context<'_>, config: &Value) -> Result<Response<Body>,
     }
     let resource = &ctx.target.resource;
     check_type(resource, config)?;
-    // Checked here; what is merged is what was sent.
-    write::place(ctx, &mut config.clone())?;
     let (code, object) = write::retry(resource, &ctx.target.name, || attempt(ctx, config))?;
     answer::object(code, resource, &object, ctx.accepted, ctx.options.include_object)
 }

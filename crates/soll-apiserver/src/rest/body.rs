@@ -31,6 +31,26 @@ pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal>
     Ok(object)
 }
 
+/// The fields that stand more than once in a JSON body. Bodies of applies are read as YAML, which has words of its own.
+pub(crate) fn repeated(headers: &HeaderMap, body: &[u8]) -> Vec<String> {
+    match media_type(headers) {
+        "application/json" | "application/merge-patch+json" | "application/strategic-merge-patch+json" => {
+            super::duplicates::duplicates(body)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The first key that stands more than once in a YAML body, as a sentence.
+pub(crate) fn repeated_in_yaml(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let read = |options: &ParseOptions| soll_yaml::parse_yaml(text, SourceId::default(), options);
+    let refused = read(&ParseOptions::go_v2().strict()).err()?;
+    // Whatever else is wrong is said when the body is read.
+    read(&ParseOptions::go_v2()).ok()?;
+    Some(refused.to_string())
+}
+
 /// Reads the options of a delete; an empty body is none.
 pub(crate) fn delete_options(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
     match media_type(headers) {

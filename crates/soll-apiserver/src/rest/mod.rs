@@ -6,6 +6,7 @@ pub(crate) mod answer;
 mod apply;
 mod body;
 mod delete;
+mod duplicates;
 mod negotiate;
 mod options;
 mod patch;
@@ -27,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use answer::Body;
 pub(crate) use delete::delete_object;
-use negotiate::Accepted;
 pub(crate) use negotiate::media_ranges;
+use negotiate::{Accepted, Shape};
 pub(crate) use options::IncludeObject;
 use options::Options;
 pub(crate) use options::{Deletion, Propagation};
@@ -88,6 +89,8 @@ pub(crate) struct Context<'r> {
     pub(crate) accepted: Accepted,
     pub(crate) caller: &'r Caller,
     pub(crate) now: Timestamp,
+    /// Fields that stand twice in the body.
+    pub(crate) repeated: Vec<String>,
     /// Sentences for `Warning` headers. The mutex is there because requests move between threads.
     warnings: Mutex<Vec<String>>,
 }
@@ -201,11 +204,15 @@ async fn resource(
     if request.body().len() > BODY_LIMIT {
         return Err(Refusal::too_large("Request entity too large: limit is 3145728"));
     }
-    let mut options = Options::parse(request.uri().query().unwrap_or_default())?;
+    let mut options = Options::parse(request.uri().query().unwrap_or_default(), request.method())?;
     let verb = verb(request.method(), target, &options)?;
     if verb.deletes() && !request.body().is_empty() {
         options.read_delete_body(&body::delete_options(request.headers(), request.body())?)?;
     }
+    let repeated = match verb {
+        Verb::Create | Verb::Update | Verb::Patch => body::repeated(request.headers(), request.body()),
+        _ => Vec::new(),
+    };
     let ctx = Context {
         api,
         target,
@@ -213,9 +220,13 @@ async fn resource(
         accepted: negotiate::negotiate(request.headers())?,
         caller,
         now: Timestamp::now(),
+        repeated,
         warnings: Mutex::default(),
     };
     auth::authorize(&api.store, &caller.user, &target.resource, &ctx.attempt(verb.name()))?;
+    if let Some(refusal) = options.bad_include_object.as_ref().filter(|_| ctx.accepted.shape == Shape::Table) {
+        return Err(refusal.clone());
+    }
     let performed = perform(&ctx, verb, request.headers(), request.body()).await;
     let mut response = performed.unwrap_or_else(|refusal| answer::refusal(&refusal));
     for sentence in ctx.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {

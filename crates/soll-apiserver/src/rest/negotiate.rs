@@ -74,15 +74,22 @@ pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Accepted, Refusal> {
     if ranges.is_empty() {
         return Ok(Accepted { shape: Shape::Full, format: Format::Json });
     }
-    ranges.iter().find_map(accept).ok_or_else(|| Refusal::not_acceptable(SERVED))
+    ranges.iter().find_map(accept).ok_or_else(|| {
+        let format_is_served = ranges.iter().any(|range| format(range).is_some());
+        if format_is_served { Refusal::not_acceptable(SERVED) } else { Refusal::no_format(SERVED) }
+    })
+}
+
+fn format(range: &MediaRange<'_>) -> Option<Format> {
+    match range.media_type {
+        "application/json" | "application/*" | "*/*" => Some(Format::Json),
+        "application/yaml" => Some(Format::Yaml),
+        _ => None,
+    }
 }
 
 fn accept(range: &MediaRange<'_>) -> Option<Accepted> {
-    let format = match range.media_type {
-        "application/json" | "application/*" | "*/*" => Format::Json,
-        "application/yaml" => Format::Yaml,
-        _ => return None,
-    };
+    let format = format(range)?;
     let shape = match (range.parameter("as"), range.parameter("g"), range.parameter("v")) {
         ("", _, _) => Shape::Full,
         ("Table", "meta.k8s.io", "v1") => Shape::Table,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use soll_yaml::Value;
 
 use crate::refusal::{Cause, Refusal};
@@ -25,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) field_validation: FieldValidation,
     pub(crate) force: Option<bool>,
     pub(crate) include_object: IncludeObject,
+    /// Said if a table is asked for.
+    pub(crate) bad_include_object: Option<Refusal>,
     pub(crate) deletion: Deletion,
 }
 
@@ -72,7 +75,14 @@ pub(crate) enum Propagation {
 
 impl Options {
     /// Reads a query. Unknown parameters are ignored, as Kubernetes does.
-    pub(crate) fn parse(query: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(query: &str, method: &Method) -> Result<Self, Refusal> {
+        let kind = match *method {
+            Method::POST => "CreateOptions",
+            Method::PUT => "UpdateOptions",
+            Method::PATCH => "PatchOptions",
+            Method::DELETE => "DeleteOptions",
+            _ => "ListOptions",
+        };
         let mut options = Self::default();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match key.as_ref() {
@@ -90,11 +100,17 @@ impl Options {
                 "timeoutSeconds" if !value.is_empty() => {
                     options.timeout = Some(Duration::from_secs(number(&key, &value)? as u64));
                 }
-                "dryRun" => options.dry_run = dry_run(&value)?,
-                "fieldManager" => options.field_manager = value.into_owned(),
-                "fieldValidation" => options.field_validation = field_validation(&value)?,
+                "dryRun" => options.dry_run = dry_run(kind, &value)?,
+                "fieldManager" => {
+                    check_manager(kind, &value)?;
+                    options.field_manager = value.into_owned();
+                }
+                "fieldValidation" => options.field_validation = field_validation(kind, &value)?,
                 "force" => options.force = Some(flag(&value)),
-                "includeObject" => options.include_object = include_object(&value)?,
+                "includeObject" => match include_object(&value) {
+                    Ok(include) => options.include_object = include,
+                    Err(refusal) => options.bad_include_object = Some(refusal),
+                },
                 "gracePeriodSeconds" if !value.is_empty() => {
                     options.deletion.grace_seconds = Some(number(&key, &value)? as i64);
                 }
@@ -121,12 +137,17 @@ impl Options {
             self.deletion.propagation = Some(propagation(policy)?);
         }
         if let Some(orphan) = body.get("orphanDependents").and_then(Value::as_bool) {
+            if let Some(policy) = body.lookup_str(&["propagationPolicy"]) {
+                let why = "orphanDependents and deletionPropagation cannot be both set";
+                let cause = Cause::invalid("propagationPolicy", &format!("{policy:?}"), why);
+                return Err(Refusal::invalid_options("DeleteOptions", vec![cause]));
+            }
             self.deletion.propagation = Some(if orphan { Propagation::Orphan } else { Propagation::Background });
         }
         self.deletion.uid = body.lookup_str(&["preconditions", "uid"]).map(str::to_owned);
         self.deletion.resource_version = body.lookup_str(&["preconditions", "resourceVersion"]).map(str::to_owned);
         for item in body.get("dryRun").and_then(Value::as_list).unwrap_or_default() {
-            self.dry_run |= dry_run(item.as_str().unwrap_or_default())?;
+            self.dry_run |= dry_run("DeleteOptions", item.as_str().unwrap_or_default())?;
         }
         Ok(())
     }
@@ -153,6 +174,9 @@ impl Options {
                 "resourceVersionMatch",
                 "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
             ));
+            if self.version_match == Some(VersionMatch::Exact) {
+                causes.push(Cause::unsupported("resourceVersionMatch", "\"Exact\"", &["NotOlderThan"]));
+            }
         }
         if self.watch && self.version_match.is_some() && self.send_initial_events.is_none() {
             causes.push(Cause::forbidden(
@@ -184,20 +208,39 @@ fn version_match(value: &str) -> Result<Option<VersionMatch>, Refusal> {
     }
 }
 
-fn dry_run(value: &str) -> Result<bool, Refusal> {
+fn dry_run(kind: &'static str, value: &str) -> Result<bool, Refusal> {
     match value {
         "" => Ok(false),
         "All" => Ok(true),
-        _ => Err(unsupported("PatchOptions", "dryRun", value, &["All"])),
+        // The list is quoted, not the value.
+        _ => {
+            let cause = Cause::unsupported("dryRun", &format!("[{value:?}]"), &["All"]);
+            Err(Refusal::invalid_options(kind, vec![cause]))
+        }
     }
 }
 
-fn field_validation(value: &str) -> Result<FieldValidation, Refusal> {
+/// Longest name of a field manager.
+const LONGEST_MANAGER: usize = 128;
+
+fn check_manager(kind: &'static str, manager: &str) -> Result<(), Refusal> {
+    let mut causes = Vec::new();
+    if manager.len() > LONGEST_MANAGER {
+        causes.push(Cause::too_long("fieldManager", LONGEST_MANAGER));
+    }
+    for (position, letter) in manager.char_indices().filter(|(_, letter)| letter.is_control()) {
+        let why = format!("invalid character U+{:04X} (at position {position})", u32::from(letter));
+        causes.push(Cause::invalid("fieldManager", &format!("{manager:?}"), why));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid_options(kind, causes)) }
+}
+
+fn field_validation(kind: &'static str, value: &str) -> Result<FieldValidation, Refusal> {
     match value {
         "Ignore" => Ok(FieldValidation::Ignore),
         "" | "Warn" => Ok(FieldValidation::Warn),
         "Strict" => Ok(FieldValidation::Strict),
-        _ => Err(unsupported("PatchOptions", "fieldValidation", value, &["", "Ignore", "Strict", "Warn"])),
+        _ => Err(unsupported(kind, "fieldValidation", value, &["", "Ignore", "Strict", "Warn"])),
     }
 }
 
@@ -206,7 +249,10 @@ fn include_object(value: &str) -> Result<IncludeObject, Refusal> {
         "" | "Metadata" => Ok(IncludeObject::Metadata),
         "None" => Ok(IncludeObject::None),
         "Object" => Ok(IncludeObject::Object),
-        _ => Err(Refusal::bad_request(format!("unrecognized includeObject value: {value:?}"))),
+        _ => Err(Refusal::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {value:?}: must be 'Metadata', \
+             'Object', 'None', or empty"
+        ))),
     }
 }
 
@@ -235,7 +281,7 @@ mod tests {
     #[test]
     fn reads_what_clients_send() {
         let query = "watch=true&allowWatchBookmarks=1&resourceVersion=7&labelSelector=a%3Db&timeoutSeconds=5";
-        let options = Options::parse(query).expect("valid");
+        let options = Options::parse(query, &Method::GET).expect("valid");
         assert!(options.watch && options.bookmarks);
         assert_eq!(options.resource_version, "7");
         assert_eq!(options.timeout, Some(Duration::from_secs(5)));
@@ -251,7 +297,7 @@ mod tests {
             "dryRun=Some",
             "propagationPolicy=Never",
         ] {
-            assert_eq!(Options::parse(query).expect_err(query).code, 422, "{query}");
+            assert_eq!(Options::parse(query, &Method::GET).expect_err(query).code, 422, "{query}");
         }
     }
 }

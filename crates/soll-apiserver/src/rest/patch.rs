@@ -7,6 +7,7 @@ use soll_schema::Schemas;
 use soll_yaml::Value;
 
 use super::answer::{self, Body};
+use super::options::FieldValidation;
 use super::write::Tracking;
 use super::{Context, apply, body, scale, write};
 use crate::refusal::{Cause, Refusal};
@@ -26,7 +27,16 @@ enum Patch {
 pub(crate) fn patch(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Result<Response<Body>, Refusal> {
     let resource = &ctx.target.resource;
     if body::media_type(headers) == "application/apply-patch+yaml" {
-        return apply::apply(ctx, &body::yaml(bytes)?);
+        let config = body::yaml(bytes)?;
+        if ctx.options.field_validation != FieldValidation::Ignore
+            && let Some(repeated) = body::repeated_in_yaml(bytes)
+        {
+            if ctx.options.field_validation == FieldValidation::Strict {
+                return Err(Refusal::bad_request(format!("error strict decoding YAML: {repeated}")));
+            }
+            ctx.warn(repeated);
+        }
+        return apply::apply(ctx, &config);
     }
     let patch = parse(ctx, headers, bytes)?;
     check_options(ctx)?;
@@ -56,7 +66,9 @@ fn parse(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Result<Patch,
     match body::media_type(headers) {
         "application/json-patch+json" => {
             let patch = body::json(bytes)?;
-            let length = patch.as_list().map_or(0, <[Value]>::len);
+            let Some(length) = patch.as_list().map(<[Value]>::len) else {
+                return Err(Refusal::bad_request("error decoding patch: a JSON patch is a list of operations"));
+            };
             if length > LONGEST_JSON_PATCH {
                 return Err(Refusal::too_large(format!(
                     "The allowed maximum operations in a JSON patch is {LONGEST_JSON_PATCH}, got {length}"
@@ -64,13 +76,20 @@ fn parse(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Result<Patch,
             }
             Ok(Patch::Json(patch))
         }
-        "application/merge-patch+json" => Ok(Patch::Merge(body::json(bytes)?)),
+        "application/merge-patch+json" => Ok(Patch::Merge(map(body::json(bytes)?)?)),
         "application/strategic-merge-patch+json" if ctx.target.resource.custom.is_none() => {
-            Ok(Patch::Strategic(body::json(bytes)?))
+            Ok(Patch::Strategic(map(body::json(bytes)?)?))
         }
-        _ if ctx.target.resource.custom.is_some() => Err(Refusal::unsupported_media_type(CUSTOM)),
-        _ => Err(Refusal::unsupported_media_type(BUILTIN)),
+        _ if ctx.target.resource.custom.is_some() => Err(Refusal::unsupported_patch(CUSTOM)),
+        _ => Err(Refusal::unsupported_patch(BUILTIN)),
     }
+}
+
+fn map(patch: Value) -> Result<Value, Refusal> {
+    if patch.as_map().is_some() {
+        return Ok(patch);
+    }
+    Err(Refusal::bad_request(format!("error decoding patch: a patch is a map, found a {}", patch.type_name())))
 }
 
 fn check_options(ctx: &Context<'_>) -> Result<(), Refusal> {
@@ -93,7 +112,7 @@ fn patched(object: &Value, patch: &Patch, ctx: &Context<'_>) -> Result<Value, Re
             let of = Schemas::builtin().type_of(&resource.group, &resource.version, &resource.kind);
             soll_patch::strategic_merge(object, patch, of, Dialect::ApiServer, None)
                 .map(Option::unwrap_or_default)
-                .map_err(|error| Refusal::unprocessable(error.to_string()))
+                .map_err(|error| Refusal::untyped(error.to_string()))
         }
     }
 }

@@ -93,6 +93,9 @@ pub(crate) async fn list(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
 async fn moment(ctx: &Context<'_>) -> Result<(Shelf, u64, Option<String>), Refusal> {
     let (store, drawer, options) = (&ctx.api.store, &ctx.target.resource.drawer, ctx.options);
     if !options.continue_token.is_empty() {
+        if !matches!(options.resource_version.as_str(), "" | "0") {
+            return Err(Refusal::bad_request("specifying resource version is not allowed when using continue"));
+        }
         let token = Continue::decode(&options.continue_token)?;
         let revision = u64::try_from(token.rv).unwrap_or_default();
         return match store.snapshot_at(drawer, revision) {
@@ -125,6 +128,11 @@ fn expired_page(now: u64, token: Continue) -> Refusal {
     );
     refusal.continue_token = Some(rest.encode().into());
     refusal
+}
+
+/// Reads the `resourceVersion` from which a watch starts; Kubernetes answers a bad one as if it were its own mistake.
+pub(crate) fn parse_start(text: &str) -> Result<u64, Refusal> {
+    parse_version(text).map_err(|refusal| Refusal::untyped(refusal.message))
 }
 
 /// Reads a `resourceVersion`; empty means 0.

@@ -54,26 +54,26 @@ pub(crate) fn route(table: &Table, path: &str) -> Route {
         ["namespaces", namespace, rest @ ..] => (*namespace, rest),
         _ => ("", rest),
     };
+    // Below a group of its own Kubernetes says in JSON that there is no such thing, elsewhere in plain text.
+    let nowhere = if table.is_builtin(group) { Route::NoResource } else { Route::Other };
     let (plural, name, sub) = match rest {
         [plural] => (*plural, "", ""),
         [plural, name] => (*plural, *name, ""),
         [plural, name, sub] => (*plural, *name, *sub),
         [_, _, "proxy", ..] => return Route::NeedsKubelet,
-        _ => return Route::Other,
+        _ => return nowhere,
     };
-    let Some(resource) = table.find(group, version, plural) else {
-        let served = table.of_version(group, version).next().is_some();
-        return if served { Route::NoResource } else { Route::Other };
-    };
-    if !namespace.is_empty() && !resource.namespaced {
-        return Route::Other;
+    let Some(resource) = table.find(group, version, plural) else { return nowhere };
+    let has_namespace = !namespace.is_empty();
+    if has_namespace != resource.namespaced && (has_namespace || !name.is_empty()) {
+        return nowhere;
     }
     if matches!(sub, "exec" | "attach" | "portforward" | "proxy") {
         return Route::NeedsKubelet;
     }
     let subresource = resource.subresource(sub);
     if !sub.is_empty() && subresource.is_none() {
-        return Route::Other;
+        return nowhere;
     }
     Route::Object(Target {
         resource: resource.clone(),
@@ -112,9 +112,11 @@ mod tests {
 
     #[test]
     fn what_is_not_served_has_no_route() {
-        assert_eq!(show("/apis/apps/v1/namespaces/a/deployments/b/nothing"), "Other");
-        assert_eq!(show("/apis/apps/v2/deployments"), "Other");
-        assert_eq!(show("/api/v1/namespaces/a/nodes"), "Other");
+        assert_eq!(show("/apis/apps/v1/namespaces/a/deployments/b/nothing"), "NoResource");
+        assert_eq!(show("/apis/apps/v2/deployments"), "NoResource");
+        assert_eq!(show("/api/v1/namespaces/a/nodes"), "NoResource");
+        assert_eq!(show("/apis/apps/v1/deployments/a"), "NoResource");
+        assert_eq!(show("/apis/example.com/v1/things"), "Other");
         assert_eq!(show("/api/v1/namespaces/a/pods/b/exec"), "NeedsKubelet");
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::answer::{self, Body};
 use super::negotiate::{Format, Shape};
 use super::options::IncludeObject;
-use super::read::parse_version;
+use super::read::parse_start;
 use super::{Api, Context};
 use crate::refusal::Refusal;
 use crate::resources::Resource;
@@ -34,7 +34,7 @@ pub(crate) async fn watch(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> 
     if ctx.accepted.format == Format::Yaml {
         return Err(Refusal::not_acceptable("application/json"));
     }
-    let asked = parse_version(&options.resource_version)?;
+    let asked = parse_start(&options.resource_version)?;
     let seconds = rand::rng().random_range(1800..3600);
     let deadline = Instant::now() + options.timeout.unwrap_or(Duration::from_secs(seconds));
     let api = ctx.api.clone();
@@ -211,7 +211,6 @@ impl Watcher {
 
     fn send_bookmark(&mut self, ends_initial_events: bool) {
         let mut metadata = Map::from_iter([("resourceVersion", Value::from(self.cursor.to_string()))]);
-        metadata.insert("creationTimestamp", Value::null());
         if ends_initial_events {
             let mark = Map::from_iter([("k8s.io/initial-events-end", Value::str("true"))]);
             metadata.insert("annotations", mark.into());

@@ -212,7 +212,7 @@ pub(crate) fn update(
     if ctx.target.subresource.is_none() {
         kinds::prepare_update(ctx, old, &mut object)?;
     }
-    let mut causes = check_metadata_change(resource, old, &object);
+    let mut causes = check_metadata_change(old, &object);
     causes.extend(kinds::validate(resource, Some(old), &object));
     if ctx.target.subresource.is_none() {
         causes.extend(kinds::validate_update(resource, old, &object));
@@ -335,16 +335,17 @@ pub(crate) fn place(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal
         }
         meta::set_text(object, "namespace", &target.namespace);
     } else if object.lookup(&["metadata", "namespace"]).is_some() {
-        if !namespace.is_empty() {
-            return Err(Refusal::bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request",
-            ));
-        }
         meta::metadata_mut(object).remove("namespace");
     }
     if !target.name.is_empty() {
         let name = meta::text(object, "name");
-        if !name.is_empty() && name != target.name {
+        if name.is_empty() {
+            return Err(Refusal::bad_request(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                target.name
+            )));
+        }
+        if name != target.name {
             return Err(Refusal::bad_request(format!(
                 "the name of the object ({name}) does not match the name on the URL ({})",
                 target.name
@@ -358,6 +359,9 @@ pub(crate) fn place(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal
 /// Brings the object into the shape of its schema; says what it does not know, or refuses it.
 pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result<(), Refusal> {
     let resource = &ctx.target.resource;
+    // An empty list is the wish to forget all managers; the normal form of a list is not to be there.
+    let managers = ["metadata", "managedFields"];
+    let forgets = object.lookup(&managers).and_then(Value::as_list).is_some_and(<[Value]>::is_empty);
     let findings = match &resource.custom {
         Some(custom) => fit(custom.schema.root(), object, Rules::Custom),
         None => match Schemas::builtin().type_of(&resource.group, &resource.version, &resource.kind) {
@@ -365,6 +369,9 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result
             None => return Ok(()),
         },
     };
+    if forgets {
+        meta::metadata_mut(object).insert("managedFields", Value::list(Vec::new()));
+    }
     if let Some((path, message)) = findings.misfits.first() {
         let (kind, version) = (&resource.kind, resource.version.as_str());
         return Err(match body {
@@ -374,7 +381,9 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result
             )),
         });
     }
-    let sentences: Vec<String> = findings.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    let unknown = findings.unknown.iter().map(|path| format!("unknown field \"{path}\""));
+    let repeated = ctx.repeated.iter().map(|path| format!("duplicate field \"{path}\""));
+    let sentences: Vec<String> = repeated.chain(unknown).collect();
     match ctx.options.field_validation {
         FieldValidation::Strict if !sentences.is_empty() => {
             let why = format!("strict decoding error: {}", sentences.join(", "));
@@ -482,17 +491,7 @@ fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
     }
 }
 
-fn checks_metadata_again(resource: &Resource) -> bool {
-    let once = match resource.group.as_str() {
-        "" => matches!(resource.plural.as_str(), "limitranges" | "persistentvolumes"),
-        "discovery.k8s.io" => true,
-        "policy" => resource.plural == "poddisruptionbudgets",
-        _ => false,
-    };
-    !once
-}
-
-fn check_metadata_change(resource: &Resource, old: &Value, object: &Value) -> Vec<Cause> {
+fn check_metadata_change(old: &Value, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     if meta::is_terminating(old) {
         let before = meta::finalizers(old);
@@ -503,11 +502,7 @@ fn check_metadata_change(resource: &Resource, old: &Value, object: &Value) -> Ve
                 "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
                 shown.join(", ")
             );
-            causes.push(Cause::forbidden("metadata.finalizers", &why));
-            // Most kinds look at the metadata themselves too, after all kinds had it looked at.
-            if checks_metadata_again(resource) {
-                causes.push(Cause::forbidden("metadata.finalizers", why));
-            }
+            causes.push(Cause::forbidden("metadata.finalizers", why));
         }
     }
     causes

@@ -99,7 +99,7 @@ pub enum OutOfReach {
         oldest: u64,
     },
     /// The revision has not come yet.
-    #[error("too large resource version: {asked}, current: {current}")]
+    #[error("Timeout: Too large resource version: {asked}, current: {current}")]
     Future {
         /// What was asked for.
         asked: u64,

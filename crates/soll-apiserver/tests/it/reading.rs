@@ -122,7 +122,7 @@ async fn discovery_tells_custom_resources_too() {
     let resources = list["resources"].as_array().expect("a list");
     assert!(resources.iter().any(|resource| resource["name"] == "deployments/scale" && resource["kind"] == "Scale"));
     assert_eq!(client.get("/apis/nothing.example").await.code, 404);
-    assert_eq!(client.get("/apis/apps/v2/nothing").await.body, "404 page not found\n");
+    assert_eq!(client.get("/apis/nothing.example/v1/things").await.body, "404 page not found\n");
     let (_, reason, message) = client.get("/apis/apps/v1/nothing").await.refused();
     assert_eq!((reason.as_str(), message.as_str()), ("NotFound", "the server could not find the requested resource"));
 }

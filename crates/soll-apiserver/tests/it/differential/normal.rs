@@ -34,7 +34,7 @@ pattern!(REVISION, r"(resource version: )\d+(?:(, current: )\d+| \(\d+\))?");
 pattern!(RECORD, r"(ResourceVersion in record) \(\d+\)");
 pattern!(AGE, r"^(?:\d+[dhms])+$");
 // Whole structs are quoted in Go's words, which change from release to release.
-pattern!(QUOTED, r#"(?s)Invalid value: (?:"?[\{\[]|v\d|[a-z]+\.[A-Z]).*[\}\]]"?: "#);
+pattern!(QUOTED, r#"(?s)Invalid value: (?:"?(?:map)?[\{\[]|v\d|[a-z]+\.[A-Z]).*[\}\]]"?: "#);
 // So are changes.
 pattern!(CHANGE, r"(?s)(Forbidden: .*?)\n.*");
 pattern!(SEVERAL, r"(?s)(is invalid: )\[.*\]$");
@@ -101,9 +101,9 @@ impl Normaliser {
             Json::Array(items) if key == "cells" => items.iter().map(|item| self.cell(item)).collect(),
             Json::Array(items) if key == "causes" => {
                 let mut causes: Vec<Json> = items.iter().map(|item| self.value("cause", item)).collect();
-                if !causes.iter().any(|cause| cause["reason"] == "FieldManagerConflict") {
-                    causes.sort_by_key(Json::to_string);
-                }
+                // A set: conflicts come in no order, and what two checks find is told twice.
+                causes.sort_by_cached_key(Json::to_string);
+                causes.dedup();
                 causes.into()
             }
             Json::Array(items) if key == "managedFields" => {

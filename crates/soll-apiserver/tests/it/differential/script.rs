@@ -201,6 +201,12 @@ pub(super) fn read_yaml<T: serde::de::DeserializeOwned>(path: &Path) -> T {
     soll_yaml::from_value(&documents[0]).unwrap_or_else(|error| panic!("{}: {error} ({:?})", path.display(), error.at))
 }
 
+/// YAML that a server writes, as JSON.
+pub(super) fn yaml(text: &str) -> Json {
+    let documents = soll_yaml::parse_yaml(text, SourceId::default(), &ParseOptions::go_v2()).unwrap();
+    soll_yaml::from_value(&documents[0]).unwrap()
+}
+
 /// All scripts of the folder beside the tests.
 pub(super) fn all() -> Vec<Script> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts");

@@ -9,7 +9,7 @@ use soll_apiserver::{Running, Server, ServerOptions};
 use soll_testkit::ControlPlane;
 use tokio::time::{Instant, timeout};
 
-use super::script::{Names, Script, Step};
+use super::script::{self, Names, Script, Step};
 
 /// The longest that a watch may take to tell, or a condition to come true.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -179,7 +179,9 @@ async fn answer(response: Response) -> Seen {
     let (code, headers) = (response.status().as_u16(), headers(&response));
     let bytes = response.bytes().await.unwrap();
     let text = String::from_utf8_lossy(&bytes);
-    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Json::from(text));
+    let is_yaml = headers["content-type"].iter().any(|kind| kind == "application/yaml");
+    let body =
+        if is_yaml { script::yaml(&text) } else { serde_json::from_slice(&bytes).unwrap_or_else(|_| text.into()) };
     Seen { code, headers, body, events: Vec::new() }
 }
 
@@ -190,7 +192,7 @@ fn found(seen: &Seen, path: &str) -> Json {
     }
     // Keys with dots are written with `~`.
     path.split('.')
-        .fold(Some(&seen.body), |value, key| match (value?, key.parse::<usize>()) {
+        .try_fold(&seen.body, |value, key| match (value, key.parse::<usize>()) {
             (Json::Array(items), Ok(index)) => items.get(index),
             (value, _) => value.get(key.replace('~', ".")),
         })
