@@ -2,7 +2,7 @@
 //!
 //! A [`Set`] holds parsed templates and can be kept and shared; a [`Rendering`] renders them, with [`Value`]s for their
 //! dots and an [`Environment`] for what they ask of the world. Read [`Set::parse`] and [`Rendering::render`] first,
-//! then `render.rs`, which walks the trees, and `functions/`, one table per kind of function. Errors read as Go's and
+//! then `render/`, whose modules walk the trees, and `functions/`, one table per kind of function. Errors read as Go's and
 //! carry the places they went through ([`TemplateError`]).
 //!
 //! It never reads a clock, a file or the network, has no randomness and no cryptography of its own, and stops when its

@@ -26,6 +26,18 @@ fn a_nil_says_where_and_what() {
 }
 
 #[test]
+fn a_nil_that_a_function_does_not_take_is_named() {
+    let error = render("{{ .a.x | upper }}{{ upper .a.x }}", "{a: {}}").unwrap_err();
+    assert_eq!(error.frames().map(|frame| frame.column).collect::<Vec<_>>(), [10]);
+    let error = render("{{ $y := .a }}{{ upper $y.x }}", "{a: {}}").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Nil { path: "$y.x".into() });
+    assert!(
+        error.to_string().ends_with("at <$y.x>: wrong type for value; expected string; got interface {}"),
+        "{error}"
+    );
+}
+
+#[test]
 fn calls_are_checked() {
     check("{{ add1 }}", "template: t:1:3: executing \"t\" at <add1>: wrong number of args for add1: want 1 got 0");
     check("{{ upper 5 }}", "template: t:1:9: executing \"t\" at <5>: expected string; found 5");
