@@ -138,7 +138,7 @@ pub trait Crypto {
 /// How far a rendering may go: fuel, not clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Nodes evaluated, items of lists made.
+    /// Nodes evaluated, items of lists and maps made or looked at; slow work, such as making keys, costs many.
     pub steps: u64,
     /// Templates, branches and parentheses within each other. Each takes stack: see [`crate::with_stack`].
     pub depth: u32,

@@ -20,7 +20,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Str(text) => out.extend_from_slice(text.as_bytes()),
         Value::Raw(bytes) => out.extend_from_slice(bytes),
-        _ => Printer { out, flags: Flags::default() }.value(value, 'v', 0),
+        _ => Printer { out, flags: Flags::default(), limit: usize::MAX }.value(value, 'v', 0),
     }
 }
 
@@ -68,14 +68,14 @@ const TOO_LARGE: usize = 1_000_000;
 /// Prints values by a format of Go, for messages that quote what charts say.
 #[must_use]
 pub fn format(format: &str, args: &[Value]) -> String {
-    String::from_utf8_lossy(&sprintf(format.as_bytes(), args)).into_owned()
+    String::from_utf8_lossy(&sprintf(format.as_bytes(), args, usize::MAX)).into_owned()
 }
 
-/// `fmt.Sprintf`.
-pub(crate) fn sprintf(format: &[u8], args: &[Value]) -> Vec<u8> {
+/// `fmt.Sprintf`. Once the text is longer than `limit`, the rest is left out.
+pub(crate) fn sprintf(format: &[u8], args: &[Value], limit: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut scan = Scan { format, at: 0, next: 0, reordered: false, good_index: true, args };
-    while scan.at < format.len() {
+    let mut scan = Scan { format, at: 0, next: 0, reordered: false, good_index: true, args, limit };
+    while scan.at < format.len() && out.len() <= limit {
         let start = scan.at;
         while scan.at < format.len() && format[scan.at] != b'%' {
             scan.at += 1;
@@ -112,6 +112,7 @@ struct Scan<'a> {
     reordered: bool,
     good_index: bool,
     args: &'a [Value],
+    limit: usize,
 }
 
 impl Scan<'_> {
@@ -188,7 +189,7 @@ impl Scan<'_> {
                 flags.plus = false;
             }
             let arg = &self.args[self.next];
-            Printer { out, flags }.argument(arg, verb);
+            Printer { out, flags, limit: self.limit }.argument(arg, verb);
             self.next += 1;
         }
     }
@@ -263,6 +264,7 @@ impl Scan<'_> {
 struct Printer<'o> {
     out: &'o mut Vec<u8>,
     flags: Flags,
+    limit: usize,
 }
 
 impl Printer<'_> {
@@ -298,6 +300,10 @@ impl Printer<'_> {
     fn value(&mut self, value: &Value, verb: char, depth: usize) {
         if depth > MAX_DEPTH {
             return self.push("…");
+        }
+        // A width may make a page of every item.
+        if self.out.len() > self.limit {
+            return;
         }
         match value {
             Value::Nil if self.flags.go_syntax => self.push("interface {}(nil)"),

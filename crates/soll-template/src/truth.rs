@@ -100,7 +100,7 @@ pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, String> {
 
 /// How `%s` prints a `reflect.Value`: by what it holds.
 fn reflected(value: &Value) -> String {
-    crate::functions::lossy(&crate::print::sprintf(b"%s", std::slice::from_ref(value))).into_owned()
+    crate::functions::lossy(&crate::print::sprintf(b"%s", std::slice::from_ref(value), usize::MAX)).into_owned()
 }
 
 fn is_nil(value: &Value) -> bool {

@@ -1,6 +1,6 @@
 //! Go's own functions.
 
-use super::{Function, NIL_DEREFERENCE, Run, bytes, many, pure, special};
+use super::{Function, NIL_DEREFERENCE, Run, bytes, many, pure, special, world_many};
 use crate::object::Param::{Any, Reflect, Str};
 use crate::print;
 use crate::quote::push_quoted;
@@ -15,47 +15,41 @@ pub(super) static TABLE: &[Function] = &[
     special("len", &[Reflect], None, Run::Len),
     special("call", &[Reflect], Some(Reflect), Run::Call),
     pure("not", &[Reflect], |args| Ok(Value::Bool(!is_true(&args[0])))),
-    many("eq", &[Reflect], Reflect, eq),
-    pure("ne", &[Reflect, Reflect], |args| Ok(Value::Bool(!equal(&args[0], &args[1]).map_err(fault)?))),
+    many("eq", &[Reflect], Reflect, eq).walks(),
+    pure("ne", &[Reflect, Reflect], |args| Ok(Value::Bool(!equal(&args[0], &args[1]).map_err(fault)?))).walks(),
     pure("lt", &[Reflect, Reflect], |args| Ok(Value::Bool(less(&args[0], &args[1]).map_err(fault)?))),
-    pure("le", &[Reflect, Reflect], |args| Ok(Value::Bool(less_or_equal(&args[0], &args[1])?))),
-    pure("gt", &[Reflect, Reflect], |args| Ok(Value::Bool(!less_or_equal(&args[0], &args[1])?))),
+    pure("le", &[Reflect, Reflect], |args| Ok(Value::Bool(less_or_equal(&args[0], &args[1])?))).walks(),
+    pure("gt", &[Reflect, Reflect], |args| Ok(Value::Bool(!less_or_equal(&args[0], &args[1])?))).walks(),
     pure("ge", &[Reflect, Reflect], |args| Ok(Value::Bool(!less(&args[0], &args[1]).map_err(fault)?))),
     many("index", &[Reflect], Reflect, index),
-    many("print", &[], Any, printed),
-    many("println", &[], Any, |args| {
-        checked(args)?;
-        Ok(Value::bytes_text(&print::sprintln(args)))
-    }),
-    many("printf", &[Str], Any, |args| {
-        checked(args)?;
-        Ok(Value::bytes_text(&print::sprintf(bytes(&args[0]), &args[1..])))
-    }),
-    many("html", &[], Any, |args| Ok(Value::bytes_text(&html(&evaluated(args)?)))),
-    many("js", &[], Any, |args| Ok(Value::bytes_text(&js(&evaluated(args)?)))),
-    many("urlquery", &[], Any, |args| {
-        Ok(Value::from(super::urls::escape(&evaluated(args)?, super::urls::Part::Query)))
-    }),
+    many("print", &[], Any, printed).walks(),
+    many("println", &[], Any, |args| Ok(Value::bytes_text(&print::sprintln(args)))).walks(),
+    world_many("printf", &[Str], Any, |world, args| {
+        let text = print::sprintf(bytes(&args[0]), &args[1..], world.bytes_left());
+        if text.len() > world.bytes_left() {
+            world.spend_bytes(text.len())?;
+        }
+        Ok(Value::bytes_text(&text))
+    })
+    .walks(),
+    many("html", &[], Any, |args| Ok(Value::bytes_text(&html(&evaluated(args))))).walks(),
+    many("js", &[], Any, |args| Ok(Value::bytes_text(&js(&evaluated(args))))).walks(),
+    many("urlquery", &[], Any, |args| Ok(Value::from(super::urls::escape(&evaluated(args), super::urls::Part::Query))))
+        .walks(),
 ];
 
-fn checked(args: &[Value]) -> Result<(), Fault> {
-    args.iter().try_for_each(crate::render::check_depth)
-}
-
 fn printed(args: &[Value]) -> Result<Value, Fault> {
-    checked(args)?;
     Ok(Value::bytes_text(&print::sprint(args)))
 }
 
 /// Arguments as one text, as `print` makes it.
-fn evaluated(args: &[Value]) -> Result<Vec<u8>, Fault> {
-    checked(args)?;
+fn evaluated(args: &[Value]) -> Vec<u8> {
     // What is nothing shows as templates show it, not as `fmt` does.
     let shown: Vec<Value> = args
         .iter()
         .map(|arg| if matches!(arg, Value::Nil) { Value::text("<no value>") } else { arg.clone() })
         .collect();
-    Ok(print::sprint(&shown))
+    print::sprint(&shown)
 }
 
 fn eq(args: &[Value]) -> Result<Value, Fault> {

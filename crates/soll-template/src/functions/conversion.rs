@@ -6,7 +6,7 @@ use super::{Function, pure, text};
 use crate::number::{NumError, float_to_int, parse_float, parse_int};
 use crate::object::Param::{Any, Str};
 use crate::print;
-use crate::render::{Fault, check_depth};
+use crate::render::Fault;
 use crate::value::{Element, Kind, List, Value};
 
 pub(super) static TABLE: &[Function] = &[
@@ -15,12 +15,12 @@ pub(super) static TABLE: &[Function] = &[
     pure("float64", &[Any], |args| Ok(Value::Float(to_float(&args[0])))),
     pure("atoi", &[Str], |args| Ok(Value::Int(clamped(&text(&args[0]), 10)))),
     pure("toDecimal", &[Any], |args| {
-        check_depth(&args[0])?;
         let text = print::sprint(args);
         Ok(Value::Int64(parse_int(&super::lossy(&text), 8).unwrap_or(0)))
-    }),
-    pure("toString", &[Any], |args| string_value(&args[0])),
-    pure("toStrings", &[Any], |args| Ok(strings(&args[0])?.into())),
+    })
+    .walks(),
+    pure("toString", &[Any], |args| string_value(&args[0])).walks(),
+    pure("toStrings", &[Any], |args| Ok(strings(&args[0])?.into())).walks(),
 ];
 
 /// A whole number; what is out of range stops at the end of the range, what is none is 0.
@@ -78,7 +78,6 @@ pub(super) fn string_bytes(value: &Value) -> Result<Cow<'_, [u8]>, Fault> {
         Value::Raw(bytes) => Ok(Cow::Borrowed(bytes)),
         Value::List(list) if list.element() == Element::Byte => Ok(Cow::Owned(print::bytes_of(value))),
         other => {
-            check_depth(other)?;
             let mut out = Vec::new();
             print::write(&mut out, other);
             Ok(Cow::Owned(out))

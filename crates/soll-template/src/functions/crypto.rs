@@ -32,14 +32,17 @@ pub(super) static TABLE: &[Function] = &[
     world("buildCustomCert", &[Str, Str], custom),
     world("genCA", &[Str, Int], |world, args| authority(world, args, None)),
     world("genCAWithKey", &[Str, Int, Str], |world, args| authority(world, args, Some(&args[2]))),
-    world("genSelfSignedCert", &[Str, List, List, Int], |world, args| self_signed(world, args, None)),
+    world("genSelfSignedCert", &[Str, List, List, Int], |world, args| self_signed(world, args, None)).walks(),
     world("genSelfSignedCertWithKey", &[Str, List, List, Int, Str], |world, args| {
         self_signed(world, args, Some(&args[4]))
-    }),
-    world("genSignedCert", &[Str, List, List, Int, Named(CERTIFICATE)], |world, args| signed(world, args, None)),
+    })
+    .walks(),
+    world("genSignedCert", &[Str, List, List, Int, Named(CERTIFICATE)], |world, args| signed(world, args, None))
+        .walks(),
     world("genSignedCertWithKey", &[Str, List, List, Int, Named(CERTIFICATE), Str], |world, args| {
         signed(world, args, Some(&args[5]))
-    }),
+    })
+    .walks(),
     world("encryptAES", &[Str, Str], encrypt),
     world("decryptAES", &[Str, Str], decrypt),
 ];
@@ -48,7 +51,13 @@ fn crypto<'w>(world: &World<'w>) -> Result<&'w dyn Crypto, Fault> {
     world.environment.crypto().ok_or_else(|| fault("there is no cryptography here"))
 }
 
-fn bcrypt(world: &World<'_>, password: &Value) -> Result<String, Fault> {
+/// Steps that a slow hash or an elliptic key costs.
+const HASHING: u64 = 200_000;
+/// Steps that an RSA key costs.
+const RSA_KEY: u64 = 500_000;
+
+fn bcrypt(world: &mut World<'_>, password: &Value) -> Result<String, Fault> {
+    world.spend(HASHING)?;
     let hash = crypto(world)?.bcrypt(bytes(password));
     Ok(hash.unwrap_or_else(|message| format!("failed to encrypt string with bcrypt: {message}")))
 }
@@ -60,6 +69,7 @@ fn private_key(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault> {
         "rsa" | "dsa" | "ecdsa" | "ed25519" => kind.as_ref(),
         other => return Ok(Value::from(format!("Unknown type {other}"))),
     };
+    world.spend(if kind == "rsa" || kind == "dsa" { RSA_KEY } else { HASHING })?;
     let key = crypto(world)?.private_key(kind);
     Ok(Value::from(key.unwrap_or_else(|message| format!("failed to generate private key: {message}"))))
 }
@@ -169,17 +179,25 @@ fn request_for_hosts(args: &[Value], key: Option<&Value>) -> Result<CertificateR
     Ok(request)
 }
 
+/// Steps that a certificate costs: most of it is the key, if there is none.
+fn cost(key: Option<&Value>) -> u64 {
+    if key.is_some() { HASHING } else { RSA_KEY }
+}
+
 fn authority(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
+    world.spend(cost(key))?;
     let request = request(&args[0], &args[1], key);
     request.key.as_deref().map_or(Ok(()), check_key)?;
     crypto(world)?.authority(&request).map(value).map_err(fault)
 }
 
 fn self_signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
+    world.spend(cost(key))?;
     crypto(world)?.self_signed(&request_for_hosts(args, key)?).map(value).map_err(fault)
 }
 
 fn signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
+    world.spend(cost(key))?;
     let authority = pair_of(&args[4]);
     key.map_or(Ok(()), |key| check_key(&text(key)))?;
     check_certificate(&authority.cert)?;
@@ -291,6 +309,7 @@ fn derive_password(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault
     };
     let (password, user, site) = (bytes(&args[2]), bytes(&args[3]), bytes(&args[4]));
     let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
+    world.spend(HASHING)?;
     let crypto = crypto(world)?;
     let salt = [SCOPE, &length(user), user].concat();
     let key = match crypto.scrypt(password, &salt) {

@@ -17,5 +17,5 @@ pub(super) static TABLE: &[Function] = &[
     many("all", &[], Any, |args| Ok(Value::Bool(args.iter().all(is_true)))),
     many("any", &[], Any, |args| Ok(Value::Bool(args.iter().any(is_true)))),
     pure("ternary", &[Any, Any, Bool], |args| Ok(if is_true(&args[2]) { args[0].clone() } else { args[1].clone() })),
-    pure("deepEqual", &[Any, Any], |args| Ok(Value::Bool(deep_equal(&args[0], &args[1])))),
+    pure("deepEqual", &[Any, Any], |args| Ok(Value::Bool(deep_equal(&args[0], &args[1])))).walks(),
 ];

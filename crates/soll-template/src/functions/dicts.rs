@@ -13,7 +13,8 @@ pub(super) static TABLE: &[Function] = &[
             dict.insert(key(&pair[0])?, pair.get(1).cloned().unwrap_or_else(|| Value::text("")));
         }
         Ok(dict.into())
-    }),
+    })
+    .walks(),
     pure("get", &[Dict, Str], |args| Ok(map(&args[0]).get(&text(&args[1])).unwrap_or_else(|| Value::text("")))),
     pure("set", &[Dict, Str, Any], |args| {
         let map = map(&args[0]);
@@ -61,8 +62,8 @@ pub(super) static TABLE: &[Function] = &[
         Ok(left.into())
     }),
     many("dig", &[], Any, dig),
-    pure("deepCopy", &[Any], |args| copy(&args[0])),
-    pure("mustDeepCopy", &[Any], |args| copy(&args[0])),
+    pure("deepCopy", &[Any], |args| copy(&args[0])).walks(),
+    pure("mustDeepCopy", &[Any], |args| copy(&args[0])).walks(),
 ];
 
 /// An argument that is declared as a map.
@@ -113,7 +114,6 @@ fn copy(value: &Value) -> Result<Value, Fault> {
     if matches!(value, Value::Nil) {
         return Err(fault("reflect: call of reflect.Value.Type on zero Value"));
     }
-    crate::render::check_depth(value)?;
     Ok(deep_copy(value))
 }
 

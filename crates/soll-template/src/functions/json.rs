@@ -13,12 +13,12 @@ use crate::render::{Fault, fault};
 use crate::value::{Element, List, Map, MapType, Value};
 
 pub(super) static TABLE: &[Function] = &[
-    pure("toJson", &[Any], |args| Ok(Value::from(encode(&args[0], Style::Escaped).unwrap_or_default()))),
-    pure("mustToJson", &[Any], |args| written(&args[0], Style::Escaped)),
-    pure("toPrettyJson", &[Any], |args| Ok(Value::from(encode(&args[0], Style::Pretty).unwrap_or_default()))),
-    pure("mustToPrettyJson", &[Any], |args| written(&args[0], Style::Pretty)),
-    pure("toRawJson", &[Any], |args| written(&args[0], Style::Raw)),
-    pure("mustToRawJson", &[Any], |args| written(&args[0], Style::Raw)),
+    pure("toJson", &[Any], |args| Ok(Value::from(encode(&args[0], Style::Escaped).unwrap_or_default()))).walks(),
+    pure("mustToJson", &[Any], |args| written(&args[0], Style::Escaped)).walks(),
+    pure("toPrettyJson", &[Any], |args| Ok(Value::from(encode(&args[0], Style::Pretty).unwrap_or_default()))).walks(),
+    pure("mustToPrettyJson", &[Any], |args| written(&args[0], Style::Pretty)).walks(),
+    pure("toRawJson", &[Any], |args| written(&args[0], Style::Raw)).walks(),
+    pure("mustToRawJson", &[Any], |args| written(&args[0], Style::Raw)).walks(),
     world("fromJson", &[Str], |world, args| {
         let text = bytes(&args[0]);
         world.spend(text.len() as u64 / 4)?;

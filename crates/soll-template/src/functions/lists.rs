@@ -30,12 +30,12 @@ pub(super) static TABLE: &[Function] = &[
     pure("mustReverse", &[Any], reverse),
     pure("compact", &[Any], compact),
     pure("mustCompact", &[Any], compact),
-    special("uniq", &[Any], None, Run::World(unique)),
-    special("mustUniq", &[Any], None, Run::World(unique)),
-    many("without", &[Any], Any, without),
-    many("mustWithout", &[Any], Any, without),
-    pure("has", &[Any, Any], has),
-    pure("mustHas", &[Any, Any], has),
+    special("uniq", &[Any], None, Run::World(unique)).walks(),
+    special("mustUniq", &[Any], None, Run::World(unique)).walks(),
+    many("without", &[Any], Any, without).walks(),
+    many("mustWithout", &[Any], Any, without).walks(),
+    pure("has", &[Any, Any], has).walks(),
+    pure("mustHas", &[Any, Any], has).walks(),
     many("slice", &[Any], Any, slice),
     many("mustSlice", &[Any], Any, slice),
     many("concat", &[], Any, concat).boxed(),
@@ -104,7 +104,7 @@ fn unique(world: &mut crate::render::World<'_>, args: &[Value]) -> Result<Value,
     let mut unique: Vec<Value> = Vec::new();
     for item in find_items(args, "uniq")? {
         // Each is compared with all before it.
-        world.spend(1 + unique.len() as u64 / 16)?;
+        world.spend(1 + unique.len() as u64 / 4)?;
         if !in_list(&unique, &item) {
             unique.push(item);
         }

@@ -3,15 +3,15 @@
 use super::dicts::map;
 use super::{Function, many};
 use crate::object::Param::Map as Dict;
-use crate::render::{Fault, check_depth};
+use crate::render::Fault;
 use crate::truth::is_true;
 use crate::value::{Map, Value};
 
 pub(super) static TABLE: &[Function] = &[
-    many("merge", &[Dict], Dict, |args| merged(args, Existing::Kept)),
-    many("mustMerge", &[Dict], Dict, |args| merged(args, Existing::Kept)),
-    many("mergeOverwrite", &[Dict], Dict, |args| merged(args, Existing::Replaced)),
-    many("mustMergeOverwrite", &[Dict], Dict, |args| merged(args, Existing::Replaced)),
+    many("merge", &[Dict], Dict, |args| merged(args, Existing::Kept)).walks(),
+    many("mustMerge", &[Dict], Dict, |args| merged(args, Existing::Kept)).walks(),
+    many("mergeOverwrite", &[Dict], Dict, |args| merged(args, Existing::Replaced)).walks(),
+    many("mustMergeOverwrite", &[Dict], Dict, |args| merged(args, Existing::Replaced)).walks(),
 ];
 
 /// What becomes of what the first map has already.
@@ -24,7 +24,6 @@ enum Existing {
 fn merged(args: &[Value], existing: Existing) -> Result<Value, Fault> {
     let mut target = map(&args[0]);
     for source in &args[1..] {
-        check_depth(source)?;
         let source = map(source);
         if target.is_nil() {
             if source.is_nil() {

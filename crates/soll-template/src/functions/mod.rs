@@ -49,11 +49,17 @@ pub(crate) struct Function {
     pub(crate) run: Run,
     /// Whether Go declares its result as `interface {}`, which shows where it is called without arguments.
     pub(crate) boxed: bool,
+    /// Whether it looks at all that is in its arguments, which has to be paid for.
+    pub(crate) walks: bool,
 }
 
 impl Function {
     const fn boxed(self) -> Self {
         Self { boxed: true, ..self }
+    }
+
+    const fn walks(self) -> Self {
+        Self { walks: true, ..self }
     }
 }
 
@@ -83,23 +89,23 @@ type Pure = fn(&[Value]) -> Result<Value, Fault>;
 type InWorld = fn(&mut World<'_>, &[Value]) -> Result<Value, Fault>;
 
 const fn pure(name: &'static str, params: &'static [Param], run: Pure) -> Function {
-    Function { name, params, variadic: None, run: Run::Pure(run), boxed: false }
+    Function { name, params, variadic: None, run: Run::Pure(run), boxed: false, walks: false }
 }
 
 const fn many(name: &'static str, params: &'static [Param], variadic: Param, run: Pure) -> Function {
-    Function { name, params, variadic: Some(variadic), run: Run::Pure(run), boxed: false }
+    Function { name, params, variadic: Some(variadic), run: Run::Pure(run), boxed: false, walks: false }
 }
 
 const fn world(name: &'static str, params: &'static [Param], run: InWorld) -> Function {
-    Function { name, params, variadic: None, run: Run::World(run), boxed: false }
+    Function { name, params, variadic: None, run: Run::World(run), boxed: false, walks: false }
 }
 
 const fn world_many(name: &'static str, params: &'static [Param], variadic: Param, run: InWorld) -> Function {
-    Function { name, params, variadic: Some(variadic), run: Run::World(run), boxed: false }
+    Function { name, params, variadic: Some(variadic), run: Run::World(run), boxed: false, walks: false }
 }
 
 const fn special(name: &'static str, params: &'static [Param], variadic: Option<Param>, run: Run) -> Function {
-    Function { name, params, variadic, run, boxed: false }
+    Function { name, params, variadic, run, boxed: false, walks: false }
 }
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {

@@ -14,23 +14,23 @@ use crate::value::{Element, List, Value};
 
 pub(super) static TABLE: &[Function] = &[
     world("regexMatch", &[Text, Text], |world, args| {
-        Ok(Value::Bool(compile(world, &args[0]).is_ok_and(|pattern| pattern.is_match(&text(&args[1])))))
+        Ok(Value::Bool(compile(world, &args[0])?.is_ok_and(|pattern| pattern.is_match(&text(&args[1])))))
     }),
     world("mustRegexMatch", &[Text, Text], |world, args| {
-        Ok(Value::Bool(compile(world, &args[0]).map_err(fault)?.is_match(&text(&args[1]))))
+        Ok(Value::Bool(compile(world, &args[0])?.map_err(fault)?.is_match(&text(&args[1]))))
     }),
     world("regexFind", &[Text, Text], |world, args| find(panicking(world, &args[0])?.as_ref(), args)),
-    world("mustRegexFind", &[Text, Text], |world, args| find(compile(world, &args[0]).map_err(fault)?.as_ref(), args)),
+    world("mustRegexFind", &[Text, Text], |world, args| find(compile(world, &args[0])?.map_err(fault)?.as_ref(), args)),
     world("regexFindAll", &[Text, Text, Int], |world, args| find_all(panicking(world, &args[0])?.as_ref(), args)),
     world("mustRegexFindAll", &[Text, Text, Int], |world, args| {
-        find_all(compile(world, &args[0]).map_err(fault)?.as_ref(), args)
+        find_all(compile(world, &args[0])?.map_err(fault)?.as_ref(), args)
     }),
     world("regexReplaceAll", &[Text, Text, Text], |world, args| {
         let pattern = panicking(world, &args[0])?;
         replace_all(world, &pattern, args)
     }),
     world("mustRegexReplaceAll", &[Text, Text, Text], |world, args| {
-        let pattern = compile(world, &args[0]).map_err(fault)?;
+        let pattern = compile(world, &args[0])?.map_err(fault)?;
         replace_all(world, &pattern, args)
     }),
     world("regexReplaceAllLiteral", &[Text, Text, Text], |world, args| {
@@ -38,12 +38,12 @@ pub(super) static TABLE: &[Function] = &[
         replace_literal(world, &pattern, args)
     }),
     world("mustRegexReplaceAllLiteral", &[Text, Text, Text], |world, args| {
-        let pattern = compile(world, &args[0]).map_err(fault)?;
+        let pattern = compile(world, &args[0])?.map_err(fault)?;
         replace_literal(world, &pattern, args)
     }),
     world("regexSplit", &[Text, Text, Int], |world, args| Ok(split(panicking(world, &args[0])?.as_ref(), args))),
     world("mustRegexSplit", &[Text, Text, Int], |world, args| {
-        Ok(split(compile(world, &args[0]).map_err(fault)?.as_ref(), args))
+        Ok(split(compile(world, &args[0])?.map_err(fault)?.as_ref(), args))
     }),
     super::pure("regexQuoteMeta", &[Text], |args| {
         let text = bytes(&args[0]);
@@ -58,33 +58,47 @@ pub(super) static TABLE: &[Function] = &[
     }),
 ];
 
+/// Steps that compiling a pattern costs.
+const COMPILING: u64 = 10_000;
+/// So many compiled patterns are kept.
+const KEPT: usize = 200;
 /// Memory that one compiled pattern may take.
 const SIZE_LIMIT: usize = 8 << 20;
 
 /// A compiled pattern; the error is worded as Go's where Go has one.
-fn compile(world: &mut World<'_>, pattern: &Value) -> Result<Rc<Regex>, String> {
+fn compile(world: &mut World<'_>, pattern: &Value) -> Result<Result<Rc<Regex>, String>, Fault> {
+    if let Some(known) = pattern.as_str().and_then(|text| world.patterns.get(text)) {
+        return Ok(Ok(Rc::clone(known)));
+    }
+    world.spend(COMPILING)?;
+    let compiled = compiled(pattern);
+    if let Ok(compiled) = &compiled {
+        if world.patterns.len() >= KEPT {
+            world.patterns.clear();
+        }
+        world.patterns.insert(Str::from(text(pattern).as_ref()), Rc::clone(compiled));
+    }
+    Ok(compiled)
+}
+
+fn compiled(pattern: &Value) -> Result<Rc<Regex>, String> {
     if let Value::Raw(bytes) = pattern {
         let start = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
         return Err(format!("error parsing regexp: invalid UTF-8: `{}`", super::lossy(&bytes[start..])));
     }
     let pattern = text(pattern);
-    if let Some(known) = world.patterns.get(pattern.as_ref()) {
-        return Ok(Rc::clone(known));
-    }
     let translated = crate::re2::translate(&pattern)?;
     let compiled =
         regex::RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build().map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => format!("error parsing regexp: expression too large: `{pattern}`"),
             other => format!("error parsing regexp: `{pattern}`: {other}"),
         })?;
-    let compiled = Rc::new(compiled);
-    world.patterns.insert(Str::from(pattern.as_ref()), Rc::clone(&compiled));
-    Ok(compiled)
+    Ok(Rc::new(compiled))
 }
 
 /// The functions without `must` panic in Go, which says the pattern once more.
 fn panicking(world: &mut World<'_>, pattern: &Value) -> Result<Rc<Regex>, Fault> {
-    compile(world, pattern).map_err(|message| {
+    compile(world, pattern)?.map_err(|message| {
         let shown = text(pattern);
         let plain = crate::print::can_backquote(bytes(pattern));
         let quoted = if plain { format!("`{shown}`") } else { crate::quote::quoted(bytes(pattern)) };
@@ -174,7 +188,8 @@ fn replace_all(world: &mut World<'_>, pattern: &Regex, args: &[Value]) -> Result
         }
         last_end = Some(whole.end());
         out.extend_from_slice(haystack.part(last..whole.start()));
-        expand(&mut out, with, |group| {
+        let limit = world.bytes_left();
+        expand(&mut out, with, limit, |group| {
             let group = match group {
                 Group::Number(number) => found.get(number),
                 Group::Name(name) => found.name(name),
@@ -182,7 +197,9 @@ fn replace_all(world: &mut World<'_>, pattern: &Regex, args: &[Value]) -> Result
             group.map(|group| haystack.part(group.range())).unwrap_or_default()
         });
         last = whole.end();
-        world.spend_bytes(with.len())?;
+        if out.len() > limit {
+            world.spend_bytes(out.len())?;
+        }
     }
     out.extend_from_slice(haystack.rest(last));
     Ok(Value::bytes_text(&out))
@@ -194,10 +211,13 @@ enum Group<'t> {
     Name(&'t str),
 }
 
-/// `$1`, `${1}`, `$name`, `$$`; what names no group is nothing.
-fn expand<'m>(out: &mut Vec<u8>, template: &[u8], find: impl Fn(Group<'_>) -> &'m [u8]) {
+/// `$1`, `${1}`, `$name`, `$$`; what names no group is nothing. It stops once the text is longer than the limit.
+fn expand<'m>(out: &mut Vec<u8>, template: &[u8], limit: usize, find: impl Fn(Group<'_>) -> &'m [u8]) {
     let mut rest = template;
     while let Some(dollar) = rest.iter().position(|byte| *byte == b'$') {
+        if out.len() > limit {
+            return;
+        }
         out.extend_from_slice(&rest[..dollar]);
         let after = &rest[dollar + 1..];
         if after.first() == Some(&b'$') {

@@ -30,25 +30,25 @@ pub(super) static TABLE: &[Function] = &[
     world("nindent", &[Int, Str], |world, args| indent(world, args, "\n")),
     world("replace", &[Str, Str, Str], replace),
     pure("plural", &[Str, Str, Int], |args| Ok(args[usize::from(int(&args[2]) != 1)].clone())),
-    many("quote", &[], Any, |args| joined(args, |arg| Ok(quoted(&string_bytes(arg)?)))),
+    many("quote", &[], Any, |args| joined(args, |arg| Ok(quoted(&string_bytes(arg)?)))).walks(),
     many("squote", &[], Any, |args| {
         joined(args, |arg| {
-            crate::render::check_depth(arg)?;
             let mut out = vec![b'\''];
             crate::print::write(&mut out, arg);
             out.push(b'\'');
             Ok(out)
         })
-    }),
+    })
+    .walks(),
     many("cat", &[], Any, |args| {
         joined(args, |arg| {
-            crate::render::check_depth(arg)?;
             let mut out = Vec::new();
             crate::print::write(&mut out, arg);
             Ok(out)
         })
-    }),
-    pure("join", &[Str, Any], join),
+    })
+    .walks(),
+    world("join", &[Str, Any], join).walks(),
     world("splitList", &[Str, Str], |world, args| {
         let parts = split(bytes(&args[1]), bytes(&args[0]), -1);
         world.spend(parts.len() as u64)?;
@@ -56,7 +56,7 @@ pub(super) static TABLE: &[Function] = &[
     }),
     pure("split", &[Str, Str], |args| Ok(numbered(split(bytes(&args[1]), bytes(&args[0]), -1)))),
     pure("splitn", &[Str, Int, Str], |args| Ok(numbered(split(bytes(&args[2]), bytes(&args[0]), int(&args[1]))))),
-    pure("sortAlpha", &[Any], sort_alpha),
+    pure("sortAlpha", &[Any], sort_alpha).walks(),
     pure("abbrev", &[Int, Str], |args| {
         let width = int(&args[0]);
         if width < 4 { Ok(args[1].clone()) } else { Ok(Value::bytes_text(&abbreviate(bytes(&args[1]), 0, width))) }
@@ -89,8 +89,9 @@ fn trim_space(bytes: &[u8]) -> &[u8] {
 }
 
 fn trim_all(args: &[Value]) -> Result<Value, Fault> {
-    let set = super::text(&args[0]);
-    Ok(Value::bytes_text(trim_matches(bytes(&args[1]), |c| set.contains(c))))
+    let mut set: Vec<char> = super::text(&args[0]).chars().collect();
+    set.sort_unstable();
+    Ok(Value::bytes_text(trim_matches(bytes(&args[1]), |c| set.binary_search(&c).is_ok())))
 }
 
 /// Without the characters at both ends that match; a byte that is not UTF-8 is a replacement character.
@@ -256,9 +257,10 @@ fn joined(args: &[Value], one: impl Fn(&Value) -> Result<Vec<u8>, Fault>) -> Res
     Ok(Value::bytes_text(&parts.collect::<Result<Vec<_>, _>>()?.join(&b' ')))
 }
 
-fn join(args: &[Value]) -> Result<Value, Fault> {
+fn join(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault> {
     let texts = strings(&args[1])?;
     let items = texts.items();
+    world.spend_bytes(bytes(&args[0]).len().saturating_mul(items.len()))?;
     let parts: Vec<&[u8]> = items.iter().map(bytes).collect();
     Ok(Value::bytes_text(&parts.join(bytes(&args[0]))))
 }

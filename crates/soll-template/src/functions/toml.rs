@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 use super::{Function, pure, text, world};
 use crate::number::float_text;
 use crate::object::Param::{Any, Str};
-use crate::print::MAX_DEPTH;
 use crate::render::{Fault, fault};
 use crate::time::Time;
 use crate::value::{Element, List, Map, Value};
@@ -17,11 +16,13 @@ pub(super) static TABLE: &[Function] = &[
         Ok(text) => Ok(Value::bytes_text(&text)),
         Err(Refusal::Encode(message)) => Ok(Value::from(message)),
         Err(Refusal::Panic(message)) => Err(fault(message)),
-    }),
+    })
+    .walks(),
     pure("mustToToml", &[Any], |args| match encode(&args[0]) {
         Ok(text) => Ok(Value::bytes_text(&text)),
         Err(Refusal::Encode(message) | Refusal::Panic(message)) => Err(fault(message)),
-    }),
+    })
+    .walks(),
     world("fromToml", &[Str], |world, args| {
         let text = text(&args[0]);
         world.spend(text.len() as u64 / 4)?;
@@ -79,9 +80,6 @@ fn shape(value: &Value) -> Result<Shape, Refusal> {
 }
 
 fn encode(value: &Value) -> Result<Vec<u8>, Refusal> {
-    if crate::render::check_depth(value).is_err() {
-        return refuse(format!("nested deeper than {MAX_DEPTH} levels"));
-    }
     let mut encoder = Encoder { out: Vec::new() };
     match value {
         Value::Nil => return Err(Refusal::Panic("reflect: call of reflect.Value.Type on zero Value".into())),

@@ -1,7 +1,7 @@
 //! Case, words and lines.
 
 use super::strings::first_char;
-use super::{Function, bytes, int, lossy, pure, text};
+use super::{Function, bytes, int, lossy, pure, text, world};
 use crate::object::Param::{Int, Str};
 use crate::render::{Fault, fault};
 use crate::unicode::{
@@ -21,7 +21,12 @@ pub(super) static TABLE: &[Function] = &[
     pure("snakecase", &[Str], |args| Ok(lower_words(bytes(&args[0]), b'_'))),
     pure("kebabcase", &[Str], |args| Ok(lower_words(bytes(&args[0]), b'-'))),
     pure("wrap", &[Int, Str], |args| wrap(bytes(&args[1]), int(&args[0]), b"", false)),
-    pure("wrapWith", &[Int, Str, Str], |args| wrap(bytes(&args[2]), int(&args[0]), bytes(&args[1]), true)),
+    world("wrapWith", &[Int, Str, Str], |world, args| {
+        let (width, separator, text) = (int(&args[0]), bytes(&args[1]), bytes(&args[2]));
+        let lines = text.len() / usize::try_from(width.max(1)).unwrap_or(usize::MAX);
+        world.spend_bytes(separator.len().saturating_mul(lines))?;
+        wrap(text, width, separator, true)
+    }),
 ];
 
 fn mapped(value: &Value, map: fn(char) -> char) -> Value {

@@ -14,9 +14,9 @@ use crate::time::RFC3339_NANO;
 use crate::value::{Element, Kind, Map, Value, WholeNumbers};
 
 pub(super) static TABLE: &[Function] = &[
-    pure("toYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).unwrap_or_default()))),
-    pure("mustToYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).map_err(fault)?))),
-    pure("toYamlPretty", &[Any], |args| Ok(Value::from(pretty(&args[0])?))),
+    pure("toYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).unwrap_or_default()))).walks(),
+    pure("mustToYaml", &[Any], |args| Ok(Value::from(to_yaml(&args[0]).map_err(fault)?))).walks(),
+    pure("toYamlPretty", &[Any], |args| Ok(Value::from(pretty(&args[0])?))).walks(),
     world("fromYaml", &[Str], |world, args| {
         Ok(
             match from_yaml(world, &args[0], Map::new().into())?
@@ -216,7 +216,6 @@ fn not_utf8(bytes: &[u8]) -> &'static str {
 
 /// `toYamlPretty` goes straight to yaml.v3, without JSON in between.
 fn pretty(value: &Value) -> Result<String, Fault> {
-    crate::render::check_depth(value)?;
     if has_complex(value) {
         return Err(fault("cannot marshal type: complex128"));
     }

@@ -1,7 +1,7 @@
 //! Actions: what is between texts.
 
 use super::state::{At, Flow, Operand, State, assign};
-use super::{Fault, Rendering, check_depth};
+use super::{Fault, Rendering};
 use crate::ast::{Branch, Call, Node};
 use crate::error::{ErrorKind, TemplateError};
 use crate::value::{Element, Kind, MapType, Value};
@@ -48,7 +48,7 @@ impl Rendering<'_> {
         match value {
             Value::Nil => out.extend_from_slice(b"<no value>"),
             _ => {
-                check_depth(value).map_err(|error| state.locate(error))?;
+                self.world.walk(value).map_err(|error| state.locate(error))?;
                 print::write(out, value);
             }
         }

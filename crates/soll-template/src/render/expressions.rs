@@ -239,6 +239,14 @@ impl Rendering<'_> {
         }
         let params = (function.params, function.variadic);
         let values = self.arguments(state, dot, function.name, at, params, arguments)?;
+        self.world.spend_on_call(&values).map_err(|error| state.locate(error))?;
+        if function.walks {
+            let walked = values.iter().try_for_each(|value| self.world.walk(value));
+            if let Err(error) = walked {
+                state.at = Some(at);
+                return Err(state.locate(calling(function.name, *error)));
+            }
+        }
         let result = match function.run {
             Run::Pure(run) => run(&values),
             Run::World(run) => run(&mut self.world, &values),

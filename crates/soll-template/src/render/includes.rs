@@ -40,6 +40,8 @@ impl Rendering<'_> {
         let trees = match self.texts.get(text.as_ref()) {
             Some(trees) => Rc::clone(trees),
             None => {
+                // A tree is larger than its text.
+                self.world.spend_bytes(text.len().saturating_mul(16))?;
                 let trees = parse(ROOT_NAME, &text).map_err(|error| {
                     let quoted = crate::quote::quoted(text.as_bytes());
                     Box::new(error.within(format!("cannot parse template {quoted}: ")))

@@ -21,7 +21,7 @@ use crate::value::Value;
 use includes::without_no_value;
 use state::{Operand, State};
 
-pub(crate) use world::{World, check_depth};
+pub(crate) use world::World;
 
 /// An error on its way out.
 pub(crate) type Fault = Box<TemplateError>;

@@ -50,21 +50,77 @@ impl World<'_> {
             }
         }
     }
-}
 
-/// Refuses what is nested too deeply to be printed, which includes what contains itself.
-pub(crate) fn check_depth(value: &Value) -> Result<(), Fault> {
-    fn within(value: &Value, left: usize) -> bool {
-        let Some(left) = left.checked_sub(1) else { return false };
-        match value {
-            Value::List(list) => list.items().iter().all(|item| within(item, left)),
-            Value::Map(map) => map.entries().values().all(|item| within(item, left)),
-            _ => true,
+    /// Pays for what every function does with its arguments: at most, it copies them.
+    pub(super) fn spend_on_call(&mut self, arguments: &[Value]) -> Result<(), Fault> {
+        let cost = |argument: &Value| match argument {
+            Value::List(list) => list.len(),
+            Value::Map(map) => map.len(),
+            Value::Str(text) => text.len() / 64,
+            Value::Raw(bytes) => bytes.len() / 64,
+            _ => 0,
+        };
+        self.spend(arguments.iter().map(|argument| cost(argument) as u64).sum())
+    }
+
+    /// Pays for walking through all that is in a value: parts that are there a hundred times are walked a hundred times.
+    /// Refuses what is nested too deeply, which includes what contains itself.
+    pub(crate) fn walk(&mut self, value: &Value) -> Result<(), Fault> {
+        let mut walk = Walk { parts: self.steps, bytes: self.bytes };
+        match walk.through(value, print::MAX_DEPTH) {
+            Ok(()) => self.spend((self.steps - walk.parts) / 8),
+            Err(Stop::Depth) => {
+                let message =
+                    format!("the value is nested deeper than {} levels, or contains itself", print::MAX_DEPTH);
+                Err(Box::new(TemplateError::of(ErrorKind::Limit, message)))
+            }
+            Err(Stop::Parts) => self.spend(u64::MAX),
+            Err(Stop::Bytes) => self.spend_bytes(usize::MAX),
         }
     }
-    if matches!(value, Value::List(_) | Value::Map(_)) && !within(value, print::MAX_DEPTH) {
-        let message = format!("the value is nested deeper than {} levels, or contains itself", print::MAX_DEPTH);
-        return Err(Box::new(TemplateError::of(ErrorKind::Limit, message)));
+
+    /// How long a text may become.
+    pub(crate) fn bytes_left(&self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(usize::MAX)
     }
-    Ok(())
+}
+
+/// What is left of the fuel on a walk through a value.
+struct Walk {
+    parts: u64,
+    bytes: u64,
+}
+
+/// Why a walk ends early.
+enum Stop {
+    Depth,
+    Parts,
+    Bytes,
+}
+
+impl Walk {
+    fn through(&mut self, value: &Value, depth: usize) -> Result<(), Stop> {
+        self.parts = self.parts.checked_sub(1).ok_or(Stop::Parts)?;
+        match value {
+            Value::Str(text) => self.text(text.len()),
+            Value::Raw(bytes) => self.text(bytes.len()),
+            Value::List(list) => {
+                let depth = depth.checked_sub(1).ok_or(Stop::Depth)?;
+                list.items().iter().try_for_each(|item| self.through(item, depth))
+            }
+            Value::Map(map) => {
+                let depth = depth.checked_sub(1).ok_or(Stop::Depth)?;
+                map.entries().iter().try_for_each(|(key, item)| {
+                    self.text(key.len())?;
+                    self.through(item, depth)
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn text(&mut self, length: usize) -> Result<(), Stop> {
+        self.bytes = self.bytes.checked_sub(length as u64).ok_or(Stop::Bytes)?;
+        Ok(())
+    }
 }

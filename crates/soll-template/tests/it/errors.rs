@@ -1,8 +1,8 @@
 //! Errors, in Go's words.
 
-use soll_template::ErrorKind;
+use soll_template::{ErrorKind, Limits, Options, Rendering, Set, Value};
 
-use crate::world::{render, shown};
+use crate::world::{Fixed, render, shown};
 
 fn check(template: &str, error: &str) {
     assert_eq!(shown(template, "{a: {b: text}, num: 1}"), format!("error: {error}"));
@@ -70,4 +70,48 @@ fn endless_recursion_ends() {
     let template = "{{ define \"x\" }}{{ template \"x\" . }}{{ end }}{{ template \"x\" . }}".to_owned();
     let error = soll_template::with_stack(move || shown(&template, "{}"));
     assert!(error.contains("exceeded maximum template depth (20000)"), "{error}");
+}
+
+/// The kind of error of a template that may take 50,000 steps and make a megabyte of text.
+fn kind_with_little_fuel(template: &str) -> Option<ErrorKind> {
+    let mut set = Set::new();
+    set.parse("t", template).unwrap();
+    let limits = Limits { steps: 50_000, bytes: 1 << 20, ..Limits::default() };
+    let rendered = Rendering::new(&set, &Fixed, Options { limits, ..Options::default() }).render("t", Value::Nil);
+    rendered.err().map(|error| error.kind)
+}
+
+#[test]
+fn no_template_eats_the_machine() {
+    let doubled = "{{ $x := list 1 }}{{ range until 60 }}{{ $x = list $x $x }}{{ end }}";
+    let uses = [
+        "{{ $x }}",
+        "{{ printf \"%v\" $x }}",
+        "{{ toYaml $x }}",
+        "{{ toJson $x }}",
+        "{{ deepCopy $x | len }}",
+        "{{ deepEqual $x (list $x) }}",
+        "{{ has 1 $x }}",
+        "{{ eq $x $x }}",
+        "{{ quote $x }}",
+        "{{ join \",\" $x }}",
+    ];
+    for used in uses {
+        assert_eq!(kind_with_little_fuel(&format!("{doubled}{used}")), Some(ErrorKind::Limit), "{used}");
+    }
+    for template in [
+        "{{ printf \"%999999d %999999d %999999d\" 1 2 3 }}",
+        "{{ printf \"%9999d\" (until 1000) }}",
+        "{{ join (repeat 10000 \"x\") (until 1000) }}",
+        "{{ wrapWith 1 (repeat 10000 \"x\") (repeat 1000 \"y\") }}",
+        "{{ regexReplaceAll \".+\" (repeat 10000 \"x\") (repeat 1000 \"$0\") }}",
+        "{{ repeat 2000000 \"x\" }}",
+        "{{ until 100000 }}",
+        "{{ range until 1000 }}{{ regexFind (printf \"a%d\" .) \"\" }}{{ end }}",
+        "{{ $l := until 1000 }}{{ range until 1000 }}{{ $_ := reverse $l }}{{ end }}",
+        "{{ range until 100 }}{{ $_ := tpl (printf \"%d{{ 1 }}%s\" . (repeat 1000 \"x\")) nil }}{{ end }}",
+    ] {
+        assert_eq!(kind_with_little_fuel(template), Some(ErrorKind::Limit), "{template}");
+    }
+    assert_eq!(kind_with_little_fuel("{{ range until 1000 }}{{ . | toString | quote }}{{ end }}"), None);
 }
