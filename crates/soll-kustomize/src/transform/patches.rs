@@ -30,7 +30,7 @@ pub(crate) fn run(resources: &mut Resources, patch: &Patch, ks: &Kustomization, 
 /// Runs `patchesStrategicMerge`: files, or the patches themselves.
 pub(crate) fn strategic_files(resources: &mut Resources, texts: &[Text], ks: &Kustomization, builder: &Builder<'_>) {
     for text in texts {
-        let is_inline = text.as_str().contains('\n') || text.as_str().contains(": ");
+        let is_inline = text.as_str().contains('\n') || text.as_str().contains(": ") || text.as_str().starts_with('{');
         let (path, inline) = if is_inline { (None, Some(text.clone())) } else { (Some(text.clone()), None) };
         let patch =
             Patch { at: text.at, path, inline, target: None, allow_name_change: false, allow_kind_change: false };

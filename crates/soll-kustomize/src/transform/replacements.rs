@@ -83,6 +83,14 @@ impl Source {
         }
     }
 
+    /// Whether a field is the one that is copied: its text is the same memory, or it was written at the same place.
+    fn is(&self, field: &Value) -> bool {
+        match (&field.data, &self.value.data) {
+            (Data::Str(text), Data::Str(own)) => Str::ptr_eq(text, own),
+            _ => !field.at.is_none() && field.at == self.value.at,
+        }
+    }
+
     /// Takes the field's value after an object has changed: kustomize copies from the field itself, even if the
     /// replacement has just written there.
     fn follow(&mut self, changed: &Value, position: usize) {
@@ -165,22 +173,19 @@ fn write(
     let before = resource.before_change();
     let create = target.create.then(|| source.value.clone());
     let mut count = 0;
-    let mut result = Ok(());
-    // In its own object the source may be one of the fields: each is written before the next takes the value.
+    // In its own object the source may be one of the fields: those behind it get what it has got.
     let is_own = source.field.as_ref().is_some_and(|(own, _)| *own == position);
-    for turn in 1.. {
-        count = 0;
-        let mut visit = |field: &mut Value| {
-            count += 1;
-            if is_own && count != turn { Ok(()) } else { fill(field, source, target.part.as_ref(), path, builder) }
-        };
-        let create = create.as_ref().filter(|_| turn == 1);
-        result = walk(&mut resource.value, &steps, create, &mut visit);
-        source.follow(&resource.value, position);
-        if !is_own || result.is_err() || turn >= count {
-            break;
+    let mut visit = |field: &mut Value| {
+        count += 1;
+        let is_source = is_own && source.is(field);
+        fill(field, source, target.part.as_ref(), path, builder)?;
+        if is_source {
+            source.value = field.clone();
         }
-    }
+        Ok(())
+    };
+    let result = walk(&mut resource.value, &steps, create.as_ref(), &mut visit);
+    source.follow(&resource.value, position);
     resource.settle(before.as_ref());
     let message = match result {
         Err(message) => message,

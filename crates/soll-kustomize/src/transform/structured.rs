@@ -97,6 +97,7 @@ pub(crate) fn spliced(text: &str, changes: &[(usize, usize, String)]) -> Result<
                 // Text stays text.
                 _ if is_text(old) && !is_text(new) => soll_yaml::to_json(&Value::str(new)),
                 _ if is_text(old) && !new.contains('\n') => text_scalar(new),
+                _ if is_text(old) && line[..start].ends_with(": ") => block(&line, new),
                 _ if is_plain_text(new) => new.clone(),
                 _ => return refused(&line),
             };
@@ -105,6 +106,23 @@ pub(crate) fn spliced(text: &str, changes: &[(usize, usize, String)]) -> Result<
         out.push(line);
     }
     Ok(out.join("\n").trim().to_owned())
+}
+
+/// A text of several lines, below the key in a line.
+fn block(line: &str, text: &str) -> String {
+    let indent = &line[..line.len() - line.trim_start_matches([' ', '-']).len()];
+    let indent = " ".repeat(indent.len());
+    let written = soll_yaml::emit_yaml(&soll_yaml::Map::from_iter([("k", Value::str(text))]).into());
+    let mut lines = written.trim_start_matches("k: ").lines();
+    let mut block = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        block.push('\n');
+        if !line.is_empty() {
+            block.push_str(&indent);
+            block.push_str(line);
+        }
+    }
+    block
 }
 
 /// A text as kustomize writes it: words like `yes` without quotes, and on one line.
