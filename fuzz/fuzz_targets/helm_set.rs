@@ -1,11 +1,13 @@
 //! Any text of --set and its kin is taken or refused, upon values that are there already.
 #![no_main]
 
+mod panics;
+
 use libfuzzer_sys::fuzz_target;
 use soll_helm::{Assignment, set, set_json};
 use soll_yaml::{At, Value};
 
-fuzz_target!(|text: &str| {
+fuzz_target!(init: panics::forgive_the_scanner(), |text: &str| {
     let (before, text) = text.split_once('\n').unwrap_or(("", text));
     let mut values = Value::map();
     // Refused or not, what was there stays a map.

@@ -99,7 +99,7 @@ pub(crate) struct Template {
     pub(crate) refused: Refused,
 }
 
-/// Flags that `helm template` takes and that change nothing without a cluster.
+/// Flags that `helm template` takes and that change nothing without a cluster, or without a repository to fetch from.
 #[derive(Args)]
 pub(crate) struct Ignored {
     #[arg(long, hide = true)]
@@ -144,6 +144,56 @@ pub(crate) struct Ignored {
     kubeconfig: Option<String>,
     #[arg(long, hide = true)]
     kube_context: Option<String>,
+    #[arg(long, hide = true)]
+    ca_file: Option<String>,
+    #[arg(long, hide = true)]
+    cert_file: Option<String>,
+    #[arg(long, hide = true)]
+    key_file: Option<String>,
+    #[arg(long, hide = true)]
+    keyring: Option<String>,
+    #[arg(long, hide = true)]
+    username: Option<String>,
+    #[arg(long, hide = true)]
+    password: Option<String>,
+    #[arg(long, hide = true)]
+    version: Option<String>,
+    #[arg(long, hide = true)]
+    registry_config: Option<String>,
+    #[arg(long, hide = true)]
+    repository_cache: Option<String>,
+    #[arg(long, hide = true)]
+    repository_config: Option<String>,
+    #[arg(long, hide = true)]
+    content_cache: Option<String>,
+    #[arg(long, hide = true)]
+    kube_apiserver: Option<String>,
+    #[arg(long, hide = true)]
+    kube_as_user: Option<String>,
+    #[arg(long, hide = true)]
+    kube_ca_file: Option<String>,
+    #[arg(long, hide = true)]
+    kube_tls_server_name: Option<String>,
+    #[arg(long, hide = true)]
+    kube_token: Option<String>,
+    #[arg(long, hide = true)]
+    burst_limit: Option<String>,
+    #[arg(long, hide = true)]
+    qps: Option<String>,
+    #[arg(long, hide = true)]
+    color: Option<String>,
+    #[arg(long, hide = true)]
+    colour: Option<String>,
+    #[arg(long, hide = true)]
+    insecure_skip_tls_verify: bool,
+    #[arg(long, hide = true)]
+    pass_credentials: bool,
+    #[arg(long, hide = true)]
+    plain_http: bool,
+    #[arg(long, hide = true)]
+    kube_insecure_skip_tls_verify: bool,
+    #[arg(long, hide = true, value_delimiter = ',')]
+    kube_as_group: Vec<String>,
 }
 
 /// Flags of `helm template` that ask for what is not done here. Each is refused by name.
@@ -152,15 +202,7 @@ pub(crate) struct Refused {
     #[arg(long, hide = true)]
     repo: Option<String>,
     #[arg(long, hide = true)]
-    version: Option<String>,
-    #[arg(long, hide = true)]
     verify: bool,
-    #[arg(long, hide = true)]
-    keyring: Option<String>,
-    #[arg(long, hide = true)]
-    username: Option<String>,
-    #[arg(long, hide = true)]
-    password: Option<String>,
     #[arg(long, hide = true)]
     validate: bool,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "client")]
@@ -181,11 +223,7 @@ impl Refused {
         let asks_server = self.dry_run.as_deref().is_some_and(|strategy| strategy != "client" && strategy != "unset");
         [
             (self.repo.is_some(), "--repo", remote),
-            (self.version.is_some(), "--version", remote),
             (self.verify, "--verify", remote),
-            (self.keyring.is_some(), "--keyring", remote),
-            (self.username.is_some(), "--username", remote),
-            (self.password.is_some(), "--password", remote),
             (self.validate, "--validate", cluster),
             (asks_server, "--dry-run=server", cluster),
             (self.post_renderer.is_some(), "--post-renderer", "soll runs no programs; pipe the output through it"),

@@ -143,6 +143,8 @@ fn template_prints_and_refuses_what_helm_prints_and_refuses() {
         &["r", "demo", "--kube-version", "1.29"],
         &["r", "demo", "--kube-version", "v1.30.2-gke.1", "--api-versions", "example.org/v1,example.org/v2"],
         &["r", "demo", "--kube-version", "old"],
+        &["r", "demo", "--version", "1.0.0", "--username", "u", "--ca-file", "none", "--plain-http", "--kube-token", "t"],
+        &["r", "demo", "--qps", "5", "--timeout", "1m", "--wait", "--labels", "a=b", "--take-ownership", "--server-side=false"],
         &["demo", "--name-template", "x-{{ lower \"ABC\" }}"],
         &["r", "demo", "--name-template", "x"],
         &["r", "demo", "--generate-name"],
@@ -202,7 +204,7 @@ fn what_template_does_not_do_is_refused_by_name() {
     let folder = charts();
     for (arguments, wanted) in [
         (&["template", "r", "demo", "--repo", "https://example.org"][..], "--repo"),
-        (&["template", "r", "demo", "--version", "1.0.0"], "--version"),
+        (&["template", "r", "demo", "--verify"], "--verify"),
         (&["template", "r", "demo", "--validate"], "--validate"),
         (&["template", "r", "demo", "--dry-run=server"], "--dry-run=server"),
         (&["template", "r", "demo", "--post-renderer", "x"], "--post-renderer"),
