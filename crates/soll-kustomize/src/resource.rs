@@ -49,6 +49,8 @@ pub(crate) struct Resource {
     pub(crate) behavior: Behavior,
     /// Texts that are one in several fields.
     pub(crate) shared: Shared,
+    /// Whether it has gone through JSON, where texts lose the quotes they were written in.
+    pub(crate) is_unquoted: bool,
     /// Variables that take their value from here.
     pub(crate) vars: Vec<Str>,
     /// Where it came from, if `buildMetadata` asks.
@@ -124,6 +126,7 @@ impl Resource {
             needs_hash: false,
             behavior: Behavior::default(),
             shared: Shared::default(),
+            is_unquoted: false,
             vars: Vec::new(),
             origin: None,
             transformations: Vec::new(),

@@ -179,8 +179,8 @@ impl Resource {
     /// Adds what only the old object has to the data.
     fn fill_data_from(&mut self, old: &Self, text: &dyn Fn(&Value) -> Str) {
         for field in ["data", "binaryData"] {
-            let Some(before) = old.value.get(field).and_then(|data| data.as_map()) else { continue };
-            let mut merged = before.clone();
+            let before = old.value.get(field).and_then(|data| data.as_map());
+            let mut merged = before.cloned().unwrap_or_default();
             for (_, value) in merged.iter_mut().filter(|(_, value)| value.as_str().is_none()) {
                 *value = Value::from(text(value)).at(value.at);
             }
@@ -189,7 +189,12 @@ impl Resource {
                     merged.insert_entry(entry.clone());
                 }
             }
-            self.value.make_map().insert(field, merged.into());
+            let object = self.value.make_map();
+            match (merged.is_empty(), before) {
+                (true, _) => drop(object.remove(field)),
+                (false, Some(_)) => drop(object.insert(field, merged.into())),
+                (false, None) => {}
+            }
         }
     }
 }

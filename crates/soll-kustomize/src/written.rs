@@ -133,6 +133,19 @@ fn last_line(value: &Value) -> usize {
     inner.unwrap_or(0).max(value.at.line())
 }
 
+/// As written, but for the quotes.
+pub(crate) struct Unquoted<'w>(pub(crate) &'w Written<'w>);
+
+impl soll_patch::Written for Unquoted<'_> {
+    fn text(&self, value: &Value) -> Str {
+        self.0.text(value)
+    }
+
+    fn is_quoted(&self, _: &Value) -> bool {
+        false
+    }
+}
+
 /// What a text means without quotes.
 pub(crate) fn plain(text: &str) -> Data {
     if text.contains(['\n', '#']) || text.contains(": ") {

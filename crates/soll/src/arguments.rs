@@ -160,7 +160,7 @@ pub(crate) struct Kustomize {
     /// Label every object as managed by kustomize [env: KUSTOMIZE_ENABLE_MANAGEDBY_LABEL=on]
     #[arg(long)]
     pub(crate) enable_managedby_label: bool,
-    /// Inflate `helmCharts`
+    /// Render `helmCharts` that lie in the `chartHome`; charts are not fetched
     #[arg(long)]
     pub(crate) enable_helm: bool,
     /// Taken and not needed: charts are rendered within the process
@@ -180,6 +180,9 @@ pub(crate) struct Kustomize {
     pub(crate) enable_alpha_plugins: bool,
     /// Refused, as --enable-alpha-plugins
     #[arg(long, hide = true)]
+    pub(crate) enable_exec: bool,
+    /// Refused, as --enable-alpha-plugins
+    #[arg(long, hide = true)]
     pub(crate) network: bool,
     /// Refused, as --enable-alpha-plugins
     #[arg(long, hide = true)]
@@ -193,6 +196,9 @@ pub(crate) struct Kustomize {
     /// Refused, as --enable-alpha-plugins
     #[arg(long, hide = true)]
     pub(crate) as_current_user: bool,
+    /// Taken and not needed: every problem names its place
+    #[arg(long, hide = true)]
+    pub(crate) stack_trace: bool,
     /// Say in comments where each object, or each field, was written
     #[arg(long, value_enum, value_name = "DETAIL", num_args = 0..=1, require_equals = true, default_missing_value = "field")]
     pub(crate) origins: Option<OriginDetail>,

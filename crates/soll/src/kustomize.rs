@@ -61,6 +61,7 @@ fn refuse(arguments: &Kustomize) -> anyhow::Result<()> {
     }
     let functions = [
         (arguments.enable_alpha_plugins, "--enable-alpha-plugins"),
+        (arguments.enable_exec, "--enable-exec"),
         (arguments.network, "--network"),
         (arguments.network_name.is_some(), "--network-name"),
         (!arguments.mount.is_empty(), "--mount"),

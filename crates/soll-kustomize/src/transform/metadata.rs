@@ -37,7 +37,8 @@ pub(crate) fn run(
         }
         resource.settle(before.as_ref());
         for label in labels.into_iter().filter(|label| label.count > 1) {
-            resource.shared.add(label.text);
+            let at = mark(label.given.at, by, At::NONE, builder);
+            resource.shared.add(label.text, at);
         }
         if let Some((at, path)) = scalar {
             let message = format!("`{path}` is no map, so {by} cannot add to it");

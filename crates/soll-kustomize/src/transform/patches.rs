@@ -9,6 +9,7 @@ use crate::problem::Problem;
 use crate::resource::{Gvk, Id, Resource};
 use crate::resources::Resources;
 use crate::selector::Selector;
+use crate::written::Unquoted;
 
 /// A patch as its text says.
 enum Parsed {
@@ -188,7 +189,9 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
         Way::OverAll => Gvk { kind: Gvk::of(value).kind, ..gvk.clone() },
     };
     let of = builder.merge_types.of(&gvk).or_else(|| builder.merge_types.of(&of_patch));
-    let trace = Some(Trace { sources: builder.sources, by: "patches", written: Some(&builder.written) });
+    let unquoted = Unquoted(&builder.written);
+    let written: &dyn soll_patch::Written = if resource.is_unquoted { &unquoted } else { &builder.written };
+    let trace = Some(Trace { sources: builder.sources, by: "patches", written: Some(written) });
     let mut source = Resource::new(value.clone());
     if renames {
         // Kustomize notes what is allowed in the annotations of the patch, and writes them anew with it.
@@ -299,6 +302,7 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
             Ok(patched) => {
                 resource.value = patched;
                 resource.shared.forget();
+                resource.is_unquoted = true;
                 // It has gone through JSON, which knows one way to write a number.
                 resource.write_annotations_as_text(&|value| after_json(value).into());
                 if replaces_annotations(operations) {
