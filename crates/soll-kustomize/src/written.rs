@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::accumulate::Block;
 use soll_tree::{FileTree, TreePath};
-use soll_yaml::{At, Data, ParseOptions, SourceId, Sources, Str, Value, parse_yaml, to_json};
+use soll_yaml::{At, Data, ParseOptions, SourceId, Sources, Str, Value, emit_yaml, parse_yaml, to_json};
 
 /// The texts of a build, split into lines when first asked for.
 pub(crate) struct Written<'a> {
@@ -133,7 +133,7 @@ fn last_line(value: &Value) -> usize {
     inner.unwrap_or(0).max(value.at.line())
 }
 
-/// As written, but for the quotes.
+/// As written, but with quotes only where there have to be some.
 pub(crate) struct Unquoted<'w>(pub(crate) &'w Written<'w>);
 
 impl soll_patch::Written for Unquoted<'_> {
@@ -141,8 +141,8 @@ impl soll_patch::Written for Unquoted<'_> {
         self.0.text(value)
     }
 
-    fn is_quoted(&self, _: &Value) -> bool {
-        false
+    fn is_quoted(&self, value: &Value) -> bool {
+        value.as_str().is_some() && emit_yaml(value).starts_with(['"', '\'', '|'])
     }
 }
 
