@@ -86,6 +86,7 @@ pub(crate) fn inflate(
     values.retain(|value| !value.is_null());
     for value in builder.opened(values) {
         let mut resource = Resource::new(value);
+        resource.is_from_chart = true;
         resource.origin = builder.tracked(origin);
         resources.absorb(resource, builder);
     }

@@ -49,6 +49,8 @@ pub(crate) struct Resource {
     pub(crate) behavior: Behavior,
     /// Texts that are one in several fields.
     pub(crate) shared: Shared,
+    /// Whether a chart rendered to it.
+    pub(crate) is_from_chart: bool,
     /// Whether it has gone through JSON, where texts lose the quotes they were written in.
     pub(crate) is_unquoted: bool,
     /// Variables that take their value from here.
@@ -126,6 +128,7 @@ impl Resource {
             needs_hash: false,
             behavior: Behavior::default(),
             shared: Shared::default(),
+            is_from_chart: false,
             is_unquoted: false,
             vars: Vec::new(),
             origin: None,
@@ -221,7 +224,7 @@ impl Resource {
 
     /// Whether kustomize keeps notes about the object in its annotations.
     pub(crate) fn has_notes(&self) -> bool {
-        !self.previous.is_empty() || self.is_generated || self.origin.is_some()
+        !self.previous.is_empty() || self.is_generated || self.is_from_chart || self.origin.is_some()
     }
 
     /// Loses the notes: somebody has replaced the annotations.
@@ -231,6 +234,7 @@ impl Resource {
         self.suffixes.clear();
         self.is_generated = false;
         self.needs_hash = false;
+        self.is_from_chart = false;
         self.behavior = Behavior::default();
         self.forget_provenance();
     }

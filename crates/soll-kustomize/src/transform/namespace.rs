@@ -38,7 +38,8 @@ pub(crate) fn run(
     mode: &Mode,
     builder: &Builder<'_>,
 ) {
-    for resource in resources.iter_mut() {
+    // A chart was told its namespace.
+    for resource in resources.iter_mut().filter(|resource| !resource.is_from_chart) {
         resource.remember_id();
         of_object(resource, namespace, specs, mode, builder);
     }

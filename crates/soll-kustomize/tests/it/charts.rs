@@ -66,7 +66,7 @@ fn what_a_chart_renders_to_is_transformed() {
              helmGlobals: {{chartHome: ../charts}}\nhelmCharts:\n- {{name: web, version: \"1.2\", repo: https://example.com, nameTemplate: t}}\n{CHART}"
         ),
         "apiVersion: v1\ndata:\n  asked: Template(\"t\") in Some(\"apps\") of charts/web-1.2/web\n  values: 'a: old;'\nkind: ConfigMap\n\
-         metadata:\n  name: x-web\n  namespace: apps",
+         metadata:\n  name: x-web",
     );
 }
 
