@@ -8,6 +8,7 @@ use crate::differential::{self, Comparison};
 use crate::repository::{Repository, output, run, spoken};
 use crate::servers;
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -125,13 +126,17 @@ impl<'c> Copy<'c> {
         };
         let listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         let names = output(repository.command("git").args(listing))?;
+        let mut kept = HashSet::new();
         for name in names.split_terminator('\0') {
             let from = repository.root().join(name);
             // What is deleted and not yet committed is still listed.
             if from.is_file() {
-                write_if_changed(&copy.root.join(name), &fs::read(&from)?)?;
+                let to = copy.root.join(name);
+                write_if_changed(&to, &fs::read(&from)?)?;
+                kept.insert(to);
             }
         }
+        remove_all_but(&copy.root, &kept)?;
         Ok(copy)
     }
 
@@ -237,6 +242,19 @@ fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
     let folder = path.parent().context("a file lies in a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Removes what an earlier copy has left.
+fn remove_all_but(folder: &Path, kept: &HashSet<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_all_but(&path, kept)?;
+        } else if !kept.contains(&path) {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -484,11 +484,13 @@ impl Printer<'_> {
                 self.padded(quoted.as_bytes());
             }
             'U' => {
-                let mut text = format!("U+{:04X}", number);
+                // A negative number shows its 64 bits.
+                let code = number as u64;
+                let mut text = format!("U+{code:04X}");
                 if let Some(precision) = self.flags.precision
                     && precision > 4
                 {
-                    text = format!("U+{number:0precision$X}");
+                    text = format!("U+{code:0precision$X}");
                 }
                 if self.flags.sharp
                     && let Some(c) = u32::try_from(number).ok().and_then(char::from_u32)

@@ -264,3 +264,8 @@ fn complex_numbers_have_no_decimal_form() {
 fn dates_may_be_moved_past_the_calendar() {
     assert!(shown("{{ (toDate \"2006\" \"2020\").AddDate 0 0 9223372036854775807 }}", "").starts_with("error: "));
 }
+
+#[test]
+fn negative_code_points_show_their_bits() {
+    check("{{ printf \"%U\" -1 }}", "U+FFFFFFFFFFFFFFFF");
+}

@@ -16,6 +16,8 @@ pub(super) fn only_special(name: &str) -> bool {
                 | "date_in_zone"
                 | "htmlDateInZone"
                 | "fromToml"
+                | "fromYaml"
+                | "fromYamlArray"
                 | "durationRound"
                 | "printf"
                 | "set"
