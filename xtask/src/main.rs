@@ -60,7 +60,7 @@ enum Task {
         /// Whose faults (kustomize, template)
         name: String,
         /// How many cases are compared with each
-        #[arg(long, default_value_t = 20_000)]
+        #[arg(long, default_value_t = 40_000)]
         cases: u64,
         /// Only faults whose title or file contains this
         #[arg(long)]

@@ -83,6 +83,7 @@ fn encode(value: &Value) -> Result<Vec<u8>, Refusal> {
     let mut encoder = Encoder { out: Vec::new() };
     match value {
         Value::Nil => return Err(Refusal::Panic("reflect: call of reflect.Value.Type on zero Value".into())),
+        Value::Complex(..) => return refuse("unsupported type for key '': complex128"),
         value => encoder.top(value)?,
     }
     Ok(encoder.out)

@@ -269,3 +269,20 @@ fn dates_may_be_moved_past_the_calendar() {
 fn negative_code_points_show_their_bits() {
     check("{{ printf \"%U\" -1 }}", "U+FFFFFFFFFFFFFFFF");
 }
+
+#[test]
+fn toml_names_the_key_that_it_cannot_write() {
+    check(
+        "{{ toToml 2i }} {{ toToml (list 2i) }}",
+        "unsupported type for key '': complex128 unsupported type: complex128",
+    );
+}
+
+#[test]
+fn a_quote_that_does_not_end_is_broken_in_the_last_line() {
+    check(
+        "{{ fromYaml \"'a\" }}{{ fromYaml \"a: 1\\nb: 'a\" }}",
+        "map[Error:error converting YAML to JSON: yaml: found unexpected end of stream]\
+         map[Error:error converting YAML to JSON: yaml: line 2: found unexpected end of stream]",
+    );
+}

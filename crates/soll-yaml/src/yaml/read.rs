@@ -299,7 +299,7 @@ impl Composer<'_> {
         let Some(mark) = mark else { return YamlError::new(message.to_owned(), self.first_control()) };
         let hint =
             error.context().zip(error.context_mark()).and_then(|(context, began)| self.indentation(context, began));
-        YamlError { hint, go_line: go_line(error), ..self.error(mark, message.to_owned()) }
+        YamlError { hint, go_line: self.go_line(error), ..self.error(mark, message.to_owned()) }
     }
 
     /// Where the lines of the block stand in which the grammar ended: most often one of them is indented differently.
@@ -331,6 +331,18 @@ impl Composer<'_> {
         At::new(self.source, 1, 1)
     }
 
+    /// go-yaml counts lines from 0, and from 1 where single characters are wrong; what it counts as 0 it does not mention.
+    fn go_line(&self, error: &libyaml_safer::Error) -> Option<usize> {
+        let line = |mark: Option<Mark>| {
+            let mark = mark?;
+            // The line break at the end may be ours.
+            let added = !self.is_complete && mark.index > self.text.len() as u64;
+            Some(mark.line as usize - usize::from(added)).filter(|line| *line > 0)
+        };
+        let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
+        line(error.problem_mark()).map(|line| line + usize::from(scanner)).or(line(error.context_mark()))
+    }
+
     fn error(&self, mark: Mark, message: String) -> YamlError {
         YamlError::new(message, self.at(mark))
     }
@@ -338,13 +350,6 @@ impl Composer<'_> {
     fn at(&self, mark: Mark) -> At {
         At::new(self.source, mark.line as usize + 1, mark.column as usize + 1)
     }
-}
-
-/// go-yaml counts lines from 0, and from 1 where single characters are wrong; what it counts as 0 it does not mention.
-fn go_line(error: &libyaml_safer::Error) -> Option<usize> {
-    let line = |mark: Option<Mark>| mark.map(|mark| mark.line as usize).filter(|line| *line > 0);
-    let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
-    line(error.problem_mark()).map(|line| line + usize::from(scanner)).or(line(error.context_mark()))
 }
 
 #[cfg(test)]

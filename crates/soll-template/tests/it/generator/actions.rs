@@ -109,6 +109,12 @@ impl Generator {
                 )
             }
             "{{trim}}" => format!("{text}{{{{- {value} -}}}}{more}{{{{ {other} -}}}} \n t"),
+            "{{variable}}" if self.chance.percent(15) => {
+                format!("{{{{ with {value} }}}}{{{{ $q := {other} }}}}{{{{ $q }}}}{{{{ end }}}}{{{{ $q }}}}")
+            }
+            "{{assign}}" if self.chance.percent(30) => format!(
+                "{{{{ $a := 1 }}}}{{{{ range {list} }}}}{{{{ $a := {value} }}}}{{{{ $a = {other} }}}}{{{{ $a }}}}{{{{ end }}}}{{{{ $a }}}}"
+            ),
             "{{variable}}" => format!(
                 "{{{{ $a := {value} }}}}{{{{ $b := $a }}}}{{{{ $b }}}}{{{{ with $a }}}}{{{{ $a := 2 }}}}{{{{ $a }}}}{{{{ end }}}}{{{{ $a }}}}{{{{ $.str }}}}"
             ),

@@ -41,6 +41,8 @@ pub(crate) const INTEGERS: &[&str] = &[
     "-4",
     "0x10",
     "'c'",
+    "'日'",
+    "'\\u00e9'",
     "1_000",
     "(int .float)",
     "(int64 .int)",
@@ -88,6 +90,7 @@ pub(crate) const LISTS: &[&str] = &[
     "(list (list 1 2) (list 3))",
     "(keys .map | sortAlpha)",
     "(list \"b\" \"a\" \"b\")",
+    "(list \"b\" \"A\" \"a\" \"B\")",
     "(concat .list .nums)",
     "(list 1.5 2 \"3\")",
     "(chunk 2 .list)",
@@ -119,6 +122,7 @@ pub(crate) const TIMES: &[&str] = &[
     "(toDate \"2006-01-02 15:04:05.999999999\" \"2000-02-29 23:59:59.987654321\")",
     "(toDate \"2006-01-02 MST\" \"2020-06-15 CET\")",
     "(toDate \"bad\" \"zero\")",
+    "(toDate \"2006-01-02 15:04\" \"2024-07-01 12:30\")",
     "(toDate \"2006-01-02 15:04:05 -0700\" \"1969-12-31 23:30:00 -0530\")",
 ];
 /// Values of other types, such as functions return them.

@@ -187,6 +187,7 @@ impl Generator {
                     chance.pick(&[
                         "\"2h10m5s\"",
                         "\"800h\"",
+                        "\"730h\"",
                         "\"100000h\"",
                         "\"30s\"",
                         "\"1s\"",
@@ -239,6 +240,7 @@ impl Generator {
                 let url = chance.pick(&[
                     "\"http://u:p@h.com:80/p/a?q=1#f\"",
                     "\"//h/p\"",
+                    "\"HTTP://H/p\"",
                     "\"mailto:a@b.c\"",
                     "\"http://[::1]:8/\"",
                     "\"/just/path\"",
@@ -334,6 +336,9 @@ impl Generator {
                 _ => "dig \"a\" \"b\" \"c\" 0 (dict \"a\" (dict \"b\" (dict \"c\" 5)))".into(),
             },
             "index" => match chance.below(5) {
+                0 if chance.percent(30) => {
+                    format!("index (split \",\" {string}) {}", chance.pick(&["\"_0\"", "\"_9\""]))
+                }
                 0 => format!("index {map} {key}"),
                 1 => format!("index {any_list} {small}"),
                 2 => "index .map \"b\" \"c\"".into(),
@@ -389,6 +394,24 @@ impl Generator {
                     "%O",
                     "%v %v %v",
                 ]);
+                let verbs = [
+                    "%+d", "%d", "%x", "%X", "%#x", "%5d|", "%05d", "%-5d|", "%+.1f", "%f", "%e", "%g", "% d", "%o",
+                    "%b", "%c",
+                ];
+                if chance.percent(40) {
+                    return Some(format!(
+                        "printf \"{} {}\" {number} {number2}",
+                        chance.pick(&verbs),
+                        chance.pick(&verbs)
+                    ));
+                }
+                if chance.percent(20) {
+                    let wide = chance.pick(&["%8s|", "%-8s|", "%.2s|", "%5q|", "%8v|"]);
+                    return Some(format!(
+                        "printf \"{wide}\" {}",
+                        chance.pick(&["\"日本\"", "\"é\"", ".uni", "(list 1 nil)", ".str"])
+                    ));
+                }
                 // Other verbs than those for text show the insides of a time.
                 let plain = |text: String| if text.contains("toDate") { ".str".to_owned() } else { text };
                 let any = plain(any);
@@ -429,6 +452,11 @@ impl Generator {
                 ),
                 _ => return None,
             },
+            "deepEqual" if chance.percent(30) => format!(
+                "deepEqual {} {}",
+                chance.pick(&["1", "(int64 1)", "(float64 1)", "(list 1)", "(list (int64 1))", "(dict \"a\" 1)"]),
+                chance.pick(&["1", "(int64 1)", "1.0", "(list 1)", "(list 1.0)", "(dict \"a\" (int64 1))"])
+            ),
             "deepEqual" | "has" | "mustHas" | "without" | "mustWithout" if chance.percent(60) => match name {
                 "deepEqual" => format!("deepEqual {any_list} {}", if chance.percent(50) { &any_list } else { &map }),
                 "has" | "mustHas" => format!(
@@ -483,6 +511,7 @@ impl Generator {
                     "\"0x1F\"",
                     "\"010\"",
                     "\"1.00\"",
+                    "\"5.0\"",
                     "\"1.5\"",
                     "\"abc\"",
                     "\"\"",
@@ -596,6 +625,7 @@ impl Generator {
                     "{name} {}",
                     chance.pick(&[
                         "\"/a/b/c.txt\"",
+                        "\"a/x.tar.gz\"",
                         "\"\"",
                         "\"a/../../b/\"",
                         "\"/\"",
