@@ -76,17 +76,30 @@ fn value_of(var: &Var, resources: &Resources, builder: &Builder<'_>) -> Option<V
     }
 }
 
+fn is_untyped(field: &Value, builder: &Builder<'_>) -> bool {
+    if !matches!(field.data, Data::Bool(_) | Data::Int(_) | Data::Float(_)) {
+        return false;
+    }
+    let via = builder.sources.get(field.at.source()).and_then(|source| source.via);
+    via.is_some_and(|via| via.by == "replacements" && via.before.is_none())
+}
+
 fn expand(field: &mut Value, values: &HashMap<Str, Value>, builder: &Builder<'_>) {
+    // A field that a replacement has made has no type yet; here it becomes text.
+    if is_untyped(field, builder) {
+        field.data = Data::Str(builder.written.text(field));
+    }
+    let is_concerned = |value: &Value| has_variable(value) || is_untyped(value, builder);
     match &field.data {
         Data::Str(text) if text.contains("$(") => {
             let Some(new) = expanded(text, values) else { return };
             let at = builder.sources.through(field.at, "vars", field.at);
             *field = new.at(at);
         }
-        Data::List(items) if items.iter().any(has_variable) => {
+        Data::List(items) if items.iter().any(is_concerned) => {
             field.as_list_mut().into_iter().flatten().for_each(|item| expand(item, values, builder));
         }
-        Data::Map(map) if map.iter().any(|entry| has_variable(&entry.value)) => {
+        Data::Map(map) if map.iter().any(|entry| is_concerned(&entry.value)) => {
             let entries = map.iter().cloned().map(|mut entry: Entry| {
                 expand(&mut entry.value, values, builder);
                 entry

@@ -148,8 +148,7 @@ pub(crate) fn label(value: &Value, problems: &Problems) -> Label {
 pub(crate) fn patch(value: &Value, problems: &Problems) -> Patch {
     let mut fields = Fields::new(value, "patches entry", problems);
     let path = fields.text("path");
-    // Trimmed as kustomize does it: a block at the end loses its line break.
-    let inline = fields.text("patch").map(|text| Text { text: text.as_str().trim_end().into(), ..text });
+    let inline = fields.text("patch");
     let target = fields.value("target").and_then(|value| Selector::read(value, problems));
     let (mut allow_name_change, mut allow_kind_change) = (false, false);
     if let Some(options) = fields.value("options") {

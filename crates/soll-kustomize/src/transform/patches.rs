@@ -21,6 +21,9 @@ enum Parsed {
 
 /// Runs one entry of `patches`.
 pub(crate) fn run(resources: &mut Resources, patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) {
+    // Trimmed here and nowhere else, as kustomize does it: a block at the end loses its line break.
+    let trimmed = |text: &Text| Text { text: text.as_str().trim_end().into(), at: text.at };
+    let patch = &Patch { inline: patch.inline.as_ref().map(trimmed), ..patch.clone() };
     match parsed(patch, ks, builder) {
         Some(Parsed::Strategic(patches)) => strategic(resources, patch, &patches, builder),
         Some(Parsed::Json(operations)) => operate(resources, patch, &operations, Notes::Taken, builder),
