@@ -10,7 +10,7 @@ pub(crate) struct Comparison {
     pub(crate) name: &'static str,
     pub(crate) package: &'static str,
     pub(crate) test: &'static str,
-    pub(crate) oracle: &'static str,
+    pub(crate) oracles: &'static [&'static str],
 }
 
 const COMPARISONS: &[Comparison] = &[
@@ -18,13 +18,19 @@ const COMPARISONS: &[Comparison] = &[
         name: "kustomize",
         package: "soll-kustomize",
         test: "differential::made_up_kustomizations_build_as_kustomize_builds_them",
-        oracle: "kustomize-oracle",
+        oracles: &["kustomize-oracle"],
     },
     Comparison {
         name: "template",
         package: "soll-template",
         test: "differential::templates_render_as_go_and_helm_render_them",
-        oracle: "template-oracle",
+        oracles: &["template-oracle"],
+    },
+    Comparison {
+        name: "apiserver",
+        package: "soll-apiserver",
+        test: "differential::fuzz::made_up_writes_are_answered_as_kube_apiserver_answers_them",
+        oracles: &["etcd", "kube-apiserver", "kubectl"],
     },
 ];
 
@@ -40,7 +46,7 @@ pub(crate) fn find(name: &str) -> Result<&'static Comparison> {
 /// Compares many generated cases; the seed is printed and repeats them.
 pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Option<u64>) -> Result<()> {
     let comparison = find(name)?;
-    servers::ensure(repository, &[comparison.oracle.to_owned()])?;
+    servers::ensure(repository, &names(comparison.oracles))?;
     let mut cargo = repository.cargo();
     cargo.args(["test", "-p", comparison.package, "--test", "it", "--", "--exact", "--nocapture", comparison.test]);
     cargo.env("SOLL_CACHE", repository.cache());
@@ -49,4 +55,9 @@ pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Opt
         cargo.env("SOLL_DIFFERENTIAL_SEED", seed.to_string());
     }
     run(&mut cargo)
+}
+
+/// The names as the servers want them.
+pub(crate) fn names(oracles: &[&str]) -> Vec<String> {
+    oracles.iter().map(|&name| name.to_owned()).collect()
 }

@@ -44,7 +44,7 @@ enum Verdict {
 /// Puts the faults of an engine in, one after the other, and compares `cases` generated cases with each.
 pub(crate) fn seed(repository: &Repository, name: &str, cases: u64, only: Option<&str>) -> Result<()> {
     let comparison = differential::find(name)?;
-    servers::ensure(repository, &[comparison.oracle.to_owned()])?;
+    servers::ensure(repository, &differential::names(comparison.oracles))?;
     let list = repository.root().join("crates").join(comparison.package).join("tests/faults.txt");
     let text = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let mut faults = parse(&text).with_context(|| format!("in {}", list.display()))?;
