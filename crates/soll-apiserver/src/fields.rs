@@ -64,7 +64,8 @@ pub(crate) fn with_write<T>(ctx: &Context<'_>, run: impl FnOnce(&Write<'_>) -> T
     run(&Write {
         manager: ctx.field_manager(),
         api_version: &resource.api_version(),
-        subresource: subresource.map_or("", Subresource::name),
+        // Kubernetes notes who finalizes as who updates.
+        subresource: subresource.filter(|below| *below != Subresource::Finalize).map_or("", Subresource::name),
         now: &meta::time(ctx.now),
         types: &kind,
         ignored: ignored(resource, subresource),
@@ -81,7 +82,7 @@ pub(crate) fn track(ctx: &Context<'_>, old: Option<&Value>, object: &Value) -> V
 }
 
 /// Entries that come through `scale` have no time, as in Kubernetes.
-fn forget_times_of_scaling(object: &mut Value) {
+pub(crate) fn forget_times_of_scaling(object: &mut Value) {
     let entries = meta::metadata_mut(object).get_mut("managedFields").and_then(Value::as_list_mut);
     for entry in entries.into_iter().flatten() {
         if entry.lookup_str(&["subresource"]) == Some("scale") {

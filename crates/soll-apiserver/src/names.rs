@@ -33,6 +33,14 @@ pub(crate) fn check(resource: &Resource, object: &Value) -> Vec<Cause> {
     } else if let Err(why) = rule(resource)(name) {
         causes.push(Cause::invalid("metadata.name", &format!("{name:?}"), why));
     }
+    causes.extend(check_labels(object));
+    causes.extend(check_owners(object));
+    causes
+}
+
+/// What is wrong with the labels and annotations of an object.
+pub(crate) fn check_labels(object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
     for (field, what) in [("labels", true), ("annotations", false)] {
         let Some(value) = object.lookup(&["metadata", field]) else { continue };
         for entry in value.as_map().into_iter().flatten() {
@@ -45,6 +53,27 @@ pub(crate) fn check(resource: &Resource, object: &Value) -> Vec<Cause> {
                 causes.push(Cause::invalid(format!("metadata.{field}"), &format!("{text:?}"), LABEL_VALUE));
             }
         }
+    }
+    causes
+}
+
+/// What is wrong with the owners of an object.
+pub(crate) fn check_owners(object: &Value) -> Vec<Cause> {
+    let owners = object.lookup(&["metadata", "ownerReferences"]).and_then(Value::as_list).unwrap_or_default();
+    let mut causes = Vec::new();
+    for owner in owners {
+        let of = |field: &str| owner.lookup_str(&[field]).unwrap_or_default();
+        let empty = |field: &str, why: &str| {
+            of(field).is_empty().then(|| Cause::invalid(format!("metadata.ownerReferences.{field}"), "\"\"", why))
+        };
+        causes.extend(empty("apiVersion", "version must not be empty"));
+        causes.extend(["kind", "name", "uid"].into_iter().filter_map(|field| empty(field, "must not be empty")));
+    }
+    let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+    if owners.iter().filter(controls).count() > 1 {
+        let shown = owners.first().map(crate::refusal::shown).unwrap_or_default();
+        let why = "Only one reference can have Controller set to true. Found \"true\" in references";
+        causes.push(Cause::invalid("metadata.ownerReferences", &shown, why));
     }
     causes
 }
@@ -87,7 +116,11 @@ fn label(name: &str) -> Result<(), String> {
     if name.len() > 63 {
         return Err("must be no more than 63 characters".to_owned());
     }
-    if is_label(name) { Ok(()) } else { Err(LABEL.to_owned()) }
+    match (is_label(name), subdomain(name).is_ok()) {
+        (true, _) => Ok(()),
+        (false, true) => Err("must not contain dots".to_owned()),
+        (false, false) => Err(LABEL.to_owned()),
+    }
 }
 
 /// Names of services begin with a letter.

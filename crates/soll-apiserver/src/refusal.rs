@@ -151,6 +151,17 @@ impl Refusal {
         Self::new(409, "Conflict", message).about(resource, name)
     }
 
+    /// A conflict at what stands below an object.
+    pub(crate) fn conflict_below(resource: &Resource, below: &str, name: &str, why: impl std::fmt::Display) -> Self {
+        let mut refusal = Self::conflict(resource, name, "");
+        let what = format!("{}/{below}", resource.plural);
+        refusal.message = format!("Operation cannot be fulfilled on {what} \"{name}\": {why}");
+        if let Some(subject) = &mut refusal.subject {
+            subject.kind = what;
+        }
+        refusal
+    }
+
     /// The object changed since the client read it.
     pub(crate) fn stale(resource: &Resource, name: &str) -> Self {
         Self::conflict(
@@ -206,13 +217,19 @@ impl Refusal {
     }
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: impl std::fmt::Display) -> Self {
-        let message = format!("{} \"{name}\" is forbidden: {why}", resource.qualified());
+        let named = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        let message = format!("{}{named} is forbidden: {why}", resource.qualified());
         Self::new(403, "Forbidden", message).about(resource, name)
     }
 
     /// A request that the user's roles do not allow.
     pub(crate) fn access_denied(message: impl Into<String>) -> Self {
         Self::new(403, "Forbidden", message)
+    }
+
+    /// A path that the user's roles do not allow.
+    pub(crate) fn path_denied(message: impl Into<String>) -> Self {
+        Self { empty_details: true, ..Self::access_denied(message) }
     }
 
     pub(crate) fn with_cause(mut self, cause: Cause) -> Self {

@@ -8,7 +8,7 @@ use soll_yaml::Value;
 use crate::auth::User;
 use crate::auth::rbac::{self, Attempt};
 use crate::meta;
-use crate::refusal::Refusal;
+use crate::refusal::{Cause, Refusal};
 use crate::rest::{Body, Context, answer};
 
 /// Answers the creation of a review.
@@ -29,17 +29,20 @@ pub(crate) fn create(ctx: &Context<'_>, review: &Value) -> Result<Response<Body>
         }
         other => return Err(Refusal::not_implemented(format!("the embedded API server answers no {other}"))),
     };
-    let mut metadata = json!({"creationTimestamp": null});
+    let mut metadata = json!({});
     if resource.kind == "LocalSubjectAccessReview" {
         metadata["namespace"] = ctx.target.namespace.as_str().into();
     }
-    Ok(answer::json(
-        201,
-        &json!({
-            "kind": resource.kind.as_str(), "apiVersion": resource.api_version(), "metadata": metadata,
-            "spec": spec, "status": status,
-        }),
-    ))
+    let mut answer = json!({
+        "kind": resource.kind.as_str(), "apiVersion": resource.api_version(), "metadata": metadata, "status": status,
+    });
+    if resource.kind == "SelfSubjectReview" {
+        // Who asks who they are says nothing.
+        answer["metadata"]["creationTimestamp"] = meta::time(ctx.now).into();
+    } else {
+        answer["spec"] = json!(spec);
+    }
+    Ok(answer::json(201, &answer))
 }
 
 fn subject(spec: &Value) -> User {
@@ -89,12 +92,19 @@ fn user_info(user: &User) -> Json {
 
 /// Longest and default life of a token, in seconds. Tokens here live as long as the server.
 const TOKEN_SECONDS: i64 = 3600;
+const SHORTEST_TOKEN_SECONDS: i64 = 600;
 
 /// Issues a token for a service account.
 pub(crate) fn token(ctx: &Context<'_>, request: &Value) -> Result<Response<Body>, Refusal> {
     ctx.live()?;
+    let seconds = request.lookup(&["spec", "expirationSeconds"]).and_then(Value::as_i64);
+    if let Some(seconds) = seconds.filter(|seconds| *seconds < SHORTEST_TOKEN_SECONDS) {
+        let why = "may not specify a duration less than 10 minutes";
+        let cause = Cause::invalid("spec.expirationSeconds", &seconds.to_string(), why);
+        return Err(Refusal::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]));
+    }
     let token = ctx.api.access.issue(&ctx.target.namespace, &ctx.target.name);
-    let seconds = request.lookup(&["spec", "expirationSeconds"]).and_then(Value::as_i64).unwrap_or(TOKEN_SECONDS);
+    let seconds = seconds.unwrap_or(TOKEN_SECONDS);
     let expires = ctx.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(ctx.now);
     let spec = request.get("spec").cloned().unwrap_or_else(Value::map);
     Ok(answer::json(

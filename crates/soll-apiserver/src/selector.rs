@@ -262,6 +262,12 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
+    /// The name that objects must have, if the selector says one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let term = self.terms.iter().find(|(field, _, equal)| field == "metadata.name" && *equal)?;
+        Some(&term.1)
+    }
+
     /// Names the first field that cannot be selected by.
     pub(crate) fn check(&self, resource: &Resource) -> Result<(), String> {
         for (field, _, _) in &self.terms {

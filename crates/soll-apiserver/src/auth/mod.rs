@@ -1,12 +1,13 @@
 //! Who calls, and what they may do.
 
+pub(crate) mod escalation;
 pub(crate) mod rbac;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method};
 use rand::Rng;
 
 use crate::refusal::Refusal;
@@ -92,6 +93,9 @@ impl Access {
                 check_impersonation(store, &own, &user)?;
                 user
             }
+            None if ["impersonate-group", "impersonate-uid"].iter().any(|name| headers.contains_key(*name)) => {
+                return Err(Refusal::bad_request("a group or uid was requested without impersonating a user"));
+            }
             None => own,
         };
         Ok(Caller { user, agent: agent(headers).to_owned() })
@@ -121,6 +125,16 @@ pub(crate) fn authorize(store: &Store, user: &User, resource: &Resource, attempt
         user.name, attempt.verb, attempt.group
     );
     Err(Refusal::forbidden(resource, &attempt.name, why))
+}
+
+/// Refuses a path that is no resource if the roles of a user do not allow it.
+pub(crate) fn authorize_path(store: &Store, user: &User, method: &Method, path: &str) -> Result<(), Refusal> {
+    let verb = method.as_str().to_lowercase();
+    let attempt = Attempt { verb: verb.clone(), path: Some(path.to_owned()), ..Attempt::default() };
+    if rbac::allows(store, user, &attempt) {
+        return Ok(());
+    }
+    Err(Refusal::path_denied(format!("forbidden: User {:?} cannot {verb} path {path:?}", user.name)))
 }
 
 fn check_impersonation(store: &Store, own: &User, user: &User) -> Result<(), Refusal> {
@@ -167,6 +181,9 @@ fn impersonated(headers: &HeaderMap) -> Option<User> {
     let account = name.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
     if let Some((namespace, _)) = account.filter(|_| groups.is_empty()) {
         groups = account_groups(namespace);
+    }
+    if name == "system:anonymous" && groups.is_empty() {
+        groups.push("system:unauthenticated".to_owned());
     }
     if !groups.iter().any(|group| group == AUTHENTICATED || group == "system:unauthenticated") {
         groups.push(AUTHENTICATED.to_owned());

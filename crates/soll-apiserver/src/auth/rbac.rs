@@ -44,7 +44,7 @@ pub(crate) fn rules<'s>(store: &'s Store, user: &'s User, namespace: &'s str) ->
 }
 
 /// The rules of a role, with those of the roles that it aggregates.
-fn rules_of(store: &Store, role: &Value) -> Vec<Value> {
+pub(crate) fn rules_of(store: &Store, role: &Value) -> Vec<Value> {
     let own = |role: &Value| role.get("rules").and_then(Value::as_list).unwrap_or_default().to_vec();
     let mut rules = own(role);
     let selectors =
@@ -59,7 +59,8 @@ fn rules_of(store: &Store, role: &Value) -> Vec<Value> {
     rules
 }
 
-fn role(store: &Store, binding: &Value) -> Option<Value> {
+/// The role that a binding is about.
+pub(crate) fn role(store: &Store, binding: &Value) -> Option<Value> {
     let name = binding.lookup_str(&["roleRef", "name"])?;
     let entry = match binding.lookup_str(&["roleRef", "kind"])? {
         "ClusterRole" => store.get(&format!("{GROUP}/clusterroles"), "", name),

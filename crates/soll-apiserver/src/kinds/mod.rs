@@ -4,6 +4,7 @@ pub(crate) mod definition;
 pub(crate) mod event;
 pub(crate) mod namespace;
 pub(crate) mod pod;
+mod rbac;
 pub(crate) mod secret;
 pub(crate) mod service;
 mod various;
@@ -66,17 +67,64 @@ pub(crate) fn forget_internal_metadata(metadata: &mut Value) {
     }
 }
 
+/// The lists that Go writes always, as null where there is none: where they stand, and their fields.
+fn lists_written_always(resource: &Resource) -> (&'static [&'static str], &'static [&'static str]) {
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("autoscaling", _) => (&["status"], &["currentMetrics"]),
+        ("discovery.k8s.io", _) => (&[], &["endpoints", "ports"]),
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => (&[], &["rules"]),
+        _ => (&[], &[]),
+    }
+}
+
+/// Says which of the lists that Go writes always are there and empty; the normal form of other lists is not to be there.
+pub(crate) fn empty_lists(resource: &Resource, object: &Value) -> Vec<&'static str> {
+    let (within, fields) = lists_written_always(resource);
+    let is_empty = |field: &&str| object.get(field).and_then(Value::as_list).is_some_and(<[Value]>::is_empty);
+    if within.is_empty() { fields.iter().copied().filter(is_empty).collect() } else { Vec::new() }
+}
+
+/// Takes the nulls away that stand for lists: nobody owns them.
+pub(crate) fn leave_out_empty_lists(resource: &Resource, object: &mut Value) {
+    let (within, fields) = lists_written_always(resource);
+    let mut place = object.make_map();
+    for key in within {
+        let Some(deeper) = child(place, key) else { return };
+        place = deeper;
+    }
+    place.retain(|entry| !(entry.value.is_null() && fields.contains(&entry.key.as_str())));
+}
+
+/// The object with null for the lists that Go writes always and that are not there.
+pub(crate) fn with_lists(resource: &Resource, object: &Value) -> Value {
+    let mut object = object.clone();
+    let (within, fields) = lists_written_always(resource);
+    if !fields.is_empty() {
+        let mut place = object.make_map();
+        for key in within {
+            place = place.get_or_insert_with(key, Value::map).make_map();
+        }
+        fields.iter().for_each(|field| default(place, field, Value::null()));
+    }
+    object
+}
+
 /// Writes null for the lists that Go writes always. Nobody who creates an object is noted as the manager of what is not
 /// there; who takes a list away is.
 pub(crate) fn write_empty_lists(resource: &Resource, object: &mut Value) {
-    match (resource.group.as_str(), resource.plural.as_str()) {
-        ("autoscaling", _) => various::list_or_null(object, &["status"], "currentMetrics"),
-        ("discovery.k8s.io", _) => {
-            various::list_or_null(object, &[], "endpoints");
-            various::list_or_null(object, &[], "ports");
+    let (within, fields) = lists_written_always(resource);
+    if fields.is_empty() {
+        return;
+    }
+    let mut place = object.make_map();
+    for key in within {
+        place = place.get_or_insert_with(key, Value::map).make_map();
+    }
+    for field in fields {
+        let is_empty = place.get(field).is_none_or(|list| list.as_list().is_some_and(<[Value]>::is_empty));
+        if is_empty {
+            place.insert(*field, Value::null());
         }
-        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => various::list_or_null(object, &[], "rules"),
-        _ => {}
     }
 }
 
@@ -90,6 +138,7 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
             meta::set_text(object, "name", &uuid::Uuid::new_v4().to_string());
         }
         ("", "services") => return service::allocate(ctx, None, object),
+        ("", "serviceaccounts") => various::name_secrets_only(object),
         ("apps", "daemonsets") => workload::count_templates(None, object),
         ("", "persistentvolumes") => {
             set_phase(object, "Pending");
@@ -113,6 +162,7 @@ pub(crate) fn prepare_update(ctx: &Context<'_>, old: &Value, object: &mut Value)
     let resource = &ctx.target.resource;
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "services") => return service::allocate(ctx, Some(old), object),
+        ("", "serviceaccounts") => various::name_secrets_only(object),
         ("", "namespaces") => namespace::prepare_update(old, object),
         ("apps", "daemonsets") => workload::count_templates(Some(old), object),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(object, ctx.now),
@@ -130,8 +180,20 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::validate(object),
         ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
         ("", "services") => service::validate(object),
+        ("networking.k8s.io", "ingresses") => various::validate_ingress(object),
+        ("networking.k8s.io", "networkpolicies") => various::validate_network_policy(object),
+        ("autoscaling", _) => various::validate_autoscaler(object),
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => rbac::validate_role(resource.namespaced, object),
+        ("rbac.authorization.k8s.io", _) => rbac::validate_binding(resource.namespaced, object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::validate(plural, object),
         _ => Vec::new(),
+    }
+}
+
+/// Warns of what is allowed and odd.
+pub(crate) fn warn(ctx: &Context<'_>, object: &Value) {
+    if ctx.target.resource.is("", "services") {
+        service::warn(ctx, object);
     }
 }
 

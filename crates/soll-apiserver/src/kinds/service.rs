@@ -54,6 +54,9 @@ pub(crate) fn settle(object: &mut Value) {
     default(spec, "type", Value::str("ClusterIP"));
     default(spec, "sessionAffinity", Value::str("None"));
     let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if spec.get("sessionAffinity").and_then(Value::as_str) == Some("None") {
+        spec.remove("sessionAffinityConfig");
+    }
     if spec.get("sessionAffinity").and_then(Value::as_str) == Some("ClientIP")
         && spec.get("sessionAffinityConfig").is_none()
     {
@@ -187,6 +190,13 @@ fn allocate_node_ports(api: &Api, old: Option<&Value>, spec: &mut Map) {
             used.insert(chosen);
             port.make_map().insert("nodePort", Value::from(chosen));
         }
+    }
+}
+
+/// What is allowed and of no use.
+pub(crate) fn warn(ctx: &Context<'_>, service: &Value) {
+    if text(service, "clusterIP") == "None" && text(service, "sessionAffinity") == "ClientIP" {
+        ctx.warn("spec.SessionAffinity is ignored for headless services".to_owned());
     }
 }
 

@@ -3,6 +3,7 @@
 use soll_yaml::{Map, Value};
 
 use super::{child, default, items};
+use crate::refusal::Cause;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -10,13 +11,130 @@ fn spec_of(object: &mut Value) -> &mut Map {
     object.make_map().get_or_insert_with("spec", Value::map).make_map()
 }
 
-/// A list that Go writes as null where there is none.
-pub(crate) fn list_or_null(object: &mut Value, within: &[&str], field: &str) {
-    let mut place = object.make_map();
-    for key in within {
-        place = place.get_or_insert_with(key, Value::map).make_map();
+/// Secrets of service accounts are in their namespace, so only their names are kept.
+pub(crate) fn name_secrets_only(object: &mut Value) {
+    for secret in items(object.make_map(), "secrets") {
+        secret.retain(|entry| entry.key == "name");
     }
-    default(place, field, Value::null());
+}
+
+/// What is wrong with an ingress.
+pub(crate) fn validate_ingress(object: &Value) -> Vec<Cause> {
+    let rules = object.lookup(&["spec", "rules"]).and_then(Value::as_list).unwrap_or_default();
+    if rules.is_empty() && object.lookup(&["spec", "defaultBackend"]).is_none() {
+        return vec![Cause::invalid("spec", "null", "either `defaultBackend` or `rules` must be specified")];
+    }
+    let mut causes = Vec::new();
+    if let Some(backend) = object.lookup(&["spec", "defaultBackend"]) {
+        causes.extend(validate_backend(backend, "spec.defaultBackend"));
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let paths = rule.lookup(&["http", "paths"]).and_then(Value::as_list);
+        let at = format!("spec.rules[{index}].http.paths");
+        if rule.get("http").is_some() && paths.is_none_or(<[Value]>::is_empty) {
+            causes.push(Cause::required(&at, ""));
+        }
+        for (index, path) in paths.unwrap_or_default().iter().enumerate() {
+            causes.extend(validate_path(path, &format!("{at}[{index}]")));
+        }
+    }
+    causes
+}
+
+fn validate_path(path: &Value, at: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let text = path.lookup_str(&["path"]).unwrap_or_default();
+    match path.lookup_str(&["pathType"]) {
+        None => causes.push(Cause::required(format!("{at}.pathType"), "pathType must be specified")),
+        Some("Exact" | "Prefix") if !text.starts_with('/') => {
+            causes.push(Cause::invalid(format!("{at}.path"), &format!("{text:?}"), "must be an absolute path"));
+        }
+        Some("Exact" | "Prefix" | "ImplementationSpecific") => {}
+        Some(other) => {
+            let known = ["Exact", "ImplementationSpecific", "Prefix"];
+            causes.push(Cause::unsupported(format!("{at}.pathType"), &format!("{other:?}"), &known));
+        }
+    }
+    causes.extend(
+        path.get("backend").into_iter().flat_map(|backend| validate_backend(backend, &format!("{at}.backend"))),
+    );
+    causes
+}
+
+fn validate_backend(backend: &Value, at: &str) -> Vec<Cause> {
+    let Some(service) = backend.get("service") else {
+        let nobody = backend.get("resource").is_none();
+        return nobody
+            .then(|| Cause::invalid(at, "\"\"", "resource or service backend is required"))
+            .into_iter()
+            .collect();
+    };
+    let mut causes = Vec::new();
+    if service.lookup_str(&["name"]).is_none_or(str::is_empty) {
+        causes.push(Cause::required(format!("{at}.service.name"), ""));
+    }
+    let name = service.lookup_str(&["port", "name"]).is_some_and(|name| !name.is_empty());
+    let number = service.lookup(&["port", "number"]).and_then(Value::as_i64).unwrap_or(0) != 0;
+    match (name, number) {
+        (false, false) => causes.push(Cause::required(at, "port name or number is required")),
+        (true, true) => {
+            causes.push(Cause::invalid(at, &crate::refusal::shown(backend), "cannot set both port name & port number"));
+        }
+        _ => {}
+    }
+    causes
+}
+
+/// What is wrong with a network policy: peers that are nobody, or two things at once.
+pub(crate) fn validate_network_policy(object: &Value) -> Vec<Cause> {
+    let list = |value: &Value, field: &str| value.get(field).and_then(Value::as_list).unwrap_or_default().to_vec();
+    let spec = object.get("spec").cloned().unwrap_or_default();
+    let mut causes = Vec::new();
+    for (direction, side) in [("ingress", "from"), ("egress", "to")] {
+        for (index, rule) in list(&spec, direction).iter().enumerate() {
+            for (place, peer) in list(rule, side).iter().enumerate() {
+                let at = format!("spec.{direction}[{index}].{side}[{place}]");
+                let selects = peer.get("podSelector").is_some() || peer.get("namespaceSelector").is_some();
+                match (selects, peer.get("ipBlock").is_some()) {
+                    (false, false) => causes.push(Cause::required(at, "must specify a peer")),
+                    (true, true) => {
+                        causes.push(Cause::forbidden(at, "may not specify both ipBlock and another peer"));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    causes
+}
+
+/// What is wrong with an autoscaler.
+pub(crate) fn validate_autoscaler(object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let number = |field: &str| object.lookup(&["spec", field]).and_then(Value::as_i64).unwrap_or(0);
+    let (least, most) = (number("minReplicas"), number("maxReplicas"));
+    if least < 1 {
+        let why = "must be greater than or equal to 1";
+        causes.push(Cause::invalid("spec.minReplicas", &least.to_string(), why));
+    }
+    if most < 1 {
+        causes.push(Cause::invalid("spec.maxReplicas", &most.to_string(), "must be greater than 0"));
+    }
+    if most < least {
+        let why = "must be greater than or equal to `minReplicas`";
+        causes.push(Cause::invalid("spec.maxReplicas", &most.to_string(), why));
+    }
+    let of_target = |field: &str| object.lookup_str(&["spec", "scaleTargetRef", field]).unwrap_or_default();
+    for field in ["kind", "name"] {
+        if of_target(field).is_empty() {
+            causes.push(Cause::required(format!("spec.scaleTargetRef.{field}"), ""));
+        }
+    }
+    if !of_target("apiVersion").contains('/') && of_target("kind") != "ReplicationController" {
+        let shown = format!("{:?}", of_target("apiVersion"));
+        causes.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &shown, "apiVersion must specify API group"));
+    }
+    causes
 }
 
 /// Network policies: which directions they are about, and TCP.
@@ -44,6 +162,23 @@ pub(crate) fn autoscaler(object: &mut Value) {
         let metric = Map::from_iter([("type", Value::str("Resource")), ("resource", resource.into())]);
         spec.insert("metrics", Value::list(vec![metric.into()]));
     }
+    // Who says anything of the behaviour gets the rest of it.
+    if let Some(behavior) = child(spec, "behavior") {
+        let pods = scaling_policy("Pods", 4);
+        let all = scaling_policy("Percent", 100);
+        let up = behavior.get_or_insert_with("scaleUp", Value::map).make_map();
+        default(up, "stabilizationWindowSeconds", 0);
+        default(up, "selectPolicy", "Max");
+        default(up, "policies", Value::list(vec![pods, all.clone()]));
+        let down = behavior.get_or_insert_with("scaleDown", Value::map).make_map();
+        default(down, "selectPolicy", "Max");
+        default(down, "policies", Value::list(vec![all]));
+    }
+}
+
+fn scaling_policy(kind: &str, value: i64) -> Value {
+    let entries = [("type", Value::str(kind)), ("value", Value::from(value)), ("periodSeconds", Value::from(15))];
+    Map::from_iter(entries).into()
 }
 
 /// Bindings: the API group of the role and of the subjects.

@@ -42,6 +42,11 @@ pub(crate) fn settle(kind: &str, object: &mut Value) {
         "daemonsets" => {
             default(spec, "revisionHistoryLimit", 10);
             rolling(spec, "updateStrategy", &[("maxUnavailable", Value::from(1)), ("maxSurge", Value::from(0))]);
+            // Numbers that nobody uses are zero.
+            if let Some(unused) = child(spec, "updateStrategy").and_then(|strategy| child(strategy, "rollingUpdate")) {
+                default(unused, "maxUnavailable", 0);
+                default(unused, "maxSurge", 0);
+            }
         }
         "replicasets" => default(spec, "replicas", 1),
         "replicationcontrollers" => {

@@ -6,13 +6,14 @@ use soll_yaml::Value;
 
 use super::Context;
 use super::answer::{self, Body};
+use super::scale;
 use super::write::{self, Setback, Tracking};
 use crate::auth;
 use crate::fields;
 use crate::kinds;
 use crate::meta;
 use crate::refusal::{Cause, Refusal};
-use crate::resources::Resource;
+use crate::resources::{Resource, Subresource};
 
 /// Answers a PATCH with an apply configuration.
 pub(crate) fn apply(ctx: &Context<'_>, config: &Value) -> Result<Response<Body>, Refusal> {
@@ -21,6 +22,11 @@ pub(crate) fn apply(ctx: &Context<'_>, config: &Value) -> Result<Response<Body>,
         return Err(Refusal::invalid_options("PatchOptions", vec![cause]));
     }
     let resource = &ctx.target.resource;
+    if ctx.target.subresource == Some(Subresource::Scale) {
+        let config = scale::applied(resource, config)?;
+        let (code, object) = write::retry(resource, &ctx.target.name, || attempt(ctx, &config))?;
+        return Ok(answer::value(code, &scale::of(resource, &object)?, ctx.accepted.format));
+    }
     check_type(resource, config)?;
     let (code, object) = write::retry(resource, &ctx.target.name, || attempt(ctx, config))?;
     answer::object(code, resource, &object, ctx.accepted, ctx.options.include_object)
@@ -41,12 +47,19 @@ fn attempt(ctx: &Context<'_>, config: &Value) -> Result<(u16, Value), Setback> {
     let resource = &ctx.target.resource;
     let live = ctx.api.store.get(&resource.drawer, &ctx.target.namespace, &ctx.target.name);
     let force = ctx.options.force.unwrap_or(false);
-    let shown = live.as_ref().map(|live| resource.present(&live.value));
+    let shown = live.as_ref().map(|live| {
+        let mut shown = resource.present(&live.value);
+        kinds::leave_out_empty_lists(resource, &mut shown);
+        shown
+    });
     if live.is_none() {
         refuse_creation(ctx, config)?;
     }
     let applied = fields::with_write(ctx, |write| structured::apply(shown.as_ref(), config, force, write));
     let mut object = applied.map_err(refusal)?.object;
+    if ctx.target.subresource == Some(Subresource::Scale) {
+        fields::forget_times_of_scaling(&mut object);
+    }
     write::place(ctx, &mut object)?;
     // What the schema does not know was refused; this brings values into their normal form.
     write::shape(ctx, &mut object, write::Sent::Patch)?;

@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use soll_yaml::{Map, Value};
 
 use super::answer::{self, Body};
+use super::options::Options;
 use super::write::{self, Setback};
 use super::{Api, Context, Deletion, Propagation};
-use crate::refusal::{self, Refusal};
+use crate::refusal::{self, Cause, Refusal};
 use crate::resources::{Generation, Resource};
 use crate::store::{Entry, Expected};
 use crate::{kinds, meta};
@@ -123,6 +124,8 @@ fn remove(
     if resource.is("", "namespaces") {
         let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
         status.insert("phase", Value::str("Terminating"));
+        // How long it takes is up to what is in it.
+        meta::metadata_mut(&mut object).remove("deletionGracePeriodSeconds");
     }
     if write::is_released(resource, &object) {
         if dry_run {
@@ -240,8 +243,25 @@ fn returns_object(resource: &Resource) -> bool {
     }
 }
 
+fn no_disruption_allowed(name: &str, budget: &Value) -> Refusal {
+    let number = |keys: &[&str]| budget.lookup(keys).and_then(Value::as_i64).unwrap_or(0);
+    let message = if number(&["status", "observedGeneration"]) < number(&["metadata", "generation"]) {
+        format!("The disruption budget {name} is still being processed by the server.")
+    } else {
+        let (needed, healthy) = (number(&["status", "desiredHealthy"]), number(&["status", "currentHealthy"]));
+        format!("The disruption budget {name} needs {needed} healthy pods and has {healthy} currently")
+    };
+    let cause = Cause { kind: "DisruptionBudget", field: String::new(), message };
+    Refusal::too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.").with_cause(cause)
+}
+
 /// Removes a pod unless a disruption budget has nothing left.
-pub(crate) fn evict(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
+pub(crate) fn evict(ctx: &Context<'_>, eviction: &Value) -> Result<Response<Body>, Refusal> {
+    let mut options = Options::default();
+    if let Some(how) = eviction.get("deleteOptions") {
+        options.read_delete_body(how)?;
+    }
+    let dry_run = options.dry_run || ctx.options.dry_run;
     let live = ctx.live()?;
     let (budgets, _) = ctx.api.store.snapshot("policy/poddisruptionbudgets");
     for budget in budgets.iter().filter(|budget| budget.key.namespace == ctx.target.namespace) {
@@ -250,12 +270,10 @@ pub(crate) fn evict(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
             crate::selector::LabelSelector::from_value(&selector).is_ok_and(|selector| selector.matches(&live.value));
         let allowed = budget.value.lookup(&["status", "disruptionsAllowed"]).and_then(Value::as_i64).unwrap_or(0);
         if selects && allowed < 1 {
-            return Err(Refusal::too_many_requests(
-                "Cannot evict pod as it would violate the pod's disruption budget.",
-            ));
+            return Err(no_disruption_allowed(&budget.key.name, &budget.value));
         }
     }
-    delete_object(ctx.api, &ctx.target.resource, &live, &ctx.options.deletion, ctx.options.dry_run, ctx.now)?;
+    delete_object(ctx.api, &ctx.target.resource, &live, &options.deletion, dry_run, ctx.now)?;
     let success =
         serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(answer::json(201, &success))

@@ -127,7 +127,12 @@ impl Context<'_> {
             subresource: target.subresource.map_or("", Subresource::name).to_owned(),
             // A namespace is authorised as if it were inside of itself.
             namespace: if is_namespace { &target.name } else { &target.namespace }.clone(),
-            name: target.name.clone(),
+            // Who asks for one name of a collection asks for that object.
+            name: if target.name.is_empty() {
+                self.options.fields.name().unwrap_or_default().to_owned()
+            } else {
+                target.name.clone()
+            },
             path: None,
         }
     }
@@ -179,7 +184,10 @@ async fn dispatch(api: &Arc<Api>, request: &Request<Bytes>) -> Result<Response<B
         }
         Route::NeedsKubelet => Err(Refusal::not_implemented("the embedded API server runs no containers")),
         Route::NoResource => Err(Refusal::no_resource()),
-        Route::Other => Ok(unknown_path()),
+        Route::Other => {
+            auth::authorize_path(&api.store, &caller.user, request.method(), path)?;
+            Ok(unknown_path())
+        }
     }
 }
 
@@ -308,7 +316,7 @@ async fn perform(ctx: &Context<'_>, verb: Verb, headers: &HeaderMap, body: &Byte
             match ctx.target.subresource {
                 None => one(201, resource, &write::create(ctx, object)?),
                 Some(Subresource::Token) => reviews::token(ctx, &object),
-                Some(Subresource::Eviction) => delete::evict(ctx),
+                Some(Subresource::Eviction) => delete::evict(ctx, &object),
                 Some(Subresource::Binding) => write::bind(ctx, &object),
                 Some(_) => Err(Refusal::method_not_allowed()),
             }

@@ -53,6 +53,7 @@ pub(crate) fn of(resource: &Resource, object: &Value) -> Result<Value, Refusal> 
     if let Some(selector) = selector {
         status.insert("selector", Value::from(selector));
     }
+    let spec = spec.filter(|replicas| *replicas != 0);
     let spec = spec.map_or_else(Map::new, |replicas| Map::from_iter([("replicas", Value::from(replicas))]));
     Ok(Map::from_iter([
         ("kind", Value::str("Scale")),
@@ -62,6 +63,25 @@ pub(crate) fn of(resource: &Resource, object: &Value) -> Result<Value, Refusal> 
         ("status", status.into()),
     ])
     .into())
+}
+
+/// What an apply configuration of a scale is for the object: its replicas.
+pub(crate) fn applied(resource: &Resource, config: &Value) -> Result<Value, Refusal> {
+    let text = |field: &str| config.lookup_str(&[field]).unwrap_or_default();
+    if (text("apiVersion"), text("kind")) != ("autoscaling/v1", "Scale") {
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        return Err(Refusal::bad_request(format!("invalid object type: {version}, Kind={kind}")));
+    }
+    let mut parent = Map::from_iter([
+        ("apiVersion", Value::from(resource.api_version())),
+        ("kind", Value::str(&resource.kind)),
+        ("metadata", config.get("metadata").cloned().unwrap_or_else(Value::map)),
+    ])
+    .into();
+    if config.lookup(&["spec", "replicas"]).is_some() {
+        parent = set(resource, &parent, config)?;
+    }
+    Ok(parent)
 }
 
 /// The object with the replicas of `scale`.

@@ -88,6 +88,7 @@ pub(crate) fn create(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refu
         return Err(Refusal::untyped("resourceVersion should not be set on objects to be created"));
     }
     kinds::settle(resource, &mut object);
+    name_owners_once(ctx, &mut object, Sent::Object);
     let object = fields::track(ctx, None, &object);
     let generate = meta::text(&object, "name").is_empty().then(|| meta::text(&object, "generateName").to_owned());
     for _ in 0..GENERATED_NAMES {
@@ -109,6 +110,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     let namespace = meta::text(&object, "namespace").to_owned();
     let name = meta::text(&object, "name").to_owned();
     kinds::namespace::admit(api, resource, &namespace, &name)?;
+    crate::auth::escalation::admit(ctx, &object)?;
     forget_system_metadata(&mut object);
     if resource.has(Subresource::Status) {
         match empty_status(resource) {
@@ -124,6 +126,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     let mut causes = names::check(resource, &object);
     causes.extend(kinds::validate(resource, None, &object));
     refuse_if(resource, &name, causes)?;
+    kinds::warn(ctx, &object);
     meta::set_text(&mut object, "creationTimestamp", &meta::time(ctx.now));
     if resource.generation != Generation::None {
         meta::metadata_mut(&mut object).insert("generation", Value::from(1));
@@ -161,6 +164,7 @@ pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<(u16, Valu
     if must_name_version(resource) && meta::text(&object, "resourceVersion").is_empty() {
         return Err(Refusal::no_version(resource, &ctx.target.name));
     }
+    name_owners_once(ctx, &mut object, Sent::Object);
     let replaced = retry(resource, &ctx.target.name, || {
         let live = ctx.live()?;
         update(ctx, &live, object.clone(), Tracking::Due)
@@ -205,11 +209,13 @@ pub(crate) fn update(
     check_preconditions(resource, live, &object)?;
     keep_what_others_set(ctx, old, &mut object);
     kinds::settle(resource, &mut object);
-    kinds::write_empty_lists(resource, &mut object);
     if tracking == Tracking::Due {
-        object = fields::track(ctx, Some(&resource.present(old)), &object);
+        object = fields::track(ctx, Some(&resource.present(old)), &kinds::with_lists(resource, &object));
     }
+    name_owners_once(ctx, &mut object, Sent::Patch);
+    kinds::write_empty_lists(resource, &mut object);
     if ctx.target.subresource.is_none() {
+        crate::auth::escalation::admit(ctx, &object)?;
         kinds::prepare_update(ctx, old, &mut object)?;
     }
     let mut causes = check_metadata_change(old, &object);
@@ -218,6 +224,7 @@ pub(crate) fn update(
         causes.extend(kinds::validate_update(resource, old, &object));
     }
     refuse_if(resource, name, causes)?;
+    kinds::warn(ctx, &object);
     set_generation(ctx, old, &mut object);
     meta::copy_field(&mut object, old, "resourceVersion");
     if same_but_times(&object, old) {
@@ -270,21 +277,21 @@ pub(crate) fn finalize(api: &Arc<Api>, drawer: &str, key: &Key, mut change: impl
 pub(crate) fn bind(ctx: &Context<'_>, binding: &Value) -> Result<http::Response<super::Body>, Refusal> {
     let node = binding.lookup_str(&["target", "name"]).unwrap_or_default();
     if node.is_empty() {
-        let cause = Cause::required("target.name", "");
-        return Err(Refusal::invalid("", "Binding", &ctx.target.name, vec![cause]));
+        // Kubernetes answers it with 500 and no reason.
+        return Err(Refusal::untyped("target.name: Required value"));
     }
     retry(&ctx.target.resource, &ctx.target.name, || {
         let live = ctx.live()?;
         let bound = live.value.lookup_str(&["spec", "nodeName"]).unwrap_or_default();
         if !bound.is_empty() && bound != node {
             let why = format!("pod {} is already assigned to node {bound:?}", ctx.target.name);
-            return Err(Refusal::conflict(&ctx.target.resource, &ctx.target.name, why).into());
+            return Err(Refusal::conflict_below(&ctx.target.resource, "binding", &ctx.target.name, why).into());
         }
         let mut pod = live.value.clone();
         let spec = pod.make_map().get_or_insert_with("spec", Value::map).make_map();
         spec.insert("nodeName", Value::str(node));
         kinds::pod::set_condition(&mut pod, "PodScheduled", "True", ctx.now);
-        update(ctx, &live, pod, Tracking::Due)
+        update(ctx, &live, pod, Tracking::Done)
     })?;
     let success = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
@@ -362,6 +369,7 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result
     // An empty list is the wish to forget all managers; the normal form of a list is not to be there.
     let managers = ["metadata", "managedFields"];
     let forgets = object.lookup(&managers).and_then(Value::as_list).is_some_and(<[Value]>::is_empty);
+    let empty_lists = kinds::empty_lists(resource, object);
     let findings = match &resource.custom {
         Some(custom) => fit(custom.schema.root(), object, Rules::Custom),
         None => match Schemas::builtin().type_of(&resource.group, &resource.version, &resource.kind) {
@@ -369,6 +377,9 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result
             None => return Ok(()),
         },
     };
+    for field in empty_lists {
+        object.make_map().insert(field, Value::list(Vec::new()));
+    }
     if forgets {
         meta::metadata_mut(object).insert("managedFields", Value::list(Vec::new()));
     }
@@ -450,6 +461,43 @@ fn check_preconditions(resource: &Resource, live: &Entry, object: &Value) -> Res
     Ok(())
 }
 
+/// Drops owners that stand twice, and says so.
+fn name_owners_once(ctx: &Context<'_>, object: &mut Value, body: Sent) {
+    let Some(owners) = object.lookup(&["metadata", "ownerReferences"]).and_then(Value::as_list) else { return };
+    let (mut kept, mut repeated): (Vec<Value>, Vec<&str>) = (Vec::new(), Vec::new());
+    for owner in owners {
+        let uid = owner.lookup_str(&["uid"]).unwrap_or_default();
+        if !kept.contains(owner) {
+            kept.push(owner.clone());
+        } else if !repeated.contains(&uid) {
+            repeated.push(uid);
+        }
+    }
+    if repeated.is_empty() {
+        return;
+    }
+    // Patches are looked at late.
+    let when = if body == Sent::Patch { " after mutating admission happens" } else { "" };
+    ctx.warn(format!(
+        ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may reject \
+         such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        repeated.join(", ")
+    ));
+    meta::metadata_mut(object).insert("ownerReferences", Value::list(kept));
+}
+
+/// The metadata that stays as it is when a status is written.
+fn kept_by_status(resource: &Resource) -> &'static [&'static str] {
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "pods") => &["ownerReferences"],
+        ("apps", "deployments") => &["labels"],
+        ("apiextensions.k8s.io" | "flowcontrol.apiserver.k8s.io" | "admissionregistration.k8s.io", _) => {
+            &["labels", "annotations", "finalizers", "ownerReferences"]
+        }
+        _ => &[],
+    }
+}
+
 /// Puts back what this endpoint may not change.
 fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
     for field in
@@ -478,21 +526,24 @@ fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
         }
         Some(Subresource::Status) => {
             meta::copy_top(object, old, "spec");
-            meta::copy_field(object, old, "labels");
-            meta::copy_field(object, old, "ownerReferences");
+            for field in kept_by_status(resource) {
+                meta::copy_field(object, old, field);
+            }
         }
-        Some(Subresource::Finalize) => {
-            let finalizers = object.lookup(&["spec", "finalizers"]).cloned();
-            *object = old.clone();
-            let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
-            spec.insert("finalizers", finalizers.unwrap_or_else(|| Value::list(Vec::new())));
-        }
+        Some(Subresource::Finalize) => meta::copy_top(object, old, "status"),
         Some(_) => {}
     }
 }
 
 fn check_metadata_change(old: &Value, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
+    let changed = |field: &str| old.lookup(&["metadata", field]) != object.lookup(&["metadata", field]);
+    if changed("labels") || changed("annotations") {
+        causes.extend(names::check_labels(object));
+    }
+    if changed("ownerReferences") {
+        causes.extend(names::check_owners(object));
+    }
     if meta::is_terminating(old) {
         let before = meta::finalizers(old);
         let added: Vec<_> = meta::finalizers(object).into_iter().filter(|name| !before.contains(name)).collect();
@@ -524,7 +575,7 @@ fn set_generation(ctx: &Context<'_>, old: &Value, object: &mut Value) {
         Generation::AllButStatus => differs(old, object, &["metadata", "status"]),
         Generation::All => differs(old, object, &["metadata"]),
     };
-    if changed && ctx.target.subresource != Some(Subresource::Status) {
+    if changed && !matches!(ctx.target.subresource, Some(Subresource::Status | Subresource::Binding)) {
         count_up(old, object);
     }
 }

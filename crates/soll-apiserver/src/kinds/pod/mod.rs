@@ -19,6 +19,21 @@ pub(crate) fn settle(object: &mut Value) {
             request_limits(container);
         }
     }
+    if let Some(status) = super::child(object.make_map(), "status") {
+        settle_status(status);
+    }
+}
+
+/// The times of conditions are always written; a pod has its address in two fields.
+fn settle_status(status: &mut Map) {
+    for condition in super::items(status, "conditions") {
+        super::default(condition, "lastProbeTime", Value::null());
+        super::default(condition, "lastTransitionTime", Value::null());
+    }
+    if let Some(address) = status.get("podIP").filter(|address| address.as_str().is_some_and(|text| !text.is_empty())) {
+        let own = Map::from_iter([("ip", address.clone())]);
+        super::default(status, "podIPs", Value::list(vec![own.into()]));
+    }
 }
 
 /// What admission gives to a new pod; nobody is noted as the manager of these fields.

@@ -16,8 +16,8 @@ fn list<'o>(value: &'o Value, field: &str) -> &'o [Value] {
 /// What is wrong with the pod spec at `at`.
 pub(crate) fn check(spec: &Value, at: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let volumes: HashSet<&str> =
-        list(spec, "volumes").iter().filter_map(|volume| volume.lookup_str(&["name"])).collect();
+    let volumes = list(spec, "volumes").iter().filter(|volume| second_of(volume, &SOURCES).is_none());
+    let volumes: HashSet<&str> = volumes.filter_map(|volume| volume.lookup_str(&["name"])).collect();
     if list(spec, "containers").is_empty() {
         causes.push(Cause::required(format!("{at}.containers"), ""));
     }
@@ -40,6 +40,10 @@ pub(crate) fn check(spec: &Value, at: &str) -> Vec<Cause> {
         if !name.is_empty() && !seen.insert(name) {
             causes.push(Cause::duplicate(format!("{at}.volumes[{index}].name"), &format!("{name:?}")));
         }
+        if let Some(second) = second_of(volume, &SOURCES) {
+            let field = format!("{at}.volumes[{index}].{second}");
+            causes.push(Cause::forbidden(field, "may not specify more than 1 volume type"));
+        }
     }
     let policy = spec.lookup_str(&["restartPolicy"]).unwrap_or_default();
     if !matches!(policy, "Always" | "OnFailure" | "Never") {
@@ -47,6 +51,27 @@ pub(crate) fn check(spec: &Value, at: &str) -> Vec<Cause> {
         causes.push(Cause::unsupported(format!("{at}.restartPolicy"), &format!("{policy:?}"), &allowed));
     }
     causes
+}
+
+/// Where the content of a volume may come from, in the order in which it is looked for.
+const SOURCES: [&str; 11] = [
+    "emptyDir",
+    "hostPath",
+    "secret",
+    "nfs",
+    "iscsi",
+    "persistentVolumeClaim",
+    "downwardAPI",
+    "configMap",
+    "projected",
+    "csi",
+    "ephemeral",
+];
+const HANDLERS: [&str; 4] = ["exec", "httpGet", "tcpSocket", "grpc"];
+
+/// The second of some fields of which one may be there.
+fn second_of(value: &Value, fields: &[&'static str]) -> Option<&'static str> {
+    fields.iter().copied().filter(|field| value.get(field).is_some()).nth(1)
 }
 
 fn check_name(causes: &mut Vec<Cause>, field: &str, name: &str) {
@@ -67,6 +92,14 @@ fn check_container(causes: &mut Vec<Cause>, at: &str, container: &Value, volumes
     if !matches!(policy, "Always" | "IfNotPresent" | "Never") {
         let allowed = ["Always", "IfNotPresent", "Never"];
         causes.push(Cause::unsupported(format!("{at}.imagePullPolicy"), &format!("{policy:?}"), &allowed));
+    }
+    for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        let Some(probe) = container.get(name) else { continue };
+        if let Some(second) = second_of(probe, &HANDLERS) {
+            causes.push(Cause::forbidden(format!("{at}.{name}.{second}"), "may not specify more than 1 handler type"));
+        } else if HANDLERS.iter().all(|handler| probe.get(handler).is_none()) {
+            causes.push(Cause::required(format!("{at}.{name}"), "must specify a handler type"));
+        }
     }
     for (index, port) in list(container, "ports").iter().enumerate() {
         let field = format!("{at}.ports[{index}].containerPort");

@@ -22,6 +22,12 @@ struct Difference {
     /// Patterns of paths of answers that are not compared.
     #[serde(default)]
     paths: Vec<String>,
+    /// Patterns of warnings that are not given.
+    #[serde(default)]
+    warnings: Vec<String>,
+    /// Whether it is that objects are accepted which kube-apiserver finds invalid. Made-up sequences end there.
+    #[serde(default)]
+    accepts_more: bool,
     /// Names of scripts that must differ, and only there.
     #[serde(default)]
     scripts: Vec<String>,
@@ -31,6 +37,9 @@ struct Difference {
 pub(super) struct Rules {
     messages: Vec<Regex>,
     paths: Vec<Regex>,
+    warnings: Vec<Regex>,
+    /// Whether some objects are accepted that kube-apiserver finds invalid.
+    pub(super) accepts_more: bool,
     /// Scripts that are known to differ.
     pub(super) scripts: Vec<String>,
 }
@@ -44,11 +53,22 @@ impl Rules {
         }
         let messages = known.difference.iter().flat_map(|difference| &difference.messages);
         let scripts = known.difference.iter().flat_map(|difference| difference.scripts.clone());
+        let warnings = known.difference.iter().flat_map(|difference| &difference.warnings);
         let paths = known.difference.iter().flat_map(|difference| &difference.paths);
         Self {
             messages: messages.map(|text| Regex::new(text).unwrap()).collect(),
             paths: paths.map(|text| Regex::new(text).unwrap()).collect(),
+            warnings: warnings.map(|text| Regex::new(text).unwrap()).collect(),
+            accepts_more: known.difference.iter().any(|difference| difference.accepts_more),
             scripts: scripts.collect(),
+        }
+    }
+
+    /// Takes warnings away that are not given here.
+    pub(super) fn without_warnings(&self, seen: &mut serde_json::Value) {
+        if let Some(warnings) = seen.pointer_mut("/headers/warning").and_then(serde_json::Value::as_array_mut) {
+            let given = |text: &str| !self.warnings.iter().any(|pattern| pattern.is_match(text));
+            warnings.retain(|warning| warning.as_str().is_none_or(given));
         }
     }
 

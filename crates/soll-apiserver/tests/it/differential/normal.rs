@@ -177,6 +177,8 @@ impl Normaliser {
         }
         let mut text = self.names(text);
         if key == "message" {
+            // An empty map is written as null or as itself, as it came about.
+            text = text.replace("Invalid value: null: ", "Invalid value: {}: ");
             text = QUOTED.replace_all(&text, "Invalid value: <quoted>: ").into_owned();
             text = CHANGE.replace(&text, "$1").into_owned();
             text = SEVERAL.replace(&text, "$1<causes>").into_owned();

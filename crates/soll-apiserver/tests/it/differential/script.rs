@@ -21,6 +21,8 @@ pub(super) struct Script {
     pub(super) name: String,
     /// Whether kube-controller-manager runs beside the real server.
     pub(super) controllers: bool,
+    /// Whether nobody has thought of it.
+    pub(super) is_made_up: bool,
     pub(super) names: Names,
     pub(super) steps: Vec<Step>,
 }
@@ -238,6 +240,7 @@ fn of_file(path: &Path) -> Vec<Script> {
             scripts.push(Script {
                 name: format!("{stem}: {what}"),
                 controllers: file.controllers,
+                is_made_up: false,
                 names,
                 steps: entry.steps.clone(),
             });

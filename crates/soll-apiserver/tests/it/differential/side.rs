@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition is asked for.
 const PACE: Duration = Duration::from_millis(30);
 
+/// Begins what is said of a server that breaks off.
+pub(super) const NO_ANSWER: &str = "no answer to";
+
 /// A server to ask.
 pub(super) struct Side {
     pub(super) name: &'static str,
@@ -81,12 +84,12 @@ impl Side {
     pub(super) async fn prepare(&self, namespace: &str, controllers: bool) {
         let post = |path: String, body: Json| Step { post: Some(path), body: Some(body), ..Step::default() };
         let space = serde_json::json!({"metadata": {"name": namespace}});
-        let made = answer(self.send(&post("/api/v1/namespaces".to_owned(), space)).await).await;
+        let made = answer(self.send(&post("/api/v1/namespaces".to_owned(), space)).await.unwrap()).await;
         assert_eq!(made.code, 201, "{}: {}", self.name, made.body);
         if !controllers {
             let account = serde_json::json!({"metadata": {"name": "default"}, "automountServiceAccountToken": false});
             let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
-            let made = answer(self.send(&post(path, account)).await).await;
+            let made = answer(self.send(&post(path, account)).await.unwrap()).await;
             assert!(matches!(made.code, 201 | 409), "{}: {}", self.name, made.body);
         }
     }
@@ -103,7 +106,7 @@ impl Side {
                 let lines = watches.get_mut(watch).unwrap_or_else(|| panic!("no watch {watch}"));
                 Seen { code: 200, events: lines.collect(&step).await.map_err(stuck)?, ..Seen::default() }
             } else if let Some(watch) = &step.watch {
-                let response = self.send(&step).await;
+                let response = self.send(&step).await.map_err(stuck)?;
                 let (code, headers) = (response.status().as_u16(), headers(&response));
                 if code == 200 {
                     watches.insert(watch.clone(), Lines { response, rest: Vec::new() });
@@ -123,7 +126,7 @@ impl Side {
     async fn ask(&self, step: &Step) -> Result<Seen, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let seen = answer(self.send(step).await).await;
+            let seen = answer(self.send(step).await?).await;
             let Some(wanted) = &step.until else { return Ok(seen) };
             if wanted.iter().all(|(path, wanted)| &found(&seen, path) == wanted) {
                 return Ok(seen);
@@ -135,7 +138,7 @@ impl Side {
         }
     }
 
-    async fn send(&self, step: &Step) -> Response {
+    async fn send(&self, step: &Step) -> Result<Response, String> {
         let request = step.request().expect("a step is a request or reads a watch");
         let method: Method = request.method.parse().unwrap();
         let mut sent = self.client.request(method, format!("{}{}", self.url, request.path)).bearer_auth(&self.token);
@@ -157,7 +160,7 @@ impl Side {
             Some(body) => sent = sent.body(body.to_string()),
             None => {}
         }
-        sent.send().await.unwrap_or_else(|error| panic!("{}: {error:?}", self.name))
+        sent.send().await.map_err(|error| format!("{NO_ANSWER} {} {}: {error:?}", request.method, request.path))
     }
 }
 
