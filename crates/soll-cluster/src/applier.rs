@@ -80,7 +80,7 @@ pub struct Applied {
 }
 
 /// One object as an apply left it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AppliedObject {
     /// Which.
     pub object: ObjectRef,
@@ -92,6 +92,8 @@ pub struct AppliedObject {
     pub uid: String,
     /// The version it was left at.
     pub resource_version: String,
+    /// How the server showed it then; nothing if nobody asked.
+    pub live: Option<Object>,
 }
 
 /// An apply that did not reach its end.
@@ -104,11 +106,10 @@ pub struct ApplyFailure {
     pub changes: ChangeSet,
 }
 
-/// One object after its turn, as the server showed it; nothing was shown of what nobody asked for.
+/// One object after its turn.
 struct Written {
     left: AppliedObject,
     since: Observed,
-    live: Option<Object>,
 }
 
 /// What one run of the applier needs to know in all its steps.

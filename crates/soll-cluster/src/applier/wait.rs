@@ -24,7 +24,7 @@ impl Run<'_> {
             if written.left.action == Action::Skipped || settled {
                 continue;
             }
-            self.wait_for_one(desired, written.live.clone(), deadline).await?;
+            self.wait_for_one(desired, written.left.live.clone(), deadline).await?;
             self.applier.memory.settle(desired);
             if changed && let Some((group, kind)) = defined_kind(desired) {
                 tracing::debug!(group, kind, "a kind was defined");

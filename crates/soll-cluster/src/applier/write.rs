@@ -58,8 +58,8 @@ impl Run<'_> {
         };
         let since = self.applier.memory.keep(desired, &live, self.settings, self.applier.cluster.identity());
         let (uid, resource_version) = (live.uid().to_owned(), live.resource_version().to_owned());
-        let left = AppliedObject { uid, resource_version, ..left(desired, action) };
-        Ok(Written { left, since, live: Some(live) })
+        let left = AppliedObject { uid, resource_version, live: Some(live), ..left(desired, action) };
+        Ok(Written { left, since })
     }
 
     async fn apply(&self, desired: &Object, payload: &Object) -> Result<Object, Failure> {
@@ -138,7 +138,7 @@ impl Run<'_> {
 }
 
 fn untouched(left: AppliedObject) -> Written {
-    Written { left, since: Observed::AsLeft, live: None }
+    Written { left, since: Observed::AsLeft }
 }
 
 fn left(desired: &Object, action: Action) -> AppliedObject {
@@ -148,5 +148,6 @@ fn left(desired: &Object, action: Action) -> AppliedObject {
         action,
         uid: String::new(),
         resource_version: String::new(),
+        live: None,
     }
 }

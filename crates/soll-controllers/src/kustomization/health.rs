@@ -1,9 +1,9 @@
 //! Waiting for health without holding a worker: what is waited for, and one look at it.
 //!
-//! A look reads the objects that changed, as the identity that applies, at most once a second each, and returns. The
+//! What the server showed of an object when it was applied is the first look at it. A later one reads the objects that changed, as the identity that applies, at most once a second each, and returns. The
 //! watches of applied objects, or the clock, lead to the next look.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use soll_cluster::{ApiError, Applied, Cluster};
 use soll_plan::{Assessment, ContainerPlace, Health, HealthExpressions, HealthStatus};
 use soll_yaml::{At, Sources};
 
-use super::run::Success;
+use super::run::{Moved, Success};
 use super::status;
 
 /// A wait for the health of what was applied.
@@ -31,6 +31,8 @@ pub(crate) struct Wait {
     /// What tells where the objects were written.
     pub(super) background: Background,
     checks: Vec<Check>,
+    /// Where each object stands among the checks.
+    positions: HashMap<ObjectRef, usize>,
 }
 
 /// What is kept of a build to tell of a failure.
@@ -69,6 +71,8 @@ struct Check {
     /// Whether a watch tells when it changes; else it is asked every few seconds.
     watched: bool,
     health: Option<Health>,
+    /// The version that was judged; nothing if it was not there.
+    version: Option<String>,
     /// Whether it changed since it was read.
     moved: bool,
     read_at: Option<Instant>,
@@ -112,6 +116,7 @@ impl Wait {
                     desired: desired(&left.object),
                     places: places(&left.object).unwrap_or_default(),
                     object: left.object.clone(),
+                    live: left.live.clone(),
                     watched: true,
                 })
                 .collect();
@@ -124,9 +129,10 @@ impl Wait {
                 namespace: check.namespace.clone().unwrap_or_default(),
                 name: check.name.clone(),
             };
-            let watched = applied.checked.iter().any(|left| left.object == object);
+            let left = applied.checked.iter().find(|left| left.object == object);
+            let live = left.and_then(|left| left.live.clone());
             let places = places(&object).unwrap_or_default();
-            WaitFor { gvk, desired: desired(&object), places, object, watched }
+            WaitFor { gvk, desired: desired(&object), places, object, live, watched: left.is_some() }
         });
         listed.filter(|check| !own(&check.object)).collect()
     }
@@ -139,26 +145,43 @@ impl Wait {
         (applied, success, subject): (status::Applied, Option<Success>, Subject),
         background: Background,
     ) -> Self {
-        let check = |WaitFor { object, gvk, desired, places, watched }| Check {
-            object,
-            gvk,
-            desired,
-            places,
-            watched,
-            health: None,
-            moved: false,
-            read_at: None,
-            reads: 0,
+        let now = Timestamp::now();
+        let check = |WaitFor { object, gvk, desired, places, live, watched }| {
+            let mut check = Check {
+                object,
+                gvk,
+                desired,
+                places,
+                watched,
+                health: None,
+                version: None,
+                moved: false,
+                read_at: None,
+                reads: 0,
+            };
+            if let Some(live) = live {
+                check.judge(Ok(Some(live)), &expressions, now);
+            }
+            check
         };
-        let checks = wait_for.into_iter().map(check).collect();
-        Self { applied, success, subject, started, timeout, expressions, background, checks }
+        let checks: Vec<_> = wait_for.into_iter().map(check).collect();
+        let positions = checks.iter().enumerate().map(|(position, check)| (check.object.clone(), position)).collect();
+        Self { applied, success, subject, started, timeout, expressions, background, checks, positions }
+    }
+
+    /// Says whether a version of an object is not the one that was judged. Watches also tell of our own writes.
+    pub(super) fn is_news(&self, (object, version): (&ObjectRef, &str)) -> bool {
+        let check = self.positions.get(object).map(|position| &self.checks[*position]);
+        check.is_some_and(|check| check.version.as_deref() != Some(version))
     }
 
     /// Reads what moved and is not too fresh, and sums up.
-    pub(super) async fn look(&mut self, cluster: &Cluster, moved: &BTreeSet<ObjectRef>, now: Timestamp) -> Look {
-        for check in &mut self.checks {
+    pub(super) async fn look(&mut self, cluster: &Cluster, moved: &Moved, now: Timestamp) -> Look {
+        for (object, version) in moved {
             // Kept until it is read: the news may be about an object that was read a moment ago.
-            check.moved |= moved.contains(&check.object);
+            if self.is_news((object, version)) {
+                self.checks[self.positions[object]].moved = true;
+            }
         }
         let due: Vec<usize> = (0..self.checks.len()).filter(|index| self.checks[*index].is_due(now)).collect();
         let reads = due.into_iter().map(|index| {
@@ -167,11 +190,7 @@ impl Wait {
         });
         let answers: Vec<_> = futures::stream::iter(reads).buffer_unordered(CONCURRENCY).collect().await;
         for (index, answer) in answers {
-            let check = &mut self.checks[index];
-            check.health = Some(judge(answer, check.desired.as_ref(), &self.expressions, now));
-            check.moved = false;
-            check.read_at = Some(Instant::now());
-            check.reads += 1;
+            self.checks[index].judge(answer, &self.expressions, now);
         }
         self.sum_up(now)
     }
@@ -232,10 +251,21 @@ pub(crate) struct WaitFor {
     gvk: Gvk,
     desired: Option<Object>,
     places: Places,
+    /// How the server showed it when it was applied.
+    live: Option<Object>,
     watched: bool,
 }
 
 impl Check {
+    /// Notes what a read answered.
+    fn judge(&mut self, answer: Result<Option<Object>, ApiError>, expressions: &HealthExpressions, now: Timestamp) {
+        self.version = answer.as_ref().ok().and_then(|live| Some(live.as_ref()?.resource_version().to_owned()));
+        self.health = Some(judge(answer, self.desired.as_ref(), expressions, now));
+        self.moved = false;
+        self.read_at = Some(Instant::now());
+        self.reads += 1;
+    }
+
     fn is_current(&self) -> bool {
         self.health.as_ref().is_some_and(|health| health.status == HealthStatus::Current)
     }

@@ -93,20 +93,20 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch) -> Gvk {
                     drifted(&ctx, &lost, None);
                 }
                 for object in &objects {
-                    moved(&ctx, &object.object_ref());
+                    moved(&ctx, object);
                 }
             }
             WatchEvent::Applied(object) => {
                 if ctx.live.observe(&object) == Observed::Disturbed {
                     drifted(&ctx, &object.object_ref(), Some(&object));
                 }
-                moved(&ctx, &object.object_ref());
+                moved(&ctx, &object);
             }
             WatchEvent::Deleted(object) => {
                 if ctx.live.lose(&object) == Observed::Disturbed {
                     drifted(&ctx, &object.object_ref(), Some(&object));
                 }
-                moved(&ctx, &object.object_ref());
+                moved(&ctx, &object);
             }
             WatchEvent::Interrupted(ApiError::NotServed(_)) => {
                 info!(%gvk, "the kind is served no more");
@@ -121,9 +121,10 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch) -> Gvk {
 const SOON: Duration = Duration::from_secs(1);
 
 /// Wakes the owner if it waits for the object to become healthy.
-fn moved(ctx: &Context, object: &ObjectRef) {
-    if let Some(owner) = ctx.runs.owner(object)
-        && ctx.runs.moved(&owner, object)
+fn moved(ctx: &Context, object: &Object) {
+    let reference = object.object_ref();
+    if let Some(owner) = ctx.runs.owner(&reference)
+        && ctx.runs.moved(&owner, &reference, object.resource_version())
     {
         ctx.waker.wake(owner);
     }

@@ -1,10 +1,9 @@
 //! One pass over a Kustomization: observe, decide, act, report.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use soll_api::{Class, Failure, Kustomization, Object, ObjectRef, Resource, Retry, Secrets};
+use soll_api::{Class, Failure, Kustomization, Object, Resource, Retry, Secrets};
 use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Identity, Trust};
 use soll_plan::{ApplySettings, HealthExpressions, IgnoreRules, Managers, Owner};
 use tracing::{debug, info, warn};
@@ -12,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::build::{self, Built};
 use super::health::{Background, Look, Subject, Wait};
 use super::inputs;
-use super::run::{Run, Signals, Success};
+use super::run::{Moved, Run, Signals, Success};
 use super::source::{self, Offer};
 use super::status::{self, Applied, Failed, Health, Outcome, Step};
 use super::{dependencies, finalize, live};
@@ -212,7 +211,7 @@ impl<'c> Pass<'c> {
         let background = Background { sources, secrets: self.secrets.clone() };
         let wait =
             Wait::new(wait_for, expressions, self.ks.timeout(), started, (summary, success, subject), background);
-        self.look(wait, run, &BTreeSet::new()).await
+        self.look(wait, run, &Moved::new()).await
     }
 
     /// A field that is not built is refused by name: nothing is reconciled, the inventory stays, nothing is pruned.
@@ -320,7 +319,7 @@ impl<'c> Pass<'c> {
     }
 
     /// One look at the health of what was applied.
-    async fn look(&mut self, mut wait: Wait, run: &mut Run, moved: &BTreeSet<ObjectRef>) -> Result<Outcome, Stop> {
+    async fn look(&mut self, mut wait: Wait, run: &mut Run, moved: &Moved) -> Result<Outcome, Stop> {
         self.secrets.clone_from(&wait.background.secrets);
         let cluster = applying(&self.ks, self.ctx);
         match wait.look(&cluster, moved, jiff::Timestamp::now()).await {

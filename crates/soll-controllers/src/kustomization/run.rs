@@ -1,6 +1,6 @@
 //! What is remembered of one Kustomization between two passes, in memory only: after a restart a pass finds out anew.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -45,11 +45,14 @@ struct Tables {
     corrections: HashMap<Key, Corrections>,
 }
 
+/// Objects that changed, each with the resource version that a watch showed.
+pub(super) type Moved = BTreeMap<ObjectRef, String>;
+
 /// What the watches saw of the objects of one Kustomization since its last pass.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Signals {
-    /// Objects that changed somehow: their health may have.
-    pub(super) moved: BTreeSet<ObjectRef>,
+    /// Objects that changed somehow, and their versions: their health may have changed.
+    pub(super) moved: Moved,
     /// Objects that are not as we left them.
     pub(super) drifted: BTreeSet<ObjectRef>,
 }
@@ -68,7 +71,12 @@ impl Runs {
     /// Puts back what a pass had in hand. Says whether it waits for news that came meanwhile.
     pub(super) fn put(&self, key: &Key, run: Run) -> bool {
         let mut tables = self.tables();
-        let news = run.wait.is_some() && tables.signals.get(key).is_some_and(|signals| !signals.moved.is_empty());
+        let moved = tables.signals.get(key).map(|signals| &signals.moved);
+        let news = run
+            .wait
+            .as_ref()
+            .zip(moved)
+            .is_some_and(|(wait, moved)| moved.iter().any(|(object, version)| wait.is_news((object, version))));
         tables.runs.insert(key.clone(), run);
         news
     }
@@ -87,11 +95,15 @@ impl Runs {
 
     /// Notes that an object changed somehow. Says whether its owner waits for such news; if a pass is at work, that is seen
     /// when it puts its run back.
-    pub(super) fn moved(&self, owner: &Key, object: &ObjectRef) -> bool {
+    pub(super) fn moved(&self, owner: &Key, object: &ObjectRef, version: &str) -> bool {
         let mut tables = self.tables();
-        let waits = tables.runs.get(owner).map(|run| run.wait.is_some());
+        let waits = tables.runs.get(owner).map(|run| {
+            let wait = run.wait.as_ref();
+            wait.is_some_and(|wait| wait.is_news((object, version)))
+        });
         if waits != Some(false) {
-            tables.signals.entry(owner.clone()).or_default().moved.insert(object.clone());
+            let signals = tables.signals.entry(owner.clone()).or_default();
+            signals.moved.insert(object.clone(), version.to_owned());
         }
         waits == Some(true)
     }
@@ -147,14 +159,14 @@ mod tests {
     fn news_reach_the_pass_that_takes_them_once() {
         let (runs, a) = (Runs::default(), key("a"));
         assert!(
-            !runs.moved(&a, &object("1")),
+            !runs.moved(&a, &object("1"), "1"),
             "nothing is known of this one: it may be at work, and will see the news"
         );
         runs.drifted(&a, &object("2"), Instant::now());
         let (run, signals) = runs.take(&a);
         assert_eq!((signals.moved.len(), signals.drifted.len()), (1, 1));
         runs.put(&a, run);
-        assert!(!runs.moved(&a, &object("1")), "it waits for nothing");
+        assert!(!runs.moved(&a, &object("1"), "1"), "it waits for nothing");
         assert_eq!(runs.take(&a).1, Signals::default());
     }
 
@@ -162,7 +174,7 @@ mod tests {
     fn news_that_came_during_a_pass_matter_if_it_waits_in_the_end() {
         let (runs, a) = (Runs::default(), key("a"));
         let (run, _) = runs.take(&a);
-        runs.moved(&a, &object("1"));
+        runs.moved(&a, &object("1"), "1");
         assert!(!runs.put(&a, run), "it does not wait: what it did not see is nothing to it");
     }
 
