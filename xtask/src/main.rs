@@ -93,6 +93,15 @@ enum Bench {
         #[arg(long, default_value_t = 20)]
         runs: usize,
     },
+    /// A fleet of Kustomizations on the real API server, beside what the server itself takes for their objects
+    Fleet {
+        /// This binary instead of a release build
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// For the measurement: --apps N, --rest SECONDS, --interval DURATION, --engine FLAGS
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// `soll kustomize` against `kustomize build`: a small overlay, the corpus, thousands of objects
     Kustomize {
         /// This binary instead of a release build
@@ -123,6 +132,7 @@ fn main() -> Result<()> {
         Task::Test => suite::run(&repository),
         Task::Check => gates::check(&repository),
         Task::Bench(Bench::Up { binary, runs }) => bench::up::measure(&repository, binary, runs),
+        Task::Bench(Bench::Fleet { binary, arguments }) => bench::fleet::measure(&repository, binary, &arguments),
         Task::Bench(Bench::Kustomize { binary, runs, objects }) => {
             bench::kustomize::measure(&repository, binary, runs, objects)
         }

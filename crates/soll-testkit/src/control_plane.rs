@@ -215,6 +215,7 @@ impl Ports {
             .args(["--service-account-key-file=accounts.pub", "--service-account-signing-key-file=accounts.key"])
             .arg("--service-account-issuer=https://kubernetes.default.svc")
             .args(["--token-auth-file=tokens.csv", "--authorization-mode=RBAC"])
+            .args(["--max-requests-inflight=800", "--max-mutating-requests-inflight=400"])
             .args(["--allow-privileged=true", "--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"]);
         match parts {
             // Pods are made without tokens: nothing runs in them.
@@ -234,7 +235,8 @@ impl Ports {
             .args(["--bind-address=127.0.0.1", &format!("--secure-port={}", self.controller_manager)])
             .arg("--controllers=*,-node-ipam-controller,-cloud-node-lifecycle-controller")
             // Its default of 20 requests a second would be most of what a test waits for.
-            .args(["--kube-api-qps=1000", "--kube-api-burst=2000"]);
+            .args(["--kube-api-qps=1000", "--kube-api-burst=2000"])
+            .args(["--concurrent-deployment-syncs=20", "--concurrent-replicaset-syncs=20"]);
         command
     }
 }

@@ -70,6 +70,17 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, as an orderly shutdown does, and waits until it has.
+    pub fn stop(&mut self) -> io::Result<()> {
+        Command::new("kill").arg(self.id().to_string()).status()?;
+        self.child.wait().map(|_| ())
+    }
+
     /// Whether it has ended by itself.
     pub fn ended(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_some())

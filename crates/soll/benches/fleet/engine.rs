@@ -1,0 +1,92 @@
+//! The engine as a process, and what it takes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use soll_testkit::{Keeper, Kept};
+
+/// Linux tells CPU time to programs in hundredths of a second, whatever the kernel counts in.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Where it answers: the same after a restart, as behind a Service.
+#[derive(Clone, Copy)]
+struct Ports {
+    metrics: u16,
+    artifacts: u16,
+}
+
+/// A running `soll controller`.
+pub(crate) struct Engine {
+    process: Kept,
+    ports: Ports,
+    keeper: Keeper,
+}
+
+impl Engine {
+    /// Starts it as the user of a kubeconfig.
+    pub(crate) fn start(binary: &Path, kubeconfig: &Path, flags: &[String]) -> Self {
+        let folder = tempfile::Builder::new().prefix("soll-fleet-").tempdir().expect("a temporary folder").keep();
+        let keeper = Keeper::of(folder).expect("a shell can be started");
+        let listeners = [(); 2].map(|()| std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+        let [metrics, artifacts] = listeners.map(|listener| listener.local_addr().expect("it is bound").port());
+        let ports = Ports { metrics, artifacts };
+        Self { process: run(&keeper, ports, binary, kubeconfig, flags), ports, keeper }
+    }
+
+    /// Ends it and starts it again, with what it has on disk and nothing in memory.
+    pub(crate) fn restart(&mut self, binary: &Path, kubeconfig: &Path, flags: &[String]) {
+        self.process.stop().expect("it ends");
+        self.process = run(&self.keeper, self.ports, binary, kubeconfig, flags);
+    }
+
+    /// Waits until so many objects have been reconciled at least once.
+    pub(crate) async fn first_pass(&self, objects: usize, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.reconciled().await < objects {
+            assert!(Instant::now() < deadline, "not all objects had their first pass\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How many objects its metrics tell a reconciliation of.
+    async fn reconciled(&self) -> usize {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
+        let curl = Command::new("curl").args(["--silent", "--max-time", "5", &url]).output().expect("curl is there");
+        let metrics = String::from_utf8_lossy(&curl.stdout).into_owned();
+        metrics.lines().filter(|line| line.starts_with("gotk_reconcile_duration_seconds_count{")).count()
+    }
+
+    /// CPU time since it was started.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the engine runs");
+        // The name stands in brackets and may hold anything.
+        let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+        let ticks: u64 = fields[11..=12].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+    }
+
+    /// The most memory that it ever held, in MiB.
+    pub(crate) fn peak_mebibytes(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the engine runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
+        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+    }
+
+    /// What it printed last.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read_to_string(self.keeper.folder().join("engine.log")).unwrap_or_default();
+        let last: Vec<_> = log.lines().rev().take(20).collect();
+        last.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn run(keeper: &Keeper, ports: Ports, binary: &Path, kubeconfig: &Path, flags: &[String]) -> Kept {
+    let mut command = Command::new(binary);
+    command.args(["controller", "--health-addr=0", "--log-level=warn"]);
+    command.arg(format!("--metrics-addr=127.0.0.1:{}", ports.metrics));
+    command.arg(format!("--storage-addr=127.0.0.1:{}", ports.artifacts));
+    command.arg("--kubeconfig").arg(kubeconfig).arg("--storage-path").arg(keeper.folder().join("data")).args(flags);
+    keeper.start("engine", &mut command).expect("the engine starts")
+}
