@@ -93,7 +93,8 @@ impl Generator {
             Some('0'..='9' | '-' | '+') => Kind::Int,
             Some('.') => self.field(text),
             Some('(') => {
-                let inner = tokens(&text[1..text.len() - 1]);
+                // What quotes hold may look like the end of an action.
+                let inner = tokens(text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or_default());
                 let last = inner.rsplit(|token| token.text == "|").next().unwrap_or_default();
                 self.kind(last)
             }
