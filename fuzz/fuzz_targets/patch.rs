@@ -1,12 +1,14 @@
 //! Any two documents are merged and patched, or refused: the first is the object, the second the patch.
 #![no_main]
 
+mod panics;
+
 use libfuzzer_sys::fuzz_target;
 use soll_patch::{Dialect, json_merge, json_patch, strategic_merge};
 use soll_schema::Schemas;
 use soll_yaml::{ParseLimits, ParseOptions, SourceId, Value, parse_yaml};
 
-fuzz_target!(|text: &str| {
+fuzz_target!(init: panics::forgive_the_scanner(), |text: &str| {
     let mut options = ParseOptions::go_v3();
     options.limits = ParseLimits { bytes: 1 << 14, depth: 32, nodes: 10_000, documents: 2 };
     let Ok(documents) = parse_yaml(text, SourceId::default(), &options) else { return };

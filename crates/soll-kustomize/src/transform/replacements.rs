@@ -514,6 +514,22 @@ fn made_for(rest: &[Step], create: Option<&Value>) -> Value {
     }
 }
 
+/// Whether an expression is found in a text. Most are names, and compiling those would take longer than all the rest.
+fn contains(text: &str, expression: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/' | b':' | b'.');
+    if !expression.bytes().all(is_name) {
+        return Regex::new(expression).is_ok_and(|expression| expression.is_match(text));
+    }
+    // A point stands for any letter.
+    let begins = |rest: &str| {
+        let mut letters = rest.chars();
+        expression
+            .chars()
+            .all(|wanted| letters.next().is_some_and(|found| found == wanted || (wanted == '.' && found != '\n')))
+    };
+    expression.is_empty() || text.char_indices().any(|(start, _)| begins(&text[start..]))
+}
+
 fn is_match(item: &Value, key: &Str, text: &Str) -> bool {
     let found = if key.is_empty() { Some(item) } else { item.get(key) };
     let found = match found.map(|found| &found.data) {
@@ -523,5 +539,27 @@ fn is_match(item: &Value, key: &Str, text: &Str) -> bool {
         Some(Data::List(_) | Data::Map(_)) | None => return false,
     };
     // The text is an expression, and not one for the whole value.
-    found == text.as_str() || Regex::new(text).is_ok_and(|expression| expression.is_match(&found))
+    found == text.as_str() || contains(&found, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_as_expressions_are() {
+        for (text, expression) in [
+            ("https", "http"),
+            ("a-b", "b"),
+            ("a.b", "a.b"),
+            ("axb", "a.b"),
+            ("a\nb", "a.b"),
+            ("", "a"),
+            ("a", ""),
+            ("ünï", "n."),
+        ] {
+            let expected = Regex::new(expression).expect("valid").is_match(text);
+            assert_eq!(contains(text, expression), expected, "{expression} in {text:?}");
+        }
+    }
 }
