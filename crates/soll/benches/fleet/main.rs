@@ -57,7 +57,9 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 
 #[tokio::main]
 async fn main() {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    // The engine runs in a folder of its own.
+    arguments.binary = std::path::absolute(&arguments.binary).expect("a current directory");
     rustls::crypto::aws_lc_rs::default_provider().install_default().expect("nobody was before us");
     let servers = ControlPlane::start();
     let credentials = Credentials::Kubeconfig(servers.kubeconfig());
