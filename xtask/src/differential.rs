@@ -27,6 +27,12 @@ const COMPARISONS: &[Comparison] = &[
         oracles: &["template-oracle"],
     },
     Comparison {
+        name: "helm",
+        package: "soll-helm",
+        test: "beside_helm::values_of_nested_charts_meet_as_in_helm",
+        oracles: &["helm"],
+    },
+    Comparison {
         name: "apiserver",
         package: "soll-apiserver",
         test: "differential::fuzz::made_up_writes_are_answered_as_kube_apiserver_answers_them",

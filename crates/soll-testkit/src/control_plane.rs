@@ -1,9 +1,9 @@
 //! A real Kubernetes control plane on loopback.
 
 use crate::keeper::{Keeper, Kept};
-use crate::tools::binary;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use soll_compare::binary;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

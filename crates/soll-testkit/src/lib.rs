@@ -14,4 +14,5 @@ mod tools;
 pub use control_plane::ControlPlane;
 pub use git::{GitServer, Repository};
 pub use keeper::{Keeper, Kept};
-pub use tools::{Tools, binary, tools};
+pub use soll_compare::binary;
+pub use tools::{Tools, tools};

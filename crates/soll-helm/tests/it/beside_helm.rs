@@ -1,76 +1,50 @@
 //! Generated charts and values, rendered by us and by the real helm in the same run.
 
-mod random;
+mod chance;
 
 use std::path::Path;
 use std::process::Command;
 
-use soll_testkit::binary;
+use soll_compare::{Asked, Random, binary};
 use soll_yaml::{Data, Map, ParseOptions, SourceId, Value, emit_yaml, parse_yaml, to_json};
 
 use crate::corpus::{Flags, corpus, template_in, unlike};
 use crate::suites::{document, masked};
 
-/// A small generator: the same seed gives the same cases. `SOLL_SEED` chooses another.
-struct Dice {
-    seed: u64,
-    state: u64,
+/// Values of a chart, as deep as this at most.
+fn values(random: &mut Random, depth: usize) -> Value {
+    const KEYS: [&str; 8] = ["a", "b", "c", "global", "one", "two", "enabled", "exports"];
+    let mut map = Map::new();
+    for _ in 0..random.below(5) {
+        let key = random.pick(&KEYS);
+        map.insert(key, value(random, key, depth));
+    }
+    map.into()
 }
 
-impl Dice {
-    fn new() -> Self {
-        let seed = std::env::var("SOLL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_121);
-        Self { seed, state: seed }
-    }
-
-    fn roll(&mut self, sides: usize) -> usize {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.state >> 33) as usize % sides
-    }
-
-    fn pick<'a>(&mut self, items: &[&'a str]) -> &'a str {
-        items[self.roll(items.len())]
-    }
-
-    fn values(&mut self, depth: usize) -> Value {
-        const KEYS: [&str; 8] = ["a", "b", "c", "global", "one", "two", "enabled", "exports"];
-        let mut map = Map::new();
-        for _ in 0..self.roll(5) {
-            let key = self.pick(&KEYS);
-            map.insert(key, self.value(key, depth));
-        }
-        map.into()
-    }
-
-    fn value(&mut self, key: &str, depth: usize) -> Value {
-        // A scalar where a chart's values ought to be is refused, which is a case too, but not most of them.
-        let is_table = matches!(key, "one" | "two" | "global" | "exports") && self.roll(25) > 0;
-        match self.roll(if is_table { 1 } else { 8 }) {
-            0 if is_table => {
-                if depth == 0 {
-                    Value::map()
-                } else {
-                    self.values(depth - 1)
-                }
+fn value(random: &mut Random, key: &str, depth: usize) -> Value {
+    // A scalar where a chart's values ought to be is refused, which is a case too, but not most of them.
+    let is_table = matches!(key, "one" | "two" | "global" | "exports") && random.below(25) > 0;
+    match random.below(if is_table { 1 } else { 8 }) {
+        0 if is_table => {
+            if depth == 0 {
+                Value::map()
+            } else {
+                values(random, depth - 1)
             }
-            0 => Value::null(),
-            1 => Value::from(self.roll(2) == 0),
-            2 => Value::from(self.roll(100_000_000) as i64),
-            3 => Value::from(self.pick(&["x", "", "true", "1e3"])),
-            4 => Value::list(vec![Value::from(1), Value::null()]),
-            _ if depth == 0 => Value::from(self.roll(2) == 0),
-            _ => self.values(depth - 1),
         }
+        0 => Value::null(),
+        1 => Value::from(random.below(2) == 0),
+        2 => Value::from(random.below(100_000_000) as i64),
+        3 => Value::from(random.pick(&["x", "", "true", "1e3"])),
+        4 => Value::list(vec![Value::from(1), Value::null()]),
+        _ if depth == 0 => Value::from(random.below(2) == 0),
+        _ => values(random, depth - 1),
     }
-}
-
-/// How many cases to try; `SOLL_CASES` asks for more.
-fn cases(usually: usize) -> usize {
-    std::env::var("SOLL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usually)
 }
 
 /// Writes a chart with its template, which prints what it sees, and the charts below it.
-fn write_chart(folder: &Path, name: &str, dice: &mut Dice, depth: usize) {
+fn write_chart(folder: &Path, name: &str, random: &mut Random, depth: usize) {
     std::fs::create_dir_all(folder.join("templates")).unwrap();
     let mut metadata = format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
     if depth > 0 {
@@ -78,9 +52,9 @@ fn write_chart(folder: &Path, name: &str, dice: &mut Dice, depth: usize) {
         for child in ["one", "two"] {
             metadata.push_str(&format!(
                 "- name: {child}\n  version: {}\n  repository: \"\"\n",
-                dice.pick(&["1.0.0", "^1.0.0", "1.x.x"])
+                random.pick(&["1.0.0", "^1.0.0", "1.x.x"])
             ));
-            match dice.roll(6) {
+            match random.below(6) {
                 0 => metadata.push_str(&format!("  condition: {child}.enabled,global.enabled\n")),
                 1 => metadata.push_str("  tags: [a, b]\n"),
                 // Imports of two charts do not meet: Helm would write what one lends into the other.
@@ -91,11 +65,11 @@ fn write_chart(folder: &Path, name: &str, dice: &mut Dice, depth: usize) {
                 4 if child == "two" => metadata.push_str("  alias: c2\n"),
                 _ => {}
             }
-            write_chart(&folder.join("charts").join(child), child, dice, depth - 1);
+            write_chart(&folder.join("charts").join(child), child, random, depth - 1);
         }
     }
     std::fs::write(folder.join("Chart.yaml"), metadata).unwrap();
-    std::fs::write(folder.join("values.yaml"), emit_yaml(&dice.values(3))).unwrap();
+    std::fs::write(folder.join("values.yaml"), emit_yaml(&values(random, 3))).unwrap();
     let template = format!("kind: {name}\nsees: {{{{ .Values | toJson }}}}\nroot: {{{{ .Chart.IsRoot }}}}\n");
     std::fs::write(folder.join("templates/a.yaml"), template).unwrap();
 }
@@ -116,14 +90,14 @@ fn helm(helm: &str, folder: &Path, chart: &str, flags: &[&str]) -> Result<String
 
 #[test]
 fn values_of_nested_charts_meet_as_in_helm() {
-    let mut dice = Dice::new();
+    let Asked { cases, seed, .. } = Asked::or_sample(60);
+    let random = &mut Random::new(seed);
     let mut rendered = 0;
-    let cases = cases(60);
     for case in 0..cases {
         let folder = tempfile::tempdir().unwrap();
-        write_chart(&folder.path().join("root"), "root", &mut dice, 2);
-        std::fs::write(folder.path().join("v.yaml"), emit_yaml(&dice.values(3))).unwrap();
-        let set = dice.pick(&[
+        write_chart(&folder.path().join("root"), "root", random, 2);
+        std::fs::write(folder.path().join("v.yaml"), emit_yaml(&values(random, 3))).unwrap();
+        let set = random.pick(&[
             "a=1",
             "one.a=null",
             "tags.a=false",
@@ -135,29 +109,29 @@ fn values_of_nested_charts_meet_as_in_helm() {
         let flags = ["-f", "v.yaml", "--set", set];
         let expected = helm("helm", folder.path(), "root", &flags);
         let got = template_in(folder.path(), "root", &Flags::of(flags));
-        rendered += usize::from(expected.is_ok());
+        rendered += u64::from(expected.is_ok());
         let chart = || {
             let output = Command::new("grep").args(["-r", "", "."]).current_dir(folder.path()).output().unwrap();
             String::from_utf8(output.stdout).unwrap()
         };
-        assert_eq!(got, expected, "seed {}, case {case}, {flags:?}\n{}", dice.seed, chart());
+        assert_eq!(got, expected, "seed {}, case {case}, {flags:?}\n{}", seed, chart());
     }
     assert!(rendered * 10 >= cases * 6, "only {rendered} of {cases} cases render");
 }
 
 /// Changes some leaves of a chart's defaults to others of their kind.
-fn changed(value: &Value, dice: &mut Dice) -> Option<Value> {
+fn changed(value: &Value, random: &mut Random) -> Option<Value> {
     let data = match &value.data {
         Data::Map(map) if !map.is_empty() => {
             let mut own = Map::new();
             for entry in map.iter() {
-                if let Some(value) = changed(&entry.value, dice) {
+                if let Some(value) = changed(&entry.value, random) {
                     own.insert(entry.key.clone(), value);
                 }
             }
             return (!own.is_empty()).then(|| own.into());
         }
-        _ if dice.roll(4) > 0 => return None,
+        _ if random.below(4) > 0 => return None,
         Data::Bool(flag) => Value::from(!flag),
         Data::Int(number) => Value::from(number + 1),
         Data::Float(number) => Value::from(number + 0.5),
@@ -216,10 +190,10 @@ fn unlike_helm_3(got: &Result<String, String>, before: &Result<String, String>) 
 
 #[test]
 fn charts_of_the_corpus_render_as_in_helm_with_other_values() {
-    let mut dice = Dice::new();
+    let Asked { cases, seed, .. } = Asked::or_sample(2);
+    let random = &mut Random::new(seed);
     let charts = corpus().join("charts");
     let (mut rendered, mut wrong) = (0, Vec::new());
-    let cases = cases(2);
     for chart in CHARTS {
         let text = std::fs::read_to_string(charts.join(chart).join("values.yaml")).unwrap();
         let defaults = parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2()).unwrap();
@@ -227,15 +201,15 @@ fn charts_of_the_corpus_render_as_in_helm_with_other_values() {
         for case in 0..cases {
             let folder = tempfile::tempdir().unwrap();
             // The first case are the defaults.
-            let changes = if case == 0 { None } else { changed(&defaults, &mut dice) };
+            let changes = if case == 0 { None } else { changed(&defaults, random) };
             let file = folder.path().join("v.json");
             std::fs::write(&file, to_json(&changes.unwrap_or_else(Value::map))).unwrap();
             let flags = ["-f", file.to_str().unwrap(), "--kube-version", "v1.35.0", "--skip-schema-validation"];
             let expected = helm("helm", &charts, chart, &flags);
             let got = template_in(&charts, chart, &Flags::of(flags));
-            rendered += usize::from(expected.is_ok());
+            rendered += u64::from(expected.is_ok());
             let again = helm("helm", &charts, chart, &flags);
-            if let Some(difference) = random::difference(&got, &expected, &again) {
+            if let Some(difference) = chance::difference(&got, &expected, &again) {
                 wrong.push(format!("{chart}, case {case}: {difference}"));
             }
             if let Some(difference) = unlike_helm_3(&got, &helm("helm3", &charts, chart, &flags)) {
@@ -243,6 +217,6 @@ fn charts_of_the_corpus_render_as_in_helm_with_other_values() {
             }
         }
     }
-    assert!(wrong.is_empty(), "seed {}:\n{}", dice.seed, wrong.join("\n"));
-    assert!(rendered * 2 >= cases * CHARTS.len(), "only {rendered} cases render");
+    assert!(wrong.is_empty(), "seed {}:\n{}", seed, wrong.join("\n"));
+    assert!(rendered * 2 >= cases * CHARTS.len() as u64, "only {rendered} cases render");
 }

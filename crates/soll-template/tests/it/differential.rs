@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 
+use soll_compare::Asked;
 use soll_template::{Options, Rendering, Set, Value, WholeNumbers};
 
 use crate::generator::{Case, Generator, Subject};
@@ -19,10 +20,6 @@ const BATCH: usize = 500;
 const NEEDY: usize = 80;
 /// From so many cases on, all has to be covered, what is slow included.
 const LONG: usize = 100_000;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
 
 fn ours(case: &Case) -> Outcome {
     let values = soll_yaml::parse_json(case.values.as_bytes()).unwrap();
@@ -55,10 +52,8 @@ fn next(generator: &mut Generator, ledger: &Ledger, count: usize, long: bool) ->
 
 #[test]
 fn templates_render_as_go_and_helm_render_them() {
-    let cases = number("SOLL_DIFFERENTIAL_CASES").unwrap_or(4_000) as usize;
-    let seed = number("SOLL_DIFFERENTIAL_SEED").unwrap_or(0);
-    let first_only = std::env::var_os("SOLL_DIFFERENTIAL_FIRST").is_some();
-    eprintln!("{cases} cases from SOLL_DIFFERENTIAL_SEED={seed}");
+    let Asked { cases, seed, first_only } = Asked::or_sample(4_000);
+    let cases = usize::try_from(cases).unwrap();
     let mut generator = Generator::new(seed, oracle::inventory());
     let mut ledger = Ledger::new(generator.subjects());
     let mut differences = Vec::new();

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -43,21 +42,11 @@ pub(crate) struct Inventory {
     pub(crate) methods: BTreeMap<String, BTreeMap<String, Signature>>,
 }
 
-fn path() -> PathBuf {
-    let cache = std::env::var_os("SOLL_CACHE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join(".cache"),
-        PathBuf::from,
-    );
-    cache.join("bin/template-oracle")
-}
-
 /// What it answers to these lines, line by line.
 fn ask(requests: &[String]) -> Vec<Value> {
-    let path = path();
-    let mut child =
-        Command::new(&path).stdin(Stdio::piped()).stdout(Stdio::piped()).env("TZ", "UTC").spawn().unwrap_or_else(
-            |error| panic!("cannot run {}: {error}; `cargo xtask servers template-oracle` builds it", path.display()),
-        );
+    let mut command = Command::new(soll_compare::binary("template-oracle"));
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).env("TZ", "UTC");
+    let mut child = command.spawn().expect("it can be run");
     let mut input = child.stdin.take().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     let answers = std::thread::scope(|scope| {

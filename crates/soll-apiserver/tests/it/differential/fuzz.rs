@@ -12,10 +12,10 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::known::Rules;
-use super::random::Random;
 use super::script::{Names, Script, Step, read_yaml};
 use super::side::NO_ANSWER;
 use super::{Pair, runtime};
+use soll_compare::{Asked, Random};
 
 /// Sequences of a run that does not say how many.
 const SAMPLE: u64 = 60;
@@ -301,15 +301,9 @@ fn is_broken_off(what: &str) -> bool {
     what.contains("kube-apiserver: ") && what.contains(NO_ANSWER)
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
-}
-
 #[test]
 fn made_up_writes_are_answered_as_kube_apiserver_answers_them() {
-    let cases = number("SOLL_DIFFERENTIAL_CASES").unwrap_or(SAMPLE);
-    let seed = number("SOLL_DIFFERENTIAL_SEED").unwrap_or(0);
-    eprintln!("{cases} sequences from SOLL_DIFFERENTIAL_SEED={seed}");
+    let Asked { cases, seed, .. } = Asked::or_sample(SAMPLE);
     let kinds: Vec<Kind> = read_yaml(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/differential/fuzz.yaml"));
     let rules = Rules::read();
     let (mut broken_off, mut accepted_more) = (0, 0);

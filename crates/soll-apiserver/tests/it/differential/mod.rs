@@ -10,7 +10,6 @@ mod fuzz;
 mod known;
 mod ledger;
 mod normal;
-mod random;
 mod script;
 mod side;
 

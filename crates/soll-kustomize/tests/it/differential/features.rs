@@ -15,9 +15,9 @@ use plugins::{configurations, crds, openapi, transformers, validators};
 use replacing::{replacements, vars};
 
 use super::objects::{IMAGES, NAMESPACES, objects, text};
-use super::random::Random;
 use super::writing::{RAW, write};
 use super::{Case, Content};
+use soll_compare::Random;
 
 /// The case that a seed makes.
 pub(super) fn case(random: &mut Random) -> Case {

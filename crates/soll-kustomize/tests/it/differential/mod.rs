@@ -11,7 +11,6 @@ mod answers;
 mod features;
 mod objects;
 mod oracle;
-mod random;
 mod shrinking;
 mod writing;
 
@@ -25,7 +24,7 @@ use soll_kustomize::{LoadRestriction, Options, Order, build};
 use crate::{Files, difference, printed};
 use answers::Answers;
 pub(crate) use oracle::Oracle;
-use random::Random;
+use soll_compare::{Asked, Random, number};
 
 /// Cases of a run that does not say how many.
 const SAMPLE: u64 = 400;
@@ -125,17 +124,10 @@ fn sort_of(expected: &Result<String, String>, found: &Result<String, String>) ->
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
-}
-
 #[test]
 fn made_up_kustomizations_build_as_kustomize_builds_them() {
-    let cases = number("SOLL_DIFFERENTIAL_CASES").unwrap_or(SAMPLE);
-    let seed = number("SOLL_DIFFERENTIAL_SEED").unwrap_or(0);
-    eprintln!("{cases} cases from SOLL_DIFFERENTIAL_SEED={seed}");
+    let Asked { cases, seed, first_only } = Asked::or_sample(SAMPLE);
     let most = number("SOLL_DIFFERENTIAL_SHOWN").unwrap_or(3);
-    let is_enough = std::env::var_os("SOLL_DIFFERENTIAL_FIRST").is_some();
     let mut oracle = Oracle::start();
     let mut answers = Answers::open();
     let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
@@ -158,7 +150,7 @@ fn made_up_kustomizations_build_as_kustomize_builds_them() {
             continue;
         }
         different.push(number.to_string());
-        assert!(!is_enough, "seed {number} differs");
+        assert!(!first_only, "seed {number} differs");
         if different.len() as u64 > most {
             continue;
         }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::random::Random;
 use super::writing::RAW;
+use soll_compare::Random;
 
 pub(super) const NAMES: [&str; 5] = ["web", "api", "db", "cache", "web-2"];
 pub(super) const CONFIGS: [&str; 3] = ["conf", "env", "web"];

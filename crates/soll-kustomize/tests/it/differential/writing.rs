@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::random::Random;
+use soll_compare::Random;
 
 /// Marks a text that is written as it is: `1.10`, `0x1F`, `~`.
 pub(super) const RAW: char = '\u{1}';

@@ -1,7 +1,6 @@
 //! Templates by chance: each function, method and action, with every kind of argument.
 
 mod actions;
-mod chance;
 mod kinds;
 mod literals;
 mod methods;
@@ -17,8 +16,8 @@ pub(crate) use kinds::Kind;
 
 use crate::oracle::Inventory;
 use actions::ACTIONS;
-use chance::Chance;
 use pools::*;
+use soll_compare::Random;
 
 /// One template with its values, and what it is about.
 pub(crate) struct Case {
@@ -73,7 +72,7 @@ impl std::fmt::Display for Subject {
 pub(crate) struct Generator {
     /// Calls around.
     depth: usize,
-    chance: Chance,
+    chance: Random,
     signatures: Vec<Signature>,
     inventory: Inventory,
     /// The values of the case.
@@ -85,7 +84,7 @@ pub(crate) struct Generator {
 impl Generator {
     pub(crate) fn new(seed: u64, inventory: Inventory) -> Self {
         let values = soll_yaml::Value::map();
-        Self { depth: 0, chance: Chance::new(seed), signatures: signatures(), inventory, values, utf8: false }
+        Self { depth: 0, chance: Random::new(seed), signatures: signatures(), inventory, values, utf8: false }
     }
 
     /// Everything that cases are made for.
