@@ -403,7 +403,7 @@ fn misfit(file: &Loose, text: String) -> ChartError {
 
 /// A YAML error in the words of Go's reader.
 pub(crate) fn go_yaml_error(error: &YamlError) -> String {
-    format!("error converting YAML to JSON: yaml: {}", error.in_go())
+    format!("error converting YAML to JSON: {}", error.in_go())
 }
 
 /// Turns every number into a float, as Go's JSON decoder does with what it decodes into `any`.

@@ -1,5 +1,7 @@
 //! Numbers read and written as Go's `strconv` does.
 
+use soll_yaml::shortest_float;
+
 /// Why a number was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumError {
@@ -201,25 +203,9 @@ pub(crate) fn format_float(value: f64, format: char, precision: i32) -> String {
     format!("{sign}{text}")
 }
 
-/// The shortest digits that read back; of two that are as close, the even one, as Go has it.
+/// The fewest digits that read back.
 fn shortest_digits(magnitude: f64) -> Decimal {
-    let number = decimal(&format!("{magnitude:e}"));
-    let count = number.digits.len();
-    if count < 15 {
-        return number;
-    }
-    let exact = decimal(&format!("{magnitude:.40e}"));
-    let (kept, rest) = exact.digits.split_at(count);
-    let tie = rest[0] == b'5' && rest[1..].iter().all(|byte| *byte == b'0');
-    let even = (kept[count - 1] - b'0').is_multiple_of(2);
-    if tie && even && kept != number.digits {
-        let down = Decimal { digits: kept.to_vec(), point: exact.point };
-        let text = format!("0.{}e{}", String::from_utf8_lossy(&down.digits), down.point);
-        if text.parse() == Ok(magnitude) {
-            return down;
-        }
-    }
-    number
+    decimal(&shortest_float(magnitude))
 }
 
 /// `0x1.8p+01`: hexadecimal digits of the significand, the exponent of 2 in decimal.

@@ -214,19 +214,55 @@ pub(crate) fn go_float(number: f64) -> String {
     }
     let magnitude = number.abs();
     if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
-        return format!("{number}");
+        return of_two_the_even(format!("{number}"), number);
     }
     // Rust prints `1e-7`, Go `1e-07`; from two digits on both agree. Go's JSON shortens `e-07` to `e-7`.
-    let text = format!("{number:e}");
+    let text = shortest_float(number);
     match text.split_once('e') {
         Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
         _ => text,
     }
 }
 
+/// The fewest digits that read back as this number, as Go chooses them: `1.5e-7`.
+#[must_use]
+pub fn shortest_float(number: f64) -> String {
+    of_two_the_even(format!("{number:e}"), number)
+}
+
+/// Numbers with fewer digits have one shortest form.
+const FEWEST_DIGITS_OF_TWINS: usize = 15;
+
+/// Where two shortest forms are as close to a number, Rust prints the upper and Go the even one.
+fn of_two_the_even(text: String, number: f64) -> String {
+    if text.len() < FEWEST_DIGITS_OF_TWINS {
+        return text;
+    }
+    let mantissa = text.split('e').next().unwrap_or(&text);
+    let last = mantissa.rfind(|c| matches!(c, '1'..='9'));
+    let Some(last) = last.filter(|at| text.as_bytes()[*at] % 2 == 1) else { return text };
+    let below = char::from(text.as_bytes()[last] - 1);
+    let even = format!("{}{below}{}", &text[..last], &text[last + 1..]);
+    let digits: String = even[..=last].chars().filter(char::is_ascii_digit).collect();
+    let exact: String = format!("{:.40e}", number.abs()).chars().filter(|c| *c != '.').collect();
+    let half = exact.strip_prefix(digits.trim_start_matches('0')).and_then(|rest| rest.strip_prefix('5'));
+    let between = half.is_some_and(|rest| rest.split('e').next().is_some_and(|rest| rest.bytes().all(|c| c == b'0')));
+    if between && even.parse() == Ok(number) { even } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_shortest_floats_the_even_one_is_printed() {
+        assert_eq!(go_float(70_368_867_634_452.0 + 0.125), "70368867634452.12");
+        assert_eq!(go_float(-70_368_867_634_452.0 - 0.125), "-70368867634452.12");
+        assert_eq!(shortest_float(900_719_925_474_099.0 + 0.25), "9.007199254740992e14");
+        assert_eq!(shortest_float(900_719_925_474_099.0 + 0.75), "9.007199254740998e14");
+        assert_eq!(go_float(0.1), "0.1");
+        assert_eq!(go_float(123_456_789.123_456_79), "123456789.12345679");
+    }
 
     #[test]
     fn round_trips() {

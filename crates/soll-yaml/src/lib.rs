@@ -16,12 +16,12 @@ mod yaml;
 
 pub use at::{At, Source, SourceId, Sources, Via};
 pub use de::{DecodeError, from_value};
-pub use json::{parse_json, to_json, to_json_sorted};
+pub use json::{parse_json, shortest_float, to_json, to_json_sorted};
 pub use map::{Entry, Map};
 pub use path::{FieldPath, Step};
 pub use ser::{EncodeError, to_value};
 pub use value::{Data, Str, Value};
 pub use yaml::{
     DuplicateKeys, Flavor, ParseLimits, ParseOptions, YamlError, YamlNode, YamlShape, emit_yaml, emit_yaml_v3,
-    parse_yaml,
+    parse_first_yaml, parse_yaml,
 };

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use soll_yaml::{ParseOptions, SourceId, YamlNode, YamlShape, emit_yaml, emit_yaml_v3, parse_yaml};
+use soll_yaml::{ParseOptions, SourceId, YamlNode, YamlShape, emit_yaml, emit_yaml_v3, parse_first_yaml};
 
 use super::json::{as_list, as_map};
 use super::{Function, pure, text, world};
@@ -43,6 +43,9 @@ pub(super) static TABLE: &[Function] = &[
 pub(crate) fn to_yaml(value: &Value) -> Result<String, String> {
     let mut json = ThroughJson::default();
     let read = json.value(value, 0)?;
+    if json.has_controls {
+        return Err("yaml: control characters are not allowed".into());
+    }
     if let Some(error) = json.broken_key {
         return Err(error);
     }
@@ -58,7 +61,9 @@ pub(crate) fn to_yaml(value: &Value) -> Result<String, String> {
 struct ThroughJson {
     /// Ends of lines so far: JSON leaves one as it is.
     lines: usize,
-    /// What is wrong with a key, which is noticed after characters that are not allowed anywhere.
+    /// There are characters that YAML does not allow anywhere, which is noticed after what JSON cannot hold.
+    has_controls: bool,
+    /// What is wrong with a key, which is noticed last.
     broken_key: Option<String>,
 }
 
@@ -82,8 +87,8 @@ impl ThroughJson {
                 return Err(format!("{MARSHALING}{message}"));
             }
             Value::Complex(..) => return Err(format!("{MARSHALING}json: unsupported type: complex128")),
-            Value::Str(text) => self.text(text)?.into(),
-            Value::Raw(_) => self.text(&text(value).as_ref().into())?.into(),
+            Value::Str(text) => self.text(text).into(),
+            Value::Raw(_) => self.text(&text(value).as_ref().into()).into(),
             Value::List(list) if list.is_nil() => soll_yaml::Value::null(),
             Value::List(list) if list.element() == Element::Byte => {
                 STANDARD.encode(crate::print::bytes_of(value)).into()
@@ -98,7 +103,7 @@ impl ThroughJson {
                 let entries = map.entries();
                 let mut out = soll_yaml::Map::with_capacity(entries.len());
                 for (key, value) in entries.iter() {
-                    out.insert(self.key(key)?, self.value(value, depth + 1)?);
+                    out.insert(self.key(key), self.value(value, depth + 1)?);
                 }
                 out.into()
             }
@@ -111,28 +116,26 @@ impl ThroughJson {
     }
 
     /// Keys have to stand on one line.
-    fn key(&mut self, key: &soll_yaml::Str) -> Result<soll_yaml::Str, String> {
+    fn key(&mut self, key: &soll_yaml::Str) -> soll_yaml::Str {
         let before = self.lines;
-        let text = self.text(key)?;
+        let text = self.text(key);
         if self.lines > before && self.broken_key.is_none() {
             self.broken_key = Some(format!("yaml: line {}: did not find expected ',' or '}}'", self.lines));
         }
-        Ok(text)
+        text
     }
 
     /// JSON leaves some characters as they are that YAML does not read back, or reads as the end of a line.
-    fn text(&mut self, text: &soll_yaml::Str) -> Result<soll_yaml::Str, String> {
+    fn text(&mut self, text: &soll_yaml::Str) -> soll_yaml::Str {
         let forbidden = |c| matches!(c, '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
         let suspicious = |byte| matches!(byte, 0x7f | 0xc2 | 0xef);
         if !text.bytes().any(suspicious) {
-            return Ok(text.clone());
+            return text.clone();
         }
-        if text.chars().any(forbidden) {
-            return Err("yaml: control characters are not allowed".into());
-        }
+        self.has_controls |= text.chars().any(forbidden);
         let lines = text.matches(NEXT_LINE).count();
         self.lines += lines;
-        Ok(if lines > 0 { folded(text).into() } else { text.clone() })
+        if lines > 0 { folded(text).into() } else { text.clone() }
     }
 }
 
@@ -176,17 +179,16 @@ fn from_yaml(world: &mut World<'_>, value: &Value, empty: Value) -> Result<Resul
     world.spend(text.len() as u64 / 4)?;
     let mut options = ParseOptions::go_v2();
     options.limits.depth = options.limits.depth.min(MAX_DEPTH);
-    let documents = parse_yaml(&text, SourceId::default(), &options);
-    Ok(match documents {
-        Ok(documents) => {
-            let first = documents.first().map(|value| Value::from_yaml(value, WholeNumbers::Float64));
+    Ok(match parse_first_yaml(&text, SourceId::default(), &options) {
+        Ok(document) => {
+            let value = document.map(|value| Value::from_yaml(&value, WholeNumbers::Float64));
             // Nothing leaves what is there: an empty map or list.
-            Ok(match first {
+            Ok(match value {
                 None | Some(Value::Nil) => empty,
                 Some(value) => value,
             })
         }
-        Err(error) => Err(format!("error converting YAML to JSON: yaml: {}", error.in_go())),
+        Err(error) => Err(format!("error converting YAML to JSON: {}", error.in_go())),
     })
 }
 

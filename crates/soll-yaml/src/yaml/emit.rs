@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::scalar::stays_text;
-use crate::json::go_float;
+use crate::json::{go_float, shortest_float};
 use crate::{Data, Str, Value};
 
 /// Writes a value as `sigs.k8s.io/yaml` does: keys sorted, two spaces, lists flush with their key,
@@ -123,7 +123,7 @@ impl Writer {
             YamlShape::List(items) => self.list(&items, context),
             YamlShape::Fields(entries) => self.map(&entries),
             YamlShape::Map(mut entries) => {
-                sort(&mut entries);
+                sort(&mut entries, self.style);
                 self.map(&entries);
             }
         }
@@ -487,7 +487,7 @@ fn float(number: f64) -> String {
 
 /// `1.5e+21`, `1e-05`: at least two digits of exponent, as Go prints.
 fn exponential(number: f64) -> String {
-    let scientific = format!("{number:e}");
+    let scientific = shortest_float(number);
     let (digits, exponent) = scientific.split_once('e').expect("the format has an exponent");
     let (sign, exponent) = match exponent.strip_prefix('-') {
         Some(exponent) => ('-', exponent),
@@ -496,35 +496,39 @@ fn exponential(number: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
-/// Brings entries into the order that `yaml.v2` sorts keys in: letters after the rest, numbers by value.
-fn sort<N>(entries: &mut Vec<(Str, N)>) {
-    if entries.is_sorted_by(|(a, _), (b, _)| natural(a, b) != Ordering::Greater) {
+/// Brings entries into the order that yaml sorts keys in: letters after the rest, numbers by value.
+fn sort<N>(entries: &mut Vec<(Str, N)>, style: Style) {
+    if is_sorted(entries, style) {
         return;
     }
     // Byte order first: it is close to the result, and makes the result independent of the writing.
     entries.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
-    merge_sort(entries);
+    merge_sort(entries, style);
+}
+
+fn is_sorted<N>(entries: &[(Str, N)], style: Style) -> bool {
+    entries.is_sorted_by(|(a, _), (b, _)| natural(a, b, style) != Ordering::Greater)
 }
 
 /// A stable sort that is at ease with an order that is not quite transitive, as the natural one.
-fn merge_sort<N>(entries: &mut Vec<(Str, N)>) {
-    if entries.is_sorted_by(|(a, _), (b, _)| natural(a, b) != Ordering::Greater) {
+fn merge_sort<N>(entries: &mut Vec<(Str, N)>, style: Style) {
+    if is_sorted(entries, style) {
         return;
     }
     let mut right = entries.split_off(entries.len() / 2);
-    merge_sort(entries);
-    merge_sort(&mut right);
+    merge_sort(entries, style);
+    merge_sort(&mut right, style);
     let left = std::mem::take(entries);
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
-        let from = if natural(a, b) == Ordering::Greater { &mut right } else { &mut left };
+        let from = if natural(a, b, style) == Ordering::Greater { &mut right } else { &mut left };
         entries.extend(from.next());
     }
     entries.extend(left);
     entries.extend(right);
 }
 
-fn natural(a: &str, b: &str) -> Ordering {
+fn natural(a: &str, b: &str, style: Style) -> Ordering {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     if same == a.len() || same == b.len() {
         return a.len().cmp(&b.len());
@@ -534,15 +538,17 @@ fn natural(a: &str, b: &str) -> Ordering {
     let (Some(first_a), Some(first_b)) = (a[start..].chars().next(), b[start..].chars().next()) else {
         return a.len().cmp(&b.len());
     };
+    let mut digits_before = a.as_bytes()[..start].iter().rev().take_while(|byte| byte.is_ascii_digit()).peekable();
+    // To `yaml.v3` a letter right after a number comes first: `1b` before `10`.
+    let letters_last = style == Style::V2 || digits_before.peek().is_none();
     match (first_a.is_alphabetic(), first_b.is_alphabetic()) {
         (true, true) => return first_a.cmp(&first_b),
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
+        (true, false) => return if letters_last { Ordering::Greater } else { Ordering::Less },
+        (false, true) => return if letters_last { Ordering::Less } else { Ordering::Greater },
         (false, false) => {}
     }
     // A zero in the middle of a number is a digit like any other.
-    let digits_before = a.as_bytes()[..start].iter().rev().take_while(|byte| byte.is_ascii_digit());
-    let inside = (first_a == '0' || first_b == '0') && digits_before.clone().any(|digit| *digit != b'0');
+    let inside = (first_a == '0' || first_b == '0') && digits_before.any(|digit| *digit != b'0');
     let (number_a, length_a) = number(&a[start..], inside);
     let (number_b, length_b) = number(&b[start..], inside);
     number_a.cmp(&number_b).then(length_a.cmp(&length_b)).then(first_a.cmp(&first_b))

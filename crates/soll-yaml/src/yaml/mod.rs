@@ -1,15 +1,16 @@
 //! YAML as Go reads and writes it.
 
 mod emit;
+mod go_syntax;
 mod read;
 mod scalar;
 mod timestamp;
 
 pub use emit::{YamlNode, YamlShape, emit_yaml, emit_yaml_v3};
-pub use read::parse_yaml;
+pub use read::{parse_first_yaml, parse_yaml};
 pub use scalar::Flavor;
 
-use crate::At;
+use crate::{At, Value};
 
 /// How [`parse_yaml`] reads, and how much.
 #[derive(Debug, Clone)]
@@ -84,20 +85,30 @@ pub struct YamlError {
     pub hint: Option<String>,
     /// The line that go-yaml names, which it counts differently from error to error; it is silent about some.
     go_line: Option<usize>,
+    /// What Go says, if it is something else altogether.
+    go: Option<String>,
 }
 
 impl YamlError {
     /// An error without a hint.
     pub(crate) fn new(message: String, at: At) -> Self {
-        Self { message, at, hint: None, go_line: None }
+        Self { message, at, hint: None, go_line: None, go: None }
     }
 
-    /// What go-yaml v2 says of the same text after `yaml: `.
+    /// A key that is nothing, which YAML may have and JSON not.
+    pub(crate) fn of_null_key(value: &Value, at: At) -> Self {
+        let value = go_syntax::shown(value);
+        let go = format!("unsupported map key of type: %!s(<nil>), key: <nil>, value: {value}");
+        Self { go: Some(go), ..Self::new("a key is nothing, and JSON has no such keys".to_owned(), at) }
+    }
+
+    /// What `sigs.k8s.io/yaml` says of the same text after `error converting YAML to JSON: `.
     #[must_use]
     pub fn in_go(&self) -> String {
-        match self.go_line {
-            Some(line) => format!("line {line}: {}", self.message),
-            None => self.message.clone(),
+        match (&self.go, self.go_line) {
+            (Some(go), _) => go.clone(),
+            (None, Some(line)) => format!("yaml: line {line}: {}", self.message),
+            (None, None) => format!("yaml: {}", self.message),
         }
     }
 }

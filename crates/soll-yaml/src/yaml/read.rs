@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufReader, Chain, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
+use libyaml_safer::{Encoding, Event, EventData, Mark, Parser, ScalarStyle};
 
 use super::scalar::{Scalar, resolve};
 use super::{DuplicateKeys, Flavor, ParseOptions, YamlError};
@@ -19,6 +19,25 @@ use crate::{At, Data, Entry, Map, SourceId, Str, Value};
 /// # Errors
 /// The first thing that is no YAML, that the flavor refuses, or that passes a limit.
 pub fn parse_yaml(text: &str, source: SourceId, options: &ParseOptions) -> Result<Vec<Value>, YamlError> {
+    compose(text, source, options, Extent::All)
+}
+
+/// Reads the first document of a text, as Go's `Unmarshal` does: what follows it may be anything.
+///
+/// # Errors
+/// As [`parse_yaml`], for this document.
+pub fn parse_first_yaml(text: &str, source: SourceId, options: &ParseOptions) -> Result<Option<Value>, YamlError> {
+    compose(text, source, options, Extent::First).map(|documents| documents.into_iter().next())
+}
+
+/// How much of a text is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    First,
+    All,
+}
+
+fn compose(text: &str, source: SourceId, options: &ParseOptions, extent: Extent) -> Result<Vec<Value>, YamlError> {
     let limits = &options.limits;
     if text.len() > limits.bytes {
         let message = format!("the text has {} bytes; the limit is {}", text.len(), limits.bytes);
@@ -30,6 +49,8 @@ pub fn parse_yaml(text: &str, source: SourceId, options: &ParseOptions) -> Resul
     let end: &[u8] = if is_complete { b"" } else { b"\n" };
     // In chunks, because the scanner would otherwise hold the whole text as four bytes a character.
     let mut parser = Parser::new();
+    // It would take a first character such as `：` for a broken mark of the byte order.
+    parser.set_encoding(Encoding::Utf8);
     parser.set_input(BufReader::with_capacity(16 << 10, text.as_bytes().chain(end)));
     let mut composer = Composer {
         parser,
@@ -40,8 +61,10 @@ pub fn parse_yaml(text: &str, source: SourceId, options: &ParseOptions) -> Resul
         interner: Interner::default(),
         anchors: HashMap::new(),
         nodes: 0,
+        refused: None,
     };
-    composer.documents()
+    let documents = composer.documents(extent)?;
+    composer.refused.map_or(Ok(documents), Err)
 }
 
 struct Composer<'t> {
@@ -54,6 +77,8 @@ struct Composer<'t> {
     anchors: HashMap<String, Anchor>,
     /// Nodes so far, aliases expanded.
     nodes: u64,
+    /// The first key that no JSON object can have, which is noticed after all else.
+    refused: Option<YamlError>,
 }
 
 /// A value with a name; `None` while it is still being read.
@@ -64,10 +89,11 @@ struct Key {
     text: Str,
     at: At,
     is_merge: bool,
+    is_null: bool,
 }
 
 impl Composer<'_> {
-    fn documents(&mut self) -> Result<Vec<Value>, YamlError> {
+    fn documents(&mut self, extent: Extent) -> Result<Vec<Value>, YamlError> {
         let mut documents = Vec::new();
         loop {
             let event = self.next()?;
@@ -80,6 +106,11 @@ impl Composer<'_> {
                     self.anchors.clear();
                     let root = self.next()?;
                     documents.push(self.node(root, 0)?);
+                    if extent == Extent::First {
+                        // What ends the document belongs to it.
+                        self.next()?;
+                        return Ok(documents);
+                    }
                 }
                 _ => {} // the start of the stream, the end of a document
             }
@@ -173,6 +204,9 @@ impl Composer<'_> {
                 let message = format!("mapping key {:?} already defined at line {line}", key.text.as_str());
                 return Err(YamlError::new(message, key.at));
             }
+            if key.is_null && self.options.flavor == Flavor::GoV2 && self.refused.is_none() {
+                self.refused = Some(YamlError::of_null_key(&value, key.at));
+            }
             map.insert_entry(Entry { key: key.text, key_at: key.at, value });
         }
         for (value, at) in merges {
@@ -187,15 +221,17 @@ impl Composer<'_> {
             self.count(1, at)?;
             let plain = *style == ScalarStyle::Plain || *plain_implicit;
             if tag.is_none() && plain && value == "<<" {
-                return Ok(Key { text: "<<".into(), at, is_merge: true });
+                return Ok(Key { text: "<<".into(), at, is_merge: true, is_null: false });
             }
             let is_merge = tag.as_deref() == Some("tag:yaml.org,2002:merge");
-            let text = match resolve(self.options.flavor, tag.as_deref(), plain, value) {
+            let scalar = resolve(self.options.flavor, tag.as_deref(), plain, value);
+            let is_null = matches!(scalar, Ok(Scalar::Null));
+            let text = match scalar {
                 Ok(Scalar::Text(text)) => self.interner.intern(&text),
                 Ok(scalar) => self.interner.intern(&scalar.into_key()),
                 Err(message) => return Err(YamlError::new(message, at)),
             };
-            return Ok(Key { text, at, is_merge });
+            return Ok(Key { text, at, is_merge, is_null });
         }
         let value = self.node(event, depth + 1)?;
         let text = match &value.data {
@@ -205,7 +241,7 @@ impl Composer<'_> {
             }
             Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => crate::to_json(&value).into(),
         };
-        Ok(Key { text, at, is_merge: false })
+        Ok(Key { text, at, is_merge: false, is_null: value.data == Data::Null })
     }
 
     /// Adds what a merge key names: one mapping, or several of which the first wins.
@@ -370,6 +406,23 @@ mod tests {
             Ok(documents) => documents.iter().map(to_json).collect::<Vec<_>>().join(" "),
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn texts_may_begin_with_any_letter() {
+        assert_eq!(json(v2("\u{ff21}: 1")), "{\"\u{ff21}\":1}");
+        assert_eq!(json(v2("\u{feff}a: 1")), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn what_follows_the_first_document_may_be_anything() {
+        let first = |text| parse_first_yaml(text, SourceId::default(), &ParseOptions::go_v2());
+        assert_eq!(
+            first("a: 1\n---\nb: [").map(|value| value.map(|value| to_json(&value))),
+            Ok(Some(r#"{"a":1}"#.into()))
+        );
+        assert_eq!(first(""), Ok(None));
+        assert!(first("a: [").is_err());
     }
 
     #[test]
