@@ -35,10 +35,6 @@ impl Object for Duration {
         Kind::Int64
     }
 
-    fn field(&self, _: &str) -> Option<Value> {
-        None
-    }
-
     fn method(&self, name: &str) -> Option<&'static [Param]> {
         Some(match name {
             "Round" | "Truncate" => &[DURATION],
@@ -116,18 +112,6 @@ impl Object for Named {
 
     fn kind(&self) -> Kind {
         Kind::Int
-    }
-
-    fn field(&self, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn method(&self, name: &str) -> Option<&'static [Param]> {
-        (name == "String").then_some(&[])
-    }
-
-    fn call(&self, _: &str, _: &[Value]) -> Result<Value, String> {
-        Ok(Value::from(self.string().unwrap_or_default()))
     }
 
     fn contents(&self) -> Value {

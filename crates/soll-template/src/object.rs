@@ -16,7 +16,10 @@ pub trait Object {
     fn kind(&self) -> Kind;
 
     /// The field of a struct.
-    fn field(&self, name: &str) -> Option<Value>;
+    fn field(&self, name: &str) -> Option<Value> {
+        let _ = name;
+        None
+    }
 
     /// Fields of a struct that Go does not export; asking for one is an error of its own.
     fn hidden(&self) -> &'static [&'static str] {
@@ -25,8 +28,7 @@ pub trait Object {
 
     /// What a method takes, if there is one of this name.
     fn method(&self, name: &str) -> Option<&'static [Param]> {
-        let _ = name;
-        None
+        (name == "String" && self.string().is_some()).then_some(&[])
     }
 
     /// Calls a method with as many arguments, of the types, that it takes.
@@ -35,7 +37,8 @@ pub trait Object {
     /// What the method returned as its error.
     fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, String> {
         let _ = arguments;
-        Err(format!("{} has no method {name}", self.type_name()))
+        let text = self.string().filter(|_| name == "String");
+        text.map(Value::from).ok_or_else(|| format!("{} has no method {name}", self.type_name()))
     }
 
     /// What is inside: a map or a list; of a struct a map from the names that JSON uses.

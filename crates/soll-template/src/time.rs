@@ -283,18 +283,6 @@ impl Object for Location {
         Kind::Ptr
     }
 
-    fn field(&self, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn method(&self, name: &str) -> Option<&'static [Param]> {
-        (name == "String").then_some(&[])
-    }
-
-    fn call(&self, _: &str, _: &[Value]) -> Result<Value, String> {
-        Ok(Value::from(self.string().unwrap_or_default()))
-    }
-
     fn contents(&self) -> Value {
         crate::value::Map::new().into()
     }

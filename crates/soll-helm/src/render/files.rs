@@ -66,10 +66,6 @@ impl Object for Files {
         Kind::Map
     }
 
-    fn field(&self, _: &str) -> Option<Value> {
-        None
-    }
-
     fn method(&self, name: &str) -> Option<&'static [Param]> {
         match name {
             "Get" | "GetBytes" | "Glob" | "Lines" => Some(&[Param::Str]),

@@ -267,10 +267,6 @@ impl Object for VersionSet {
         Kind::Slice
     }
 
-    fn field(&self, _: &str) -> Option<Value> {
-        None
-    }
-
     fn method(&self, name: &str) -> Option<&'static [Param]> {
         (name == "Has").then_some(&[Param::Str])
     }

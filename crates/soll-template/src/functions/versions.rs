@@ -83,10 +83,6 @@ impl Object for VersionObject {
         if self.pointer { Kind::Ptr } else { Kind::Struct }
     }
 
-    fn field(&self, _: &str) -> Option<Value> {
-        None
-    }
-
     fn method(&self, name: &str) -> Option<&'static [Param]> {
         Some(match name {
             "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "String" | "IncMajor" | "IncMinor"
