@@ -149,7 +149,6 @@ impl Translator<'_> {
             inner.bytes().all(|byte| b"imsU-".contains(&byte))
                 && inner.matches('-').count() <= 1
                 && !inner.ends_with('-')
-                && !(inner.is_empty() && shown.ends_with(')'))
         });
         if !valid {
             let culprit: String = rest
@@ -158,13 +157,11 @@ impl Translator<'_> {
                 .map(|(_, c)| c)
                 .collect();
             let next = rest[culprit.len()..].chars().next().map_or(String::new(), String::from);
-            if inner.is_none() && next.is_empty() {
-                return wrong("missing argument to repetition operator", "?")
-                    .or(wrong("invalid or unsupported Perl syntax", rest));
-            }
             return wrong("invalid or unsupported Perl syntax", &(culprit + &next));
         }
-        let text = format!("(?{}{}", once(inner.unwrap_or_default()), &shown[shown.len() - 1..]);
+        let inner = inner.unwrap_or_default();
+        // To RE2 no flags at all are fine too.
+        let text = if shown == ")" { String::new() } else { format!("(?{}{}", once(inner), &shown[shown.len() - 1..]) };
         let consumed = "(?".len() + shown.len();
         if shown.ends_with(')') {
             self.groups -= 1;

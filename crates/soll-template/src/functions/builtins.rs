@@ -74,6 +74,9 @@ fn position(index: &Value, length: usize) -> Result<usize, Fault> {
         Value::Int(number) | Value::Int64(number) => *number,
         Value::Byte(byte) => i64::from(*byte),
         Value::Uint64(number) => *number as i64,
+        Value::Object(object) if matches!(object.kind(), Kind::Int | Kind::Int64) => {
+            return position(&object.contents(), length);
+        }
         Value::Nil => return Err(fault("cannot index slice/array with nil")),
         other => return Err(fault(format!("cannot index slice/array with type {}", other.type_name()))),
     };

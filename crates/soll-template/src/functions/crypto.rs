@@ -170,13 +170,29 @@ fn request_for_hosts(args: &[Value], key: Option<&Value>) -> Result<CertificateR
         request.ips.push(address);
     }
     for name in items(&args[2]) {
-        let Some(text) = name.as_str() else {
+        if !name.is_text() {
             let shown = crate::print::to_text(&name);
             return Err(fault(format!("error processing alternate dns name: {shown} is not a string")));
-        };
-        request.dns_names.push(text.to_owned());
+        }
+        // Those that are not ASCII are refused later.
+        if let Some(text) = name.as_str().filter(|text| text.is_ascii()) {
+            request.dns_names.push(text.to_owned());
+        }
     }
     Ok(request)
+}
+
+/// The certificate, unless it holds names that none can hold, which is noticed when all else is done.
+fn created(made: Result<Certificate, String>, name: &Value, dns_names: Option<&Value>) -> Result<Value, Fault> {
+    let pair = made.map_err(fault)?;
+    let refused = |what: String| Err(fault(format!("error creating certificate: {what}")));
+    if std::str::from_utf8(bytes(name)).is_err() {
+        return refused("asn1: string not valid UTF-8".to_owned());
+    }
+    if let Some(name) = dns_names.map(items).unwrap_or_default().iter().find(|name| !bytes(name).is_ascii()) {
+        return refused(format!("x509: {} cannot be encoded as an IA5String", crate::quote::quoted(bytes(name))));
+    }
+    Ok(value(pair))
 }
 
 /// Steps that a certificate costs: most of it is the key, if there is none.
@@ -188,12 +204,12 @@ fn authority(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Resu
     world.spend(cost(key))?;
     let request = request(&args[0], &args[1], key);
     request.key.as_deref().map_or(Ok(()), check_key)?;
-    crypto(world)?.authority(&request).map(value).map_err(fault)
+    created(crypto(world)?.authority(&request), &args[0], None)
 }
 
 fn self_signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
     world.spend(cost(key))?;
-    crypto(world)?.self_signed(&request_for_hosts(args, key)?).map(value).map_err(fault)
+    created(crypto(world)?.self_signed(&request_for_hosts(args, key)?), &args[0], Some(&args[2]))
 }
 
 fn signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<Value, Fault> {
@@ -201,7 +217,7 @@ fn signed(world: &mut World<'_>, args: &[Value], key: Option<&Value>) -> Result<
     let authority = pair_of(&args[4]);
     key.map_or(Ok(()), |key| check_key(&text(key)))?;
     check_certificate(&authority.cert)?;
-    crypto(world)?.signed(&request_for_hosts(args, key)?, &authority).map(value).map_err(fault)
+    created(crypto(world)?.signed(&request_for_hosts(args, key)?, &authority), &args[0], Some(&args[2]))
 }
 
 /// The first 32 bytes of the password, with zeros where it is shorter.

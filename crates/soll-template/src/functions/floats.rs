@@ -2,6 +2,7 @@
 
 use num_bigint::BigInt;
 use num_traits::{Signed as _, Zero as _};
+use soll_yaml::shortest_float;
 
 use super::conversion::to_float;
 use super::{Function, int, many, pure};
@@ -53,11 +54,43 @@ fn round(args: &[Value]) -> Result<Value, Fault> {
         _ => 0.5,
     };
     let value = to_float(&args[0]);
-    let power = 10f64.powf(int(&args[1]) as f64);
+    let power = power_of_ten(int(&args[1]));
     let shifted = power * value;
     let fraction = shifted - shifted.trunc();
     let rounded = if fraction >= up_from { shifted.ceil() } else { shifted.floor() };
     Ok(Value::Float(rounded / power))
+}
+
+/// `math.Pow(10, places)`, which is not the nearest float for large powers: it squares as it goes.
+fn power_of_ten(places: i64) -> f64 {
+    // Ten is 0.625 × 2⁴; the factor stays between a half and one.
+    let (mut factor, mut factor_exponent) = (0.625_f64, 4_i32);
+    let (mut mantissa, mut exponent) = (1.0_f64, 0_i32);
+    let mut rest = places.unsigned_abs();
+    while rest != 0 {
+        // Past all floats.
+        if factor_exponent > 1 << 12 {
+            exponent += factor_exponent;
+            break;
+        }
+        if rest % 2 == 1 {
+            mantissa *= factor;
+            exponent += factor_exponent;
+        }
+        factor *= factor;
+        factor_exponent *= 2;
+        if factor < 0.5 {
+            factor *= 2.0;
+            factor_exponent -= 1;
+        }
+        rest /= 2;
+    }
+    if places < 0 {
+        (mantissa, exponent) = (mantissa.recip(), -exponent);
+    }
+    // In two steps, of which only the last can round.
+    let half = exponent / 2;
+    mantissa * 2f64.powi(half) * 2f64.powi(exponent - half)
 }
 
 /// `digits × 10^exponent`
@@ -75,8 +108,8 @@ impl Decimal {
         if !value.is_finite() {
             return Err(fault(format!("Cannot create a Decimal from {}", crate::number::float_text(value))));
         }
-        let text = format!("{value:e}");
-        let (mantissa, exponent) = text.split_once('e').expect("the format was asked for");
+        let text = shortest_float(value);
+        let (mantissa, exponent) = text.split_once('e').expect("it is scientific");
         let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
         let digits = mantissa.replace('.', "").parse().expect("Rust wrote it");
         let exponent: i64 = exponent.parse().expect("Rust wrote it");

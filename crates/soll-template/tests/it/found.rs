@@ -286,3 +286,102 @@ fn a_quote_that_does_not_end_is_broken_in_the_last_line() {
          map[Error:error converting YAML to JSON: yaml: line 2: found unexpected end of stream]",
     );
 }
+
+#[test]
+fn names_that_no_certificate_can_hold_are_refused() {
+    let wrong = |call: &str, name: &str, why: &str| {
+        check(
+            &format!("{{{{ {call} }}}}"),
+            &format!(
+                "error: template: t:1:3: executing \"t\" at <{call}>: error calling {name}: error creating certificate: {why}"
+            ),
+        );
+    };
+    let key = "(genPrivateKey \"ed25519\")";
+    wrong(&format!("genCAWithKey \"\\xff\" 1 {key}"), "genCAWithKey", "asn1: string not valid UTF-8");
+    wrong(
+        &format!("genSelfSignedCertWithKey \"a\" nil (list \"é\") 1 {key}"),
+        "genSelfSignedCertWithKey",
+        "x509: \"é\" cannot be encoded as an IA5String",
+    );
+}
+
+#[test]
+fn maps_of_texts_take_texts_only_when_merged() {
+    let refused = |call: &str, why: &str| {
+        check(
+            &format!("{{{{ {call} }}}}"),
+            &format!("error: template: t:1:3: executing \"t\" at <{call}>: error calling mergeOverwrite: {why}"),
+        );
+    };
+    let texts = "(dict \"a\" (split \",\" \"x,y\"))";
+    let assigned = |what| format!("reflect.Value.SetMapIndex: value of type {what} is not assignable to type string");
+    refused(&format!("mergeOverwrite {texts} (dict \"a\" (dict \"_0\" 5))"), &assigned("interface {}"));
+    refused(&format!("mergeOverwrite {texts} (dict \"a\" (dict \"_9\" (list 1)))"), &assigned("[]interface {}"));
+    refused(
+        &format!("mergeOverwrite {texts} (dict \"a\" (dict \"_0\" (list 1)))"),
+        "reflect: call of reflect.Value.IsNil on string Value",
+    );
+    check(&format!("{{{{ merge {texts} (dict \"a\" (split \",\" \"z,z,z\")) }}}}"), "map[a:map[_0:x _1:y _2:z]]");
+}
+
+#[test]
+fn maps_do_not_go_into_pointers() {
+    check("[{{ merge (dict \"a\" (semver \"1.2\")) (dict \"a\" dict) }}]", "[]");
+    check("{{ merge (dict \"a\" (semver \"1.2\")) (dict \"a\" (fromJson \"null\")) }}", "map[a:1.2.0]");
+    check(
+        "{{ mustMerge (dict \"a\" (semver \"1.2\")) (dict \"a\" dict) }}",
+        "error: template: t:1:3: executing \"t\" at <mustMerge (dict \"a\" (semver \"1.2\")) (dict \"a\" dict)>: error \
+         calling mustMerge: src and dst must be of same type",
+    );
+}
+
+#[test]
+fn letters_after_numbers_come_first_in_pretty_yaml() {
+    check("{{ dict \"0b11\" 1 \"007\" 2 | toYamlPretty }}", "\"0b11\": 1\n\"007\": 2");
+    check("{{ dict \"0b11\" 1 \"007\" 2 | toYaml }}", "\"007\": 2\n\"0b11\": 1");
+}
+
+#[test]
+fn what_json_cannot_hold_is_noticed_before_what_yaml_cannot() {
+    check(
+        "{{ mustToYaml (list \"\\u007f\" 2i) }}",
+        "error: template: t:1:3: executing \"t\" at <mustToYaml (list \"\\u007f\" 2i)>: error calling mustToYaml: error \
+         marshaling into JSON: json: unsupported type: complex128",
+    );
+}
+
+#[test]
+fn keys_that_are_nothing_are_no_keys_of_json() {
+    check(
+        "{{ fromYaml \"~: [1.5, ~]\" }}",
+        "map[Error:error converting YAML to JSON: unsupported map key of type: %!s(<nil>), key: <nil>, value: \
+         []interface {}{1.5, interface {}(nil)}]",
+    );
+}
+
+#[test]
+fn only_the_first_document_is_read() {
+    check("{{ fromYaml \"a: 1\\n---\\nb: [\" }}", "map[a:1]");
+}
+
+#[test]
+fn months_are_positions() {
+    check("{{ index (list 1 2) (toDate \"2006-01\" \"2020-01\").Month }}", "2");
+}
+
+#[test]
+fn flags_of_patterns_may_be_none() {
+    check("{{ regexReplaceAll `(?)^a` \"aa\" \"b\" }}", "ba");
+}
+
+#[test]
+fn large_powers_of_ten_are_as_exact_as_go_s() {
+    check("{{ round -7.387500000000001e34 97 }}", "-7.3875e+34");
+    check("{{ round 1.5 400 }}{{ round 123.456 -2 }}{{ round 5.0 -400 }}", "NaN100NaN");
+}
+
+#[test]
+fn of_two_shortest_floats_yaml_writes_the_even_one_too() {
+    check("{{ addf 123456789.125 0x3fffffffffff | toYaml }}", "7.036886763445212e+13");
+}

@@ -27,6 +27,26 @@ pub(super) const ACTIONS: &[&str] = &[
     "{{missing}}",
 ];
 
+/// Fields of what has none, or might have none.
+const BENT_FIELDS: &[&str] = &[
+    ".map.b.c",
+    ".str.x",
+    ".none.x",
+    ".nope.x",
+    ".map.nope.x",
+    ".list.x",
+    ".int.x",
+    ".map.b.d.e",
+    ". ",
+    "$.map.a",
+    "$.nope.x",
+    ".maps.name",
+    "(index .maps 0).name",
+    ".yes.no",
+    "(.nope).x",
+    "(.nope).x.y",
+];
+
 impl Generator {
     /// Text between actions.
     pub(super) fn text(&mut self) -> String {
@@ -186,24 +206,19 @@ impl Generator {
                 format!("{{{{ {literal} }}}}{{{{ print {literal} 2 }}}}{{{{ printf \"%T\" {literal} }}}}")
             }
             "{{field}}" => {
-                let field = self.chance.pick(&[
-                    ".map.b.c",
-                    ".str.x",
-                    ".none.x",
-                    ".nope.x",
-                    ".map.nope.x",
-                    ".list.x",
-                    ".int.x",
-                    ".map.b.d.e",
-                    ". ",
-                    "$.map.a",
-                    "$.nope.x",
-                    ".maps.name",
-                    "(index .maps 0).name",
-                    ".yes.no",
-                    "(.nope).x",
-                    "(.nope).x.y",
-                ]);
+                let field = if self.chance.percent(50) {
+                    self.chance.pick(&[
+                        ".map.a",
+                        "$.map.nope",
+                        "$.str",
+                        ".nomap.x",
+                        ".map",
+                        "$.int",
+                        "(dict \"a\" .str).a",
+                    ])
+                } else {
+                    self.chance.pick(BENT_FIELDS)
+                };
                 match self.chance.below(3) {
                     0 => format!("{text}{{{{ {field} }}}}{{{{ upper {field} }}}}"),
                     1 => format!("{text}{{{{ {field} }}}}"),

@@ -135,6 +135,8 @@ impl Generator {
             "-3",
             "17",
             "40",
+            "3.0",
+            "1e1",
         ];
         self.chance.pick(&pool).to_owned()
     }

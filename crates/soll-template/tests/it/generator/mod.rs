@@ -227,7 +227,9 @@ impl Generator {
             let kind = self.kind_of_text(&text);
             // A literal such as `3.0` is an integer too.
             let is_integer = fits == Kind::Int && kind == Kind::Float;
-            if kind != fits && kind != Kind::Other && !is_integer {
+            // Nothing is a list or a map that is nil.
+            let is_nil = kind == Kind::Nil && matches!(fits, Kind::List | Kind::Map);
+            if kind != fits && kind != Kind::Other && !is_integer && !is_nil {
                 return text;
             }
         }
@@ -269,12 +271,13 @@ impl Generator {
 
     /// An argument of any kind, whatever is asked for.
     fn any_kind(&mut self, param: Param) -> String {
+        let small = self.small();
         match self.chance.below(10) {
             0 => self.chance.pick(&["nil", ".none", "(.none)", "(first list)"]).to_owned(),
             1 => self.chance.pick(&[".nope", ".map.nope", "(.nope)", "(.nope).x"]).to_owned(),
             2 => self.boolean(),
             // Large counts would run for ever.
-            3 if param == Param::Int => self.small(),
+            3..=4 if param == Param::Int => self.chance.pick(&[&*small, ".float", "2.5", "(float64 3)"]).to_owned(),
             3 => self.integer(),
             4 => self.real(),
             5 => self.string(),

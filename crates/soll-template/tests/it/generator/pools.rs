@@ -123,6 +123,7 @@ pub(crate) const TIMES: &[&str] = &[
     "(toDate \"2006-01-02 MST\" \"2020-06-15 CET\")",
     "(toDate \"bad\" \"zero\")",
     "(toDate \"2006-01-02 15:04\" \"2024-07-01 12:30\")",
+    "(toDate \"2006-01-02 15:04\" \"2019-10-10 00:05\")",
     "(toDate \"2006-01-02 15:04:05 -0700\" \"1969-12-31 23:30:00 -0530\")",
 ];
 /// Values of other types, such as functions return them.

@@ -3,6 +3,26 @@
 use super::Generator;
 use super::pools::*;
 
+/// What has types that do not always go into each other.
+const MERGED: &[&str] = &[
+    "(split \",\" \"x,y\")",
+    "(split \",\" \",z\")",
+    "(dict \"_0\" nil)",
+    "(dict \"_0\" 5)",
+    "(dict \"_1\" \"t\")",
+    "(dict \"_5\" (list 1))",
+    "(dict \"_0\" (list 1))",
+    "(dict \"_1\" (dict \"k\" 1))",
+    "(fromJson \"null\")",
+    "(toDate \"2006\" \"2020\")",
+    "(semver \"1.2\")",
+    "(semver \"1.3\").IncMajor",
+    "\"text\"",
+    "(list 1)",
+    "(dict)",
+    "nil",
+];
+
 /// Without a moment some show the time of the day; a map within itself would take Go down; the words for broken TOML
 /// are not Go's; what chance decides is never the same.
 pub(super) fn only_special(name: &str) -> bool {
@@ -119,24 +139,13 @@ impl Generator {
             "\"foobarfoo\"",
             "\"a.b\"",
         ]);
-        let layout = chance.pick(&[
-            "\"2006-01-02\"",
-            "\"15:04:05.000\"",
-            "\"Mon Jan _2 15:04:05 2006\"",
-            "\"Monday, 02-Jan-06 15:04:05 MST\"",
-            "\"3:04PM\"",
-            "\"2006-01-02T15:04:05Z07:00\"",
-            "\"02 Jan 06 15:04 -0700\"",
-            "\"Jan _2 002 .999\"",
-            "\"January 1 pm 05 5 4 3 03\"",
-            "\"20060102150405\"",
-            "\"text only\"",
-            "\"_2006 __2 -07 Z0700\"",
-        ]);
+        let layout = chance.pick(LAYOUTS);
         let text = match name {
             "date" | "htmlDate" | "dateInZone" | "date_in_zone" | "htmlDateInZone" => {
-                let moment =
-                    chance.pick(&[TIMES[0], TIMES[1], TIMES[2], TIMES[3], "0", "1700000000", "(int64 1234567890)"]);
+                let moment = match chance.below(3) {
+                    0 => chance.pick(&["0", "1700000000", "(int64 1234567890)"]),
+                    _ => chance.pick(TIMES),
+                };
                 let zone = chance.pick(&["\"UTC\"", "\"\"", "\"Local\"", "\"Nowhere/Land\""]);
                 match name {
                     "date" => format!("date {layout} {moment}"),
@@ -160,7 +169,9 @@ impl Generator {
                     ("2006-01-02 MST", "2020-05-05 CET"),
                     ("2006-1-2", "2024-7-04"),
                     ("2006", "2024x"),
-                ][chance.below(13)];
+                    ("3:04 pm", "12:00 pm"),
+                    ("Mon 3PM", "Wed 12PM"),
+                ][chance.below(15)];
                 format!("{name} \"{layout}\" \"{text}\"")
             }
             "dateModify" | "date_modify" | "mustDateModify" | "must_date_modify" => {
@@ -301,6 +312,11 @@ impl Generator {
                     "\"1: one\\ntrue: two\"",
                     "\"a: 12345678901234567890\"",
                     "\"k: !!str 5\"",
+                    "\"~: 1\"",
+                    "\"a: {? : [1.5, x, ~, {b: true}]}\"",
+                    "\"- null: \\n  - 2\"",
+                    "\"a: 1\\n---\\nb: [\"",
+                    "\"- 1\\n...\\n}\"",
                 ]);
                 format!("{name} {yaml}")
             }
@@ -469,9 +485,8 @@ impl Generator {
                 ),
             },
             "first" | "last" | "rest" | "initial" | "reverse" | "compact" | "uniq" | "mustFirst" | "mustLast"
-            | "mustRest" | "mustInitial" | "mustReverse" | "mustCompact" | "mustUniq" | "concat" => {
-                format!("{name} {any_list}")
-            }
+            | "mustRest" | "mustInitial" | "mustReverse" | "mustCompact" | "mustUniq" => format!("{name} {any_list}"),
+            "concat" => format!("concat {}", chance.pick(&["", "list", &any_list, &any_list])),
             "append" | "push" | "prepend" | "mustAppend" | "mustPush" | "mustPrepend" => {
                 format!("{name} {any_list} {any}")
             }
@@ -613,7 +628,8 @@ impl Generator {
                 chance.pick(&["0", "1", "2", "3", "-1"]),
                 chance.pick(&["", "", "0.4", "0.9"])
             ),
-            "merge" | "mergeOverwrite" | "mustMerge" | "mustMergeOverwrite" => match chance.below(3) {
+            "merge" | "mergeOverwrite" | "mustMerge" | "mustMergeOverwrite" => match chance.below(4) {
+                3 => format!("{name} (dict \"a\" {}) (dict \"a\" {})", chance.pick(MERGED), chance.pick(MERGED)),
                 0 => format!("{name} (deepCopy {map}) {other}"),
                 1 => format!(
                     "{name} (dict \"a\" (dict \"x\" 1 \"y\" (list 1)) \"b\" \"\" \"c\" {any}) (dict \"a\" (dict \"y\" (list 2 3) \"z\" 0) \"b\" \"set\" \"c\" {any2}) {other}"

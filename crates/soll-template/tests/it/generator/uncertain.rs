@@ -31,7 +31,7 @@ const AUTHORITIES: &[&str] = &[
 ];
 const IPS: &[&str] =
     &["nil", "list", "(list \"127.0.0.1\" \"::1\")", "(list \"10.0.0.1\")", "(list \"nope\")", "(list 5)"];
-const NAMES: &[&str] = &["nil", "list", "(list \"a.b\" \"*.c\")", "(list \"x\")", "(list 1.5)"];
+const NAMES: &[&str] = &["nil", "list", "(list \"a.b\" \"*.c\")", "(list \"x\")", "(list 1.5)", "(list \"é\\t\")"];
 
 impl Generator {
     /// A call whose result is the same every time.
@@ -99,10 +99,12 @@ impl Generator {
             "genSignedCert" => {
                 format!("(genSignedCert \"cn\" {ips} {names} {days} {}){rsa}", chance.pick(AUTHORITIES))
             }
-            "genCAWithKey" => format!("(genCAWithKey .str {days} {key}){part}"),
-            "genSelfSignedCertWithKey" => format!("(genSelfSignedCertWithKey .str {ips} {names} {days} {key}){part}"),
+            "genCAWithKey" => format!("(genCAWithKey {string} {days} {key}){part}"),
+            "genSelfSignedCertWithKey" => {
+                format!("(genSelfSignedCertWithKey {string} {ips} {names} {days} {key}){part}")
+            }
             "genSignedCertWithKey" => {
-                format!("(genSignedCertWithKey .str {ips} {names} {days} {} {key}){part}", chance.pick(AUTHORITIES))
+                format!("(genSignedCertWithKey {string} {ips} {names} {days} {} {key}){part}", chance.pick(AUTHORITIES))
             }
             "buildCustomCert" => match chance.below(6) {
                 0 => "buildCustomCert \"x\" \"y\"".to_owned(),
