@@ -155,8 +155,9 @@ impl Merge<'_> {
         }
         let (old, new) = (target.as_list().unwrap_or_default(), patch.as_list().unwrap_or_default());
         let Some(merge_key) = of.and_then(|of| of.patch_merge_key()) else {
-            let mut items = old.to_vec();
-            for item in new {
+            // Also what stood twice before stands once then.
+            let mut items: Vec<Value> = Vec::new();
+            for item in old.iter().chain(new) {
                 if !items.contains(item) {
                     items.push(item.clone());
                 }
