@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use soll_patch::structured::{self, Set, Types, Write};
 use soll_schema::{Schemas, TypeRef};
-use soll_yaml::Value;
+use soll_yaml::{Step, Value};
 
 use crate::meta;
 use crate::resources::{Resource, Subresource};
@@ -74,11 +74,75 @@ pub(crate) fn with_write<T>(ctx: &Context<'_>, run: impl FnOnce(&Write<'_>) -> T
 
 /// The object with the note of who changed what.
 pub(crate) fn track(ctx: &Context<'_>, old: Option<&Value>, object: &Value) -> Value {
-    let mut tracked = with_write(ctx, |write| structured::track_update(old, object, write));
+    // In a list that is compared as a whole, an empty list is not none.
+    let mut sent = object.clone();
+    let emptied = ctx.emptied(object).into_iter().filter(|emptied| emptied.in_whole_list);
+    let has_emptied = emptied.filter(|emptied| put(&mut sent, &emptied.path.0, emptied.value.clone())).count() > 0;
+    let mut tracked = with_write(ctx, |write| structured::track_update(old, &sent, write));
+    if has_emptied {
+        let mut stored = object.clone();
+        meta::copy_field(&mut stored, &tracked, "managedFields");
+        tracked = stored;
+    }
     if ctx.target.subresource == Some(Subresource::Scale) {
         forget_times_of_scaling(&mut tracked);
     }
     tracked
+}
+
+/// An object that the server itself made or changed, with the note that it was `manager`.
+pub(crate) fn by_server(manager: &str, subresource: &str, old: Option<&Value>, object: &Value) -> Value {
+    let text = |field: &str| object.lookup_str(&[field]).unwrap_or_default();
+    let kind = text("kind");
+    let write = Write {
+        manager,
+        api_version: text("apiVersion"),
+        subresource,
+        now: &meta::time(jiff::Timestamp::now()),
+        types: &|api_version: &str| Some(Schemas::builtin().of(api_version, kind)?.type_ref()),
+        ignored: None,
+    };
+    structured::track_update(old, object, &write)
+}
+
+/// The managed fields of what is answered and not stored: all that was sent belongs to the sender. `nothing` is such an object
+/// before anything is written to it, if it is not as empty as its type allows.
+pub(crate) fn of_sent(
+    ctx: &Context<'_>,
+    (api_version, kind): (&str, &str),
+    nothing: Option<&Value>,
+    sent: &Value,
+) -> Option<Value> {
+    let write = Write {
+        manager: ctx.field_manager(),
+        api_version,
+        subresource: ctx.target.subresource.map_or("", Subresource::name),
+        now: &meta::time(ctx.now),
+        types: &|api_version: &str| Some(Schemas::builtin().of(api_version, kind)?.type_ref()),
+        ignored: None,
+    };
+    structured::track_update(nothing, sent, &write).lookup(&["metadata", "managedFields"]).cloned()
+}
+
+/// Puts a value where the path ends, if there is something that it can stand in.
+fn put(object: &mut Value, path: &[Step], value: Value) -> bool {
+    let Some((last, path)) = path.split_last() else { return false };
+    let mut place = object;
+    for step in path {
+        let next = match step {
+            Step::Key(key) => place.get_mut(key),
+            Step::Index(index) => place.as_list_mut().and_then(|list| list.get_mut(*index)),
+        };
+        let Some(next) = next else { return false };
+        place = next;
+    }
+    match (last, place.as_map_mut()) {
+        (Step::Key(key), Some(map)) => {
+            map.insert(key.clone(), value);
+            true
+        }
+        _ => false,
+    }
 }
 
 /// Entries that come through `scale` have no time, as in Kubernetes.

@@ -11,6 +11,7 @@ mod crd;
 mod discovery;
 mod fields;
 mod housekeeping;
+mod identity;
 mod kinds;
 mod meta;
 mod names;
@@ -28,6 +29,7 @@ pub mod sim;
 pub mod store;
 mod table;
 mod tls;
+mod tokens;
 
 pub use rest::Body;
 pub use serve::{Running, ServeError};

@@ -80,6 +80,11 @@ impl Cause {
     }
 }
 
+/// `deployments.apps`, or `pods` for the core group.
+fn qualified(group: &str, kind: &str) -> String {
+    if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") }
+}
+
 impl Refusal {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -94,13 +99,13 @@ impl Refusal {
         }
     }
 
-    fn about(mut self, resource: &Resource, name: &str) -> Self {
-        self.subject = Some(Box::new(Subject {
-            name: name.to_owned(),
-            group: resource.group.to_string(),
-            kind: resource.plural.to_string(),
-            uid: String::new(),
-        }));
+    fn about(self, resource: &Resource, name: &str) -> Self {
+        self.named(&resource.group, &resource.plural, name)
+    }
+
+    fn named(mut self, group: &str, kind: &str, name: &str) -> Self {
+        let (name, group, kind) = (name.to_owned(), group.to_owned(), kind.to_owned());
+        self.subject = Some(Box::new(Subject { name, group, kind, uid: String::new() }));
         self
     }
 
@@ -147,8 +152,7 @@ impl Refusal {
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: impl std::fmt::Display) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
-        Self::new(409, "Conflict", message).about(resource, name)
+        Self::conflict_of(&resource.group, &resource.plural, name, why)
     }
 
     /// A conflict at what stands below an object.
@@ -160,6 +164,12 @@ impl Refusal {
             subject.kind = what;
         }
         refusal
+    }
+
+    /// A conflict about something that is named by its group and plural, or kind.
+    pub(crate) fn conflict_of(group: &str, kind: &str, name: &str, why: impl std::fmt::Display) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(group, kind));
+        Self::new(409, "Conflict", message).named(group, kind, name)
     }
 
     /// The object changed since the client read it.
@@ -217,19 +227,19 @@ impl Refusal {
     }
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: impl std::fmt::Display) -> Self {
-        let named = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
-        let message = format!("{}{named} is forbidden: {why}", resource.qualified());
-        Self::new(403, "Forbidden", message).about(resource, name)
+        Self::denied(&resource.group, &resource.plural, name, why)
     }
 
-    /// A request that the user's roles do not allow.
-    pub(crate) fn access_denied(message: impl Into<String>) -> Self {
-        Self::new(403, "Forbidden", message)
+    /// A request that the user's roles do not allow, be it to a resource that there is or not.
+    pub(crate) fn denied(group: &str, resource: &str, name: &str, why: impl std::fmt::Display) -> Self {
+        let named = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        let message = format!("{}{named} is forbidden: {why}", qualified(group, resource));
+        Self::new(403, "Forbidden", message).named(group, resource, name)
     }
 
     /// A path that the user's roles do not allow.
     pub(crate) fn path_denied(message: impl Into<String>) -> Self {
-        Self { empty_details: true, ..Self::access_denied(message) }
+        Self { empty_details: true, ..Self::new(403, "Forbidden", message) }
     }
 
     pub(crate) fn with_cause(mut self, cause: Cause) -> Self {
@@ -286,6 +296,11 @@ impl Refusal {
     /// An apply configuration that does not fit the schema; Kubernetes answers it with an empty reason.
     pub(crate) fn untyped(message: impl Into<String>) -> Self {
         Self::new(500, "", message)
+    }
+
+    /// The server cannot do what it should.
+    pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
+        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
     }
 
     pub(crate) fn too_many_requests(message: impl Into<String>) -> Self {

@@ -1,7 +1,7 @@
 //! Serving on a port of this machine.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::server::Service;
+use crate::store::KeepError;
 use crate::tls::Authority;
 
 /// Why a server cannot be started.
@@ -31,6 +32,20 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The store cannot be kept.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// The keys that are kept beside the store cannot be had.
+    #[error("cannot use {path}")]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No key to sign tokens with.
+    #[error("cannot make or read the key that signs tokens of service accounts")]
+    Signer,
     /// No certificate.
     #[error("cannot make certificates")]
     Certificate(#[from] rcgen::Error),

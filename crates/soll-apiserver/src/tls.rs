@@ -9,7 +9,16 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::serve::ServeError;
 
-/// A certificate authority that lives as long as the server.
+/// What the certificate of the authority says, whatever its key.
+fn parameters() -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name.push(DnType::CommonName, "soll-embedded-ca");
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    parameters
+}
+
+/// The certificate authority of a server.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -22,14 +31,26 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
+    /// A new one.
     pub(crate) fn new() -> Result<Self, ServeError> {
-        let mut parameters = CertificateParams::default();
-        parameters.distinguished_name.push(DnType::CommonName, "soll-embedded-ca");
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
-        let pem = parameters.self_signed(&key)?.pem();
-        Ok(Self { issuer: Issuer::new(parameters, key), pem })
+        let pem = parameters().self_signed(&key)?.pem();
+        Ok(Self { issuer: Issuer::new(parameters(), key), pem })
+    }
+
+    /// A new key, in PEM.
+    pub(crate) fn generate_key() -> Result<String, ServeError> {
+        Ok(KeyPair::generate()?.serialize_pem())
+    }
+
+    /// A certificate for a key, in PEM.
+    pub(crate) fn self_signed(key: &str) -> Result<String, ServeError> {
+        Ok(parameters().self_signed(&KeyPair::from_pem(key)?)?.pem())
+    }
+
+    /// The one with this key and the certificate that was made for it, in PEM.
+    pub(crate) fn of(key: &str, pem: String) -> Result<Self, ServeError> {
+        Ok(Self { issuer: Issuer::new(parameters(), KeyPair::from_pem(key)?), pem })
     }
 
     /// The certificate of the authority, in PEM.

@@ -38,7 +38,7 @@ fn admit_role(ctx: &Context<'_>, role: &Value) -> Result<(), Refusal> {
     if may(ctx, "escalate", resource, &resource.plural, name) {
         return Ok(());
     }
-    confirm(ctx, name, &rbac::rules_of(&ctx.api.store, role))
+    confirm(ctx, name, &rbac::rules_of(role))
 }
 
 fn admit_binding(ctx: &Context<'_>, binding: &Value) -> Result<(), Refusal> {
@@ -51,7 +51,7 @@ fn admit_binding(ctx: &Context<'_>, binding: &Value) -> Result<(), Refusal> {
     let Some(role) = rbac::role(&ctx.api.store, binding) else {
         return Err(Refusal::not_found(resource, of_role("name")));
     };
-    confirm(ctx, meta::text(binding, "name"), &rbac::rules_of(&ctx.api.store, &role))
+    confirm(ctx, meta::text(binding, "name"), &rbac::rules_of(&role))
 }
 
 /// Refuses if the user's own rules do not cover others.

@@ -3,7 +3,6 @@
 use soll_yaml::Value;
 
 use super::{MASTERS, User};
-use crate::selector::LabelSelector;
 use crate::store::Store;
 
 /// What somebody wants to do.
@@ -24,39 +23,63 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Says whether a user may do something.
 pub(crate) fn allows(store: &Store, user: &User, attempt: &Attempt) -> bool {
-    user.groups.iter().any(|group| group == MASTERS)
-        || rules(store, user, &attempt.namespace).any(|rule| permits(&rule, attempt))
+    grant(store, user, attempt).is_some()
+}
+
+/// By what a user may do something: empty for those who may do everything; none if it is not allowed.
+pub(crate) fn grant(store: &Store, user: &User, attempt: &Attempt) -> Option<String> {
+    if user.groups.iter().any(|group| group == MASTERS) {
+        return Some(String::new());
+    }
+    let (binding, subject) = grants(store, user, &attempt.namespace).find_map(|(binding, subject)| {
+        let role = role(store, &binding)?;
+        rules_of(&role).iter().any(|rule| permits(rule, attempt)).then_some((binding, subject))
+    })?;
+    Some(format!("RBAC: allowed by {}", shown(&binding, &subject)))
 }
 
 /// The rules that hold for a user: those of the cluster, and those of a namespace if one is named.
 pub(crate) fn rules<'s>(store: &'s Store, user: &'s User, namespace: &'s str) -> impl Iterator<Item = Value> + use<'s> {
+    let roles = grants(store, user, namespace).filter_map(|(binding, _)| role(store, &binding));
+    roles.flat_map(|role| rules_of(&role))
+}
+
+/// The bindings that concern a user, each with the subject that does.
+fn grants<'s>(store: &'s Store, user: &'s User, namespace: &'s str) -> impl Iterator<Item = (Value, Value)> + use<'s> {
     let of_cluster = store.snapshot(&format!("{GROUP}/clusterrolebindings")).0;
     let of_namespace =
         if namespace.is_empty() { None } else { Some(store.snapshot(&format!("{GROUP}/rolebindings")).0) };
     let mut bindings: Vec<Value> = of_cluster.iter().map(|entry| entry.value.clone()).collect();
     let local = of_namespace.iter().flat_map(|shelf| shelf.iter()).filter(|entry| entry.key.namespace == namespace);
     bindings.extend(local.map(|entry| entry.value.clone()));
-    bindings
-        .into_iter()
-        .filter(move |binding| concerns(binding, user))
-        .filter_map(move |binding| role(store, &binding))
-        .flat_map(move |role| rules_of(store, &role))
+    bindings.into_iter().filter_map(move |binding| {
+        let subject = concerned(&binding, user)?.clone();
+        Some((binding, subject))
+    })
 }
 
-/// The rules of a role, with those of the roles that it aggregates.
-pub(crate) fn rules_of(store: &Store, role: &Value) -> Vec<Value> {
-    let own = |role: &Value| role.get("rules").and_then(Value::as_list).unwrap_or_default().to_vec();
-    let mut rules = own(role);
-    let selectors =
-        role.lookup(&["aggregationRule", "clusterRoleSelectors"]).and_then(Value::as_list).unwrap_or_default();
-    let selectors: Vec<LabelSelector> =
-        selectors.iter().filter_map(|selector| LabelSelector::from_value(selector).ok()).collect();
-    if !selectors.is_empty() {
-        let roles = store.snapshot(&format!("{GROUP}/clusterroles")).0;
-        let aggregated = roles.iter().filter(|entry| selectors.iter().any(|selector| selector.matches(&entry.value)));
-        rules.extend(aggregated.flat_map(|entry| own(&entry.value)));
-    }
-    rules
+/// A binding as Kubernetes names it where it says why something is allowed.
+fn shown(binding: &Value, subject: &Value) -> String {
+    let text = |keys: &[&str]| binding.lookup_str(keys).unwrap_or_default().to_owned();
+    let namespace = text(&["metadata", "namespace"]);
+    let (kind, name) =
+        (subject.lookup_str(&["kind"]).unwrap_or_default(), subject.lookup_str(&["name"]).unwrap_or_default());
+    let name = match (kind, subject.lookup_str(&["namespace"]).filter(|own| !own.is_empty())) {
+        ("ServiceAccount", own) => format!("{name}/{}", own.unwrap_or(&namespace)),
+        _ => name.to_owned(),
+    };
+    let (what, at) = if namespace.is_empty() {
+        ("ClusterRoleBinding", text(&["metadata", "name"]))
+    } else {
+        ("RoleBinding", format!("{}/{namespace}", text(&["metadata", "name"])))
+    };
+    let (of, role) = (text(&["roleRef", "kind"]), text(&["roleRef", "name"]));
+    format!("{what} {at:?} of {of} {role:?} to {kind} {name:?}")
+}
+
+/// The rules of a role.
+pub(crate) fn rules_of(role: &Value) -> Vec<Value> {
+    role.get("rules").and_then(Value::as_list).unwrap_or_default().to_vec()
 }
 
 /// The role that a binding is about.
@@ -69,9 +92,10 @@ pub(crate) fn role(store: &Store, binding: &Value) -> Option<Value> {
     entry.map(|entry| entry.value.clone())
 }
 
-fn concerns(binding: &Value, user: &User) -> bool {
+/// The subject of a binding that is the user, or has the user in it.
+fn concerned<'b>(binding: &'b Value, user: &User) -> Option<&'b Value> {
     let subjects = binding.get("subjects").and_then(Value::as_list).unwrap_or_default();
-    subjects.iter().any(|subject| {
+    subjects.iter().find(|subject| {
         let text = |field| subject.lookup_str(&[field]).unwrap_or_default();
         match text("kind") {
             "User" => text("name") == user.name,
@@ -149,23 +173,6 @@ mod tests {
     }
 
     #[test]
-    fn aggregated_rules_count() {
-        let store = Store::default();
-        let put = |name: &str, body: &str| {
-            let value = parse_json(body.as_bytes()).expect("JSON");
-            let key = crate::store::Key::new("", name);
-            store.put(&format!("{GROUP}/clusterroles"), &key, crate::store::Expected::Absent, value).expect("absent");
-        };
-        put("more", r#"{"metadata":{"labels":{"to":"edit"}},"rules":[{"verbs":["get"]}]}"#);
-        put("other", r#"{"metadata":{"labels":{"to":"view"}},"rules":[{"verbs":["list"]}]}"#);
-        let edit = r#"{"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"to":"edit"}}]},"rules":[{"verbs":["create"]}]}"#;
-        let rules = rules_of(&store, &parse_json(edit.as_bytes()).expect("JSON"));
-        let verbs: Vec<_> =
-            rules.iter().map(|rule| rule.get("verbs").map(soll_yaml::to_json).unwrap_or_default()).collect();
-        assert_eq!(verbs, [r#"["create"]"#, r#"["get"]"#]);
-    }
-
-    #[test]
     fn a_role_binding_holds_in_its_namespace_only() {
         let store = Store::default();
         let put = |resource: &str, namespace: &str, name: &str, body: &str| {
@@ -181,7 +188,7 @@ mod tests {
             r#"{"metadata":{"namespace":"a"},"roleRef":{"kind":"ClusterRole","name":"edit"},
                 "subjects":[{"kind":"ServiceAccount","name":"sa"}]}"#,
         );
-        let user = User { name: "system:serviceaccount:a:sa".to_owned(), groups: Vec::new() };
+        let user = User { name: "system:serviceaccount:a:sa".to_owned(), ..User::default() };
         let mut wanted = attempt("patch", "deployments", "", "x");
         wanted.namespace = "a".to_owned();
         assert!(allows(&store, &user, &wanted));

@@ -12,6 +12,7 @@ use soll_yaml::{FieldPath, Str, Value};
 use crate::refusal::Cause;
 use crate::resources::{ALL_VERBS, Generation, Registry, Resource, Subresource, VERBS_OF_THE_LEAVING};
 use crate::rest::ScalePaths;
+use crate::store::Store;
 use rules::Rules;
 
 /// What a custom resource has that builtins get from the schema table.
@@ -72,6 +73,13 @@ pub(crate) struct Column {
 pub(crate) fn serve(registry: &Registry, definition: &Value) {
     let (group, plural) = identity(definition);
     registry.replace(group, plural, rows(definition));
+}
+
+/// Serves all definitions of a store that was read back.
+pub(crate) fn serve_stored(store: &Store, registry: &Registry) {
+    for entry in store.snapshot("apiextensions.k8s.io/customresourcedefinitions").0.iter() {
+        serve(registry, &entry.value);
+    }
 }
 
 /// Takes a definition that is gone out of the table.

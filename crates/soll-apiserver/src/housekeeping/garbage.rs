@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use soll_yaml::{Str, Value};
 
-use crate::meta;
 use crate::rest::{Api, Deletion, Propagation, delete_object, finalize};
 use crate::store::{Change, Drawer, Key};
+use crate::{fields, meta};
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -114,9 +114,7 @@ impl Graph {
             }
         } else {
             let held = Value::list(held.into_iter().cloned().collect());
-            finalize(api, &place.drawer, &place.key, |object| {
-                meta::metadata_mut(object).insert("ownerReferences", held.clone());
-            });
+            change(api, place, |object| drop(meta::metadata_mut(object).insert("ownerReferences", held.clone())));
         }
     }
 
@@ -131,7 +129,7 @@ impl Graph {
         let dependents: Vec<Place> = self.dependents.get(&uid).into_iter().flatten().cloned().collect();
         if waits_for(ORPHAN) {
             for dependent in &dependents {
-                finalize(api, &dependent.drawer, &dependent.key, |object| disown(object, &uid));
+                change(api, dependent, |object| disown(object, &uid));
             }
             drop_finalizer(api, place, ORPHAN);
         } else if waits_for(FOREGROUND) {
@@ -177,5 +175,16 @@ fn disown(object: &mut Value, owner: &str) {
 }
 
 fn drop_finalizer(api: &Arc<Api>, place: &Place, finalizer: &str) {
-    finalize(api, &place.drawer, &place.key, |object| meta::drop_finalizer(object, finalizer));
+    change(api, place, |object| meta::drop_finalizer(object, finalizer));
+}
+
+/// Changes an object as the garbage collector.
+fn change(api: &Arc<Api>, place: &Place, change: impl Fn(&mut Value)) {
+    finalize(api, &place.drawer, &place.key, |object| {
+        let before = object.clone();
+        change(object);
+        if *object != before {
+            *object = fields::by_server("kube-controller-manager", "", Some(&before), object);
+        }
+    });
 }

@@ -1,12 +1,12 @@
 //! CustomResourceDefinitions as objects: names, conditions, and what makes one invalid.
 
 use jiff::Timestamp;
-use soll_patch::structured::{self, Write};
-use soll_schema::{CrdSchema, Schemas};
+
+use soll_schema::CrdSchema;
 use soll_yaml::{Map, Value};
 
-use crate::meta;
 use crate::refusal::Cause;
+use crate::{fields, meta};
 
 /// Holds the deletion of a definition until its objects are gone.
 pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
@@ -57,15 +57,7 @@ pub(crate) fn prepare(object: &mut Value, now: Timestamp) {
             condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
         ])
     });
-    let write = Write {
-        manager: "kube-apiserver",
-        api_version: "apiextensions.k8s.io/v1",
-        subresource: "status",
-        now: &meta::time(now),
-        types: &|api_version: &str| Some(Schemas::builtin().of(api_version, "CustomResourceDefinition")?.type_ref()),
-        ignored: None,
-    };
-    *object = structured::track_update(Some(&before), object, &write);
+    *object = fields::by_server("kube-apiserver", "status", Some(&before), object);
 }
 
 /// Holds the deletion until the objects are gone.

@@ -12,7 +12,7 @@ pub(crate) mod workload;
 
 use std::sync::Arc;
 
-use soll_yaml::{Map, Value};
+use soll_yaml::{FieldPath, Map, Step, Value};
 
 use crate::meta;
 use crate::refusal::{Cause, Refusal};
@@ -171,6 +171,18 @@ pub(crate) fn prepare_update(ctx: &Context<'_>, old: &Value, object: &mut Value)
     Ok(())
 }
 
+/// Says whether a new generation begins when an empty list or map is written there.
+pub(crate) fn counts_empty(resource: &Resource, path: &FieldPath) -> bool {
+    let within = match (resource.group.as_str(), resource.plural.as_str()) {
+        ("networking.k8s.io", "networkpolicies") => "spec",
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
+            "webhooks"
+        }
+        _ => return false,
+    };
+    matches!(path.0.first(), Some(Step::Key(key)) if *key == within)
+}
+
 /// What is wrong with an object, whatever it was before.
 pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value) -> Vec<Cause> {
     if let Some(custom) = &resource.custom {
@@ -231,12 +243,18 @@ pub(crate) fn after_write(api: &Arc<Api>, resource: &Resource, entry: &Arc<Entry
     if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
         crate::crd::serve(&api.registry, &entry.value);
     }
+    if resource.is("rbac.authorization.k8s.io", "clusterroles") {
+        crate::auth::aggregation::refresh(api);
+    }
 }
 
 /// What follows from a removal that is done.
 pub(crate) fn after_removal(api: &Arc<Api>, resource: &Resource, entry: &Arc<Entry>) {
     if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
         crate::crd::withdraw(&api.registry, &entry.value);
+    }
+    if resource.is("rbac.authorization.k8s.io", "clusterroles") {
+        crate::auth::aggregation::refresh(api);
     }
 }
 

@@ -80,7 +80,7 @@ fn refuse_creation(ctx: &Context<'_>, config: &Value) -> Result<(), Refusal> {
     if ctx.target.subresource.is_some() {
         return Err(Refusal::not_found(resource, name));
     }
-    auth::authorize(&ctx.api.store, &ctx.caller.user, resource, &ctx.attempt("create"))?;
+    auth::authorize(&ctx.api.store, &ctx.caller.user, &ctx.attempt("create"))?;
     kinds::namespace::admit(ctx.api, resource, &ctx.target.namespace, name)?;
     let uid = meta::text(config, "uid");
     if !uid.is_empty() {

@@ -42,7 +42,8 @@ use crate::auth::{self, Access, Caller, Inside};
 use crate::kinds::service::Addresses;
 use crate::refusal::Refusal;
 use crate::resources::{Registry, Resource, Subresource};
-use crate::store::{Entry, OutOfReach, Store};
+use crate::shape::Emptied;
+use crate::store::{Entry, NotKept, OutOfReach, Store};
 use crate::{discovery, openapi, reviews};
 
 /// Everything that requests work on.
@@ -55,6 +56,8 @@ pub(crate) struct Api {
     pub(crate) addresses: Addresses,
     /// Certificate authority of this server in PEM, for `kube-root-ca.crt`.
     pub(crate) ca_pem: String,
+    /// Whether what is a controller's to do is done here.
+    pub(crate) controllers: bool,
     /// Ends watches and housekeeping.
     pub(crate) closing: CancellationToken,
 }
@@ -91,6 +94,8 @@ pub(crate) struct Context<'r> {
     pub(crate) now: Timestamp,
     /// Fields that stand twice in the body.
     pub(crate) repeated: Vec<String>,
+    /// The lists and maps that the object that was sent has empty; a mutex as for the warnings.
+    emptied: Mutex<Vec<Emptied>>,
     /// Sentences for `Warning` headers. The mutex is there because requests move between threads.
     warnings: Mutex<Vec<String>>,
 }
@@ -114,6 +119,17 @@ impl Context<'_> {
         if !warnings.contains(&sentence) {
             warnings.push(sentence);
         }
+    }
+
+    /// Notes which lists and maps are sent empty, each time that the object to be stored is computed.
+    pub(crate) fn note_emptied(&self, emptied: Vec<Emptied>) {
+        *self.emptied.lock().unwrap_or_else(PoisonError::into_inner) = emptied;
+    }
+
+    /// The lists and maps that are sent empty and are still nothing in the object that is to be stored.
+    pub(crate) fn emptied(&self, object: &Value) -> Vec<Emptied> {
+        let emptied = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        emptied.iter().filter(|one| one.path.find(object).is_none()).cloned().collect()
     }
 
     /// What is to be authorised for a verb on the target.
@@ -183,12 +199,31 @@ async fn dispatch(api: &Arc<Api>, request: &Request<Bytes>) -> Result<Response<B
             only_get(request, discovery::version(&table, &group, &version).unwrap_or_else(unknown_path))
         }
         Route::NeedsKubelet => Err(Refusal::not_implemented("the embedded API server runs no containers")),
-        Route::NoResource => Err(Refusal::no_resource()),
+        Route::NoResource(wanted) => {
+            let attempt = wanted_of(request.method(), wanted);
+            auth::authorize(&api.store, &caller.user, &attempt)?;
+            Err(Refusal::no_resource())
+        }
         Route::Other => {
             auth::authorize_path(&api.store, &caller.user, request.method(), path)?;
             Ok(unknown_path())
         }
     }
+}
+
+/// What is to be authorised before it is told that there is no such resource.
+fn wanted_of(method: &Method, wanted: target::Wanted) -> Attempt {
+    let verb = match *method {
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if wanted.name.is_empty() => "deletecollection",
+        Method::DELETE => "delete",
+        _ if wanted.name.is_empty() => "list",
+        _ => "get",
+    };
+    let target::Wanted { group, plural: resource, subresource, namespace, name } = wanted;
+    Attempt { verb: verb.to_owned(), group, resource, subresource, namespace, name, path: None }
 }
 
 fn unknown_path() -> Response<Body> {
@@ -229,13 +264,23 @@ async fn resource(
         caller,
         now: Timestamp::now(),
         repeated,
+        emptied: Mutex::default(),
         warnings: Mutex::default(),
     };
-    auth::authorize(&api.store, &caller.user, &target.resource, &ctx.attempt(verb.name()))?;
+    auth::authorize(&api.store, &caller.user, &ctx.attempt(verb.name()))?;
     if let Some(refusal) = options.bad_include_object.as_ref().filter(|_| ctx.accepted.shape == Shape::Table) {
         return Err(refusal.clone());
     }
-    let performed = perform(&ctx, verb, request.headers(), request.body()).await;
+    if let Some(failure) = api.store.failure() {
+        return Err(not_kept(&failure));
+    }
+    let mut performed = perform(&ctx, verb, request.headers(), request.body()).await;
+    // What is answered, or was looked at for it, is not lost any more. Watches see to it themselves.
+    if verb != Verb::Watch
+        && let Err(failure) = api.store.kept(api.store.revision()).await
+    {
+        performed = Err(not_kept(&failure));
+    }
     let mut response = performed.unwrap_or_else(|refusal| answer::refusal(&refusal));
     for sentence in ctx.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         let quoted = sentence.replace('\\', "\\\\").replace('"', "\\\"");
@@ -244,6 +289,11 @@ async fn resource(
         }
     }
     Ok(response)
+}
+
+/// The store cannot write any more.
+fn not_kept(failure: &NotKept) -> Refusal {
+    Refusal::internal(failure.to_string())
 }
 
 /// What is done with a resource.

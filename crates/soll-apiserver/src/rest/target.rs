@@ -27,9 +27,19 @@ pub(crate) enum Route {
     Group(String),
     /// `exec`, `attach`, `portforward`, `proxy`: what only a kubelet can do.
     NeedsKubelet,
-    /// A resource that a version which is served does not have.
-    NoResource,
+    /// A resource that a version which is served does not have. Only who could ask for it learns that.
+    NoResource(Wanted),
     Other,
+}
+
+/// What a path asks for, whether it is there or not.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) group: String,
+    pub(crate) plural: String,
+    pub(crate) subresource: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
 }
 
 /// Reads a path below `/api` or `/apis`.
@@ -55,14 +65,27 @@ pub(crate) fn route(table: &Table, path: &str) -> Route {
         _ => ("", rest),
     };
     // Below a group of its own Kubernetes says in JSON that there is no such thing, elsewhere in plain text.
-    let nowhere = if table.is_builtin(group) { Route::NoResource } else { Route::Other };
     let (plural, name, sub) = match rest {
         [plural] => (*plural, "", ""),
         [plural, name] => (*plural, *name, ""),
         [plural, name, sub] => (*plural, *name, *sub),
         [_, _, "proxy", ..] => return Route::NeedsKubelet,
-        _ => return nowhere,
+        [plural, name, sub, ..] => (*plural, *name, *sub),
+        [] => return Route::Other,
     };
+    let owned = str::to_owned;
+    let (group_of, plural_of) = (owned(group), owned(plural));
+    let wanted = Wanted {
+        group: group_of,
+        plural: plural_of,
+        subresource: owned(sub),
+        namespace: owned(namespace),
+        name: owned(name),
+    };
+    let nowhere = if table.is_builtin(group) { Route::NoResource(wanted) } else { Route::Other };
+    if rest.len() > 3 {
+        return nowhere;
+    }
     let Some(resource) = table.find(group, version, plural) else { return nowhere };
     let has_namespace = !namespace.is_empty();
     if has_namespace != resource.namespaced && (has_namespace || !name.is_empty()) {
@@ -94,6 +117,7 @@ mod tests {
                 let sub = target.subresource.map_or("", Subresource::name);
                 format!("{} ns={} name={} sub={sub}", target.resource.qualified(), target.namespace, target.name)
             }
+            Route::NoResource(_) => "NoResource".to_owned(),
             other => format!("{other:?}"),
         }
     }

@@ -17,7 +17,7 @@ use super::answer::{self, Body};
 use super::negotiate::{Format, Shape};
 use super::options::IncludeObject;
 use super::read::parse_start;
-use super::{Api, Context};
+use super::{Api, Context, not_kept};
 use crate::refusal::Refusal;
 use crate::resources::Resource;
 use crate::selector::{FieldSelector, LabelSelector};
@@ -67,6 +67,8 @@ pub(crate) async fn watch(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> 
     } else if asked == 0 {
         watcher.cursor = watcher.api.store.revision();
     }
+    // Nothing is told that could still be lost.
+    watcher.api.store.kept(watcher.cursor).await.map_err(|failure| not_kept(&failure))?;
     let frames = stream::unfold(watcher, |mut watcher| async move {
         let bytes = watcher.next().await?;
         Some((Ok(Frame::data(bytes)), watcher))
@@ -109,7 +111,12 @@ impl Watcher {
                 return None;
             }
             self.news.borrow_and_update();
-            self.catch_up();
+            // Read before the changes: what comes in between is sent with the next turn.
+            let now = self.api.store.revision();
+            if self.api.store.kept(now).await.is_err() {
+                return None;
+            }
+            self.catch_up(now);
             if !self.ready.is_empty() || self.ended {
                 continue;
             }
@@ -144,15 +151,12 @@ impl Watcher {
         }
     }
 
-    /// Queues what changed since the cursor.
-    fn catch_up(&mut self) {
-        // Read before the changes: what comes in between is sent with the next turn.
-        let now = self.api.store.revision();
+    /// Queues what changed since the cursor, up to a revision.
+    fn catch_up(&mut self, now: u64) {
         match self.api.store.changes_since(&self.resource.drawer, self.cursor) {
             Ok(changes) => {
                 self.cursor = self.cursor.max(now);
-                for change in &changes {
-                    self.cursor = self.cursor.max(change.revision());
+                for change in changes.iter().take_while(|change| change.revision() <= now) {
                     self.send_change(change);
                 }
             }

@@ -155,7 +155,7 @@ pub(crate) fn replace(ctx: &Context<'_>, mut object: Value) -> Result<(u16, Valu
     check_type(resource, &object)?;
     place(ctx, &mut object)?;
     if ctx.target.subresource.is_none() && is_created_by_update(resource) && ctx.live().is_err() {
-        crate::auth::authorize(&ctx.api.store, &ctx.caller.user, resource, &ctx.attempt("create"))?;
+        crate::auth::authorize(&ctx.api.store, &ctx.caller.user, &ctx.attempt("create"))?;
         return Ok((201, create(ctx, object)?));
     }
     shape(ctx, &mut object, Sent::Object)?;
@@ -211,6 +211,10 @@ pub(crate) fn update(
     kinds::settle(resource, &mut object);
     if tracking == Tracking::Due {
         object = fields::track(ctx, Some(&resource.present(old)), &kinds::with_lists(resource, &object));
+    }
+    // Who leaves them out in a PUT is noted as who took them away, though nobody can.
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        meta::copy_field(&mut object, old, field);
     }
     name_owners_once(ctx, &mut object, Sent::Patch);
     kinds::write_empty_lists(resource, &mut object);
@@ -392,6 +396,7 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result
             )),
         });
     }
+    ctx.note_emptied(findings.emptied);
     let unknown = findings.unknown.iter().map(|path| format!("unknown field \"{path}\""));
     let repeated = ctx.repeated.iter().map(|path| format!("duplicate field \"{path}\""));
     let sentences: Vec<String> = repeated.chain(unknown).collect();
@@ -500,9 +505,7 @@ fn kept_by_status(resource: &Resource) -> &'static [&'static str] {
 
 /// Puts back what this endpoint may not change.
 fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
-    for field in
-        ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"]
-    {
+    for field in ["uid", "creationTimestamp", "generation", "selfLink"] {
         meta::copy_field(object, old, field);
     }
     let resource = &ctx.target.resource;
@@ -575,6 +578,9 @@ fn set_generation(ctx: &Context<'_>, old: &Value, object: &mut Value) {
         Generation::AllButStatus => differs(old, object, &["metadata", "status"]),
         Generation::All => differs(old, object, &["metadata"]),
     };
+    // Go compares what was sent with what was stored, and an empty list is not none.
+    let changed =
+        changed || ctx.emptied(object).iter().any(|emptied| kinds::counts_empty(&ctx.target.resource, &emptied.path));
     if changed && !matches!(ctx.target.subresource, Some(Subresource::Status | Subresource::Binding)) {
         count_up(old, object);
     }

@@ -2,7 +2,7 @@
 
 pub(crate) mod quantity;
 
-use soll_schema::{Scalar, Shape, TypeRef};
+use soll_schema::{ListType, Scalar, Shape, TypeRef};
 use soll_yaml::{Data, FieldPath, Step, Value};
 
 /// What was found while an object was brought into shape.
@@ -12,6 +12,18 @@ pub(crate) struct Findings {
     pub(crate) unknown: Vec<FieldPath>,
     /// Values of another type than the schema's: the place, and what was expected.
     pub(crate) misfits: Vec<(FieldPath, String)>,
+    /// Lists and maps that were written, are empty, and were left out.
+    pub(crate) emptied: Vec<Emptied>,
+}
+
+/// A list or map that was written and is empty. The normal form leaves it out, but it is not nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Emptied {
+    pub(crate) path: FieldPath,
+    /// The empty list or map.
+    pub(crate) value: Value,
+    /// Whether it stands in a list that is compared as a whole.
+    pub(crate) in_whole_list: bool,
 }
 
 /// Whose rules hold where they differ.
@@ -25,7 +37,7 @@ pub(crate) enum Rules {
 
 /// Brings an object into the shape of its type.
 pub(crate) fn fit(of: TypeRef<'_>, object: &mut Value, rules: Rules) -> Findings {
-    let mut fitter = Fitter { rules, findings: Findings::default(), path: FieldPath::root() };
+    let mut fitter = Fitter { rules, findings: Findings::default(), path: FieldPath::root(), whole_lists: 0 };
     fitter.value(of, object);
     fitter.findings
 }
@@ -34,6 +46,8 @@ struct Fitter {
     rules: Rules,
     findings: Findings,
     path: FieldPath,
+    /// Lists above that are compared as a whole.
+    whole_lists: usize,
 }
 
 impl Fitter {
@@ -71,10 +85,15 @@ impl Fitter {
             return;
         }
         map.retain(|entry| {
-            let Some(field) = of.struct_field(&entry.key) else { return true };
-            let is_left_out = is_empty_collection(field.of, &entry.value)
-                || is_zero(field.of, &entry.value) && !is_pointer(field.name);
-            field.emitted || field.required || !is_left_out
+            let Some(field) = of.struct_field(&entry.key).filter(|field| !field.emitted && !field.required) else {
+                return true;
+            };
+            let is_empty = is_empty_collection(field.of, &entry.value);
+            if is_empty {
+                let (path, value) = (self.path.key(&entry.key), entry.value.clone());
+                self.findings.emptied.push(Emptied { path, value, in_whole_list: self.whole_lists > 0 });
+            }
+            !is_empty && (!is_zero(field.of, &entry.value) || is_pointer(field.name))
         });
         for field in of.fields().filter(|field| field.emitted) {
             if map.contains(field.name) {
@@ -114,9 +133,12 @@ impl Fitter {
     fn list(&mut self, of: TypeRef<'_>, value: &mut Value) {
         let items = of.items().unwrap_or(TypeRef::ANY);
         let Some(list) = value.as_list_mut() else { return self.misfit("an array", value) };
+        let is_whole = of.list_type() == ListType::Atomic;
+        self.whole_lists += usize::from(is_whole);
         for (index, item) in list.iter_mut().enumerate() {
             self.within(Step::Index(index), |fitter| fitter.value(items, item));
         }
+        self.whole_lists -= usize::from(is_whole);
     }
 
     fn scalar(&mut self, scalar: Scalar, value: &mut Value) {
@@ -214,6 +236,7 @@ const POINTERS: &[&str] = &[
     "completions",
     "controller",
     "defaultMode",
+    "deletionGracePeriodSeconds",
     "enableServiceLinks",
     "endPort",
     "expirationSeconds",

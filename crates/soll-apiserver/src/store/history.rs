@@ -42,6 +42,11 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Nothing yet, and nothing known up to a revision.
+    pub(super) fn after(revision: u64) -> Self {
+        Self { changes: VecDeque::new(), forgotten: revision }
+    }
+
     pub(super) fn push(&mut self, change: Arc<Change>, limit: usize) {
         self.changes.push_back(change);
         while self.changes.len() > limit {

@@ -1,9 +1,11 @@
 //! All objects, in memory: one revision counter, snapshots of any recent moment, and what changed since.
 //!
 //! A store is an ordinary value; [`Store::fork`] gives a second one that shares what is equal. Every
-//! change goes through [`Store::commit`], the only place that assigns revisions.
+//! change goes through [`Store::commit`], the only place that assigns revisions. A store may be kept in a
+//! directory ([`Keeping`]): then it outlives its process, and [`Store::kept`] says when a write is safe.
 
 mod history;
+mod journal;
 mod shelf;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,8 @@ use tokio::sync::watch;
 
 pub use history::Change;
 use history::History;
+use journal::{Journal, Restore};
+pub use journal::{KeepError, Keeping, NotKept, Promise, Recovery};
 pub use shelf::{Key, Shelf};
 
 /// One stored object.
@@ -36,7 +40,12 @@ pub struct Store {
     /// Guards the tree of snapshots for the few lines of a commit; readers clone a reference.
     state: RwLock<State>,
     limits: Limits,
+    /// Keeps what is written; none for a store in memory only.
+    journal: Option<Journal>,
 }
+
+/// What the revision of an empty store is.
+const FIRST_REVISION: u64 = 1;
 
 /// How much of the past a store keeps.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +63,81 @@ impl Default for Limits {
 #[derive(Debug)]
 struct State {
     revision: u64,
+    /// Nothing is known of what happened up to this revision: a store that was read back begins with a snapshot.
+    floor: u64,
     drawers: BTreeMap<Drawer, Contents>,
     /// The revision of the last change of anything.
     latest: watch::Sender<u64>,
+}
+
+impl State {
+    fn new() -> Self {
+        let latest = watch::Sender::new(FIRST_REVISION);
+        Self { revision: FIRST_REVISION, floor: 0, drawers: BTreeMap::new(), latest }
+    }
+
+    /// The contents of a resource, made if it has none yet.
+    fn contents(&mut self, drawer: &str) -> &mut Contents {
+        if !self.drawers.contains_key(drawer) {
+            let contents = Contents { history: History::after(self.floor), ..Contents::default() };
+            self.drawers.insert(Str::from(drawer), contents);
+        }
+        self.drawers.get_mut(drawer).expect("it was just made sure of")
+    }
+
+    /// Stores what was there `before` and is `entry` now, and tells.
+    fn change(&mut self, drawer: &str, before: Option<Arc<Entry>>, entry: &Arc<Entry>, removed: bool, limits: Limits) {
+        let contents = self.contents(drawer);
+        if removed {
+            contents.shelf.remove(&entry.key.namespace, &entry.key.name);
+        } else {
+            contents.shelf.insert(entry.clone());
+        }
+        contents.history.push(Arc::new(Change::new(before, entry.clone(), removed)), limits.changes);
+        contents.latest.send_replace(entry.revision);
+        self.revision = entry.revision;
+        self.latest.send_replace(entry.revision);
+    }
+}
+
+/// A store that is being read back.
+struct Restoring {
+    state: State,
+    limits: Limits,
+}
+
+impl Restore for Restoring {
+    fn object(&mut self, drawer: &Drawer, entry: Entry) {
+        self.state.contents(drawer).shelf.insert(Arc::new(entry));
+    }
+
+    fn snapshot(&mut self, revision: u64) {
+        (self.state.revision, self.state.floor) = (revision, revision);
+        self.state.latest.send_replace(revision);
+        for contents in self.state.drawers.values_mut() {
+            contents.history = History::after(revision);
+        }
+    }
+
+    fn write(&mut self, drawer: &Drawer, key: Key, value: Option<Value>, revision: u64) -> Option<Arc<Entry>> {
+        let before = self.state.contents(drawer).shelf.get(&key.namespace, &key.name).cloned();
+        let removed = value.is_none();
+        let value = value.or_else(|| before.as_ref().map(|entry| at(entry.value.clone(), revision)))?;
+        let entry = Arc::new(Entry { key, value, revision });
+        self.state.change(drawer, before, &entry, removed, self.limits);
+        Some(entry)
+    }
+
+    fn shelves(&self) -> BTreeMap<Drawer, Shelf> {
+        self.state.drawers.iter().map(|(drawer, contents)| (drawer.clone(), contents.shelf.clone())).collect()
+    }
+}
+
+/// The object with its revision in it.
+fn at(mut value: Value, revision: u64) -> Value {
+    let metadata = value.make_map().get_or_insert_with("metadata", Value::map);
+    metadata.make_map().insert("resourceVersion", Value::from(revision.to_string()));
+    value
 }
 
 #[derive(Debug)]
@@ -112,11 +193,44 @@ impl Store {
     /// An empty store at revision 1.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let state = State { revision: 1, drawers: BTreeMap::new(), latest: watch::Sender::new(1) };
-        Self { state: RwLock::new(state), limits }
+        Self { state: RwLock::new(State::new()), limits, journal: None }
     }
 
-    /// A second store with the same contents: writes to one are not seen in the other.
+    /// The store that a directory holds, kept there from now on; an empty one if the directory is new.
+    ///
+    /// What happened since the last snapshot is known again, as far as the limits go, so watches go on where they were.
+    ///
+    /// # Errors
+    /// If the directory is in use, cannot be read or written, or is damaged anywhere but at the end of its log.
+    pub fn open(limits: Limits, keeping: &Keeping) -> Result<(Self, Recovery), KeepError> {
+        let mut restoring = Restoring { state: State::new(), limits };
+        let (journal, recovery) = Journal::open(keeping, &mut restoring)?;
+        Ok((Self { state: RwLock::new(restoring.state), limits, journal: Some(journal) }, recovery))
+    }
+
+    /// Waits until everything up to a revision is kept; a store in memory keeps nothing, and does not wait.
+    ///
+    /// Who shows others what was written waits first, so that nothing that was seen is lost.
+    ///
+    /// # Errors
+    /// If writes cannot be kept any more.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is dropped.
+    pub async fn kept(&self, revision: u64) -> Result<(), NotKept> {
+        match &self.journal {
+            Some(journal) => journal.kept(revision).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Why nothing is kept any more, if so: then nothing should be written.
+    #[must_use]
+    pub fn failure(&self) -> Option<NotKept> {
+        self.journal.as_ref().and_then(Journal::failure)
+    }
+
+    /// A second store with the same contents, in memory: writes to one are not seen in the other.
     #[must_use]
     pub fn fork(&self) -> Self {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -126,11 +240,9 @@ impl Store {
             latest: watch::Sender::new(*contents.latest.borrow()),
         };
         let drawers = state.drawers.iter().map(|(drawer, contents)| (drawer.clone(), copy(contents))).collect();
-        let revision = state.revision;
-        Self {
-            state: RwLock::new(State { revision, drawers, latest: watch::Sender::new(revision) }),
-            limits: self.limits,
-        }
+        let State { revision, floor, .. } = *state;
+        let state = State { revision, floor, drawers, latest: watch::Sender::new(revision) };
+        Self { state: RwLock::new(state), limits: self.limits, journal: None }
     }
 
     /// The newest revision of anything.
@@ -163,7 +275,9 @@ impl Store {
             if revision > state.revision {
                 return Err(OutOfReach::Future { asked: revision, current: state.revision });
             }
-            let Some(contents) = state.drawers.get(drawer) else { return Ok(Shelf::default()) };
+            let Some(contents) = state.drawers.get(drawer) else {
+                return History::after(state.floor).since(revision).map(|_| Shelf::default());
+            };
             (contents.shelf.clone(), contents.history.since(revision)?)
         };
         let mut shelf = shelf;
@@ -185,7 +299,10 @@ impl Store {
         if revision > state.revision {
             return Err(OutOfReach::Future { asked: revision, current: state.revision });
         }
-        state.drawers.get(drawer).map_or_else(|| Ok(Vec::new()), |contents| contents.history.since(revision))
+        match state.drawers.get(drawer) {
+            Some(contents) => contents.history.since(revision),
+            None => History::after(state.floor).since(revision),
+        }
     }
 
     /// Tells of each new change of a resource by its revision; slow readers see the newest only.
@@ -195,7 +312,7 @@ impl Store {
             return contents.latest.subscribe();
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.drawers.entry(Str::from(drawer)).or_default().latest.subscribe()
+        state.contents(drawer).latest.subscribe()
     }
 
     /// Tells of each change of anything by its revision; slow readers see the newest only.
@@ -231,35 +348,21 @@ impl Store {
     fn commit(&self, drawer: &str, key: &Key, expected: Expected, value: Option<Value>) -> Result<Arc<Entry>, Raced> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let next = state.revision + 1;
-        if !state.drawers.contains_key(drawer) {
-            state.drawers.insert(Str::from(drawer), Contents::default());
-        }
-        let contents = state.drawers.get_mut(drawer).expect("it was just made sure of");
-        let before = contents.shelf.get(&key.namespace, &key.name).cloned();
+        let before = state.contents(drawer).shelf.get(&key.namespace, &key.name).cloned();
         let found = before.as_ref().map_or(Expected::Absent, |entry| Expected::Revision(entry.revision));
         if found != expected {
             return Err(Raced);
         }
         let removed = value.is_none();
-        let Some(mut value) = value.or_else(|| before.as_ref().map(|entry| entry.value.clone())) else {
+        let Some(value) = value.or_else(|| before.as_ref().map(|entry| entry.value.clone())) else {
             return Err(Raced);
         };
-        value
-            .make_map()
-            .get_or_insert_with("metadata", Value::map)
-            .make_map()
-            .insert("resourceVersion", Value::from(next.to_string()));
-        let entry = Arc::new(Entry { key: key.clone(), value, revision: next });
-        if removed {
-            contents.shelf.remove(&key.namespace, &key.name);
-        } else {
-            contents.shelf.insert(entry.clone());
+        let entry = Arc::new(Entry { key: key.clone(), value: at(value, next), revision: next });
+        state.change(drawer, before, &entry, removed, self.limits);
+        if let Some(journal) = &self.journal {
+            // Within the lock, so that the log has them in order.
+            journal.note(Str::from(drawer), entry.clone(), removed);
         }
-        let change = Change::new(before, entry.clone(), removed);
-        contents.history.push(Arc::new(change), self.limits.changes);
-        contents.latest.send_replace(next);
-        state.revision = next;
-        state.latest.send_replace(next);
         Ok(entry)
     }
 

@@ -3,6 +3,8 @@
 mod apply;
 mod custom;
 mod differential;
+mod keeping;
+mod killing;
 mod lifecycle;
 mod reading;
 mod real_nodes;

@@ -23,6 +23,9 @@ const LONGEST: usize = 24;
 const AT_ONCE: usize = 8;
 /// Attempts to make a sequence smaller.
 const FUEL: usize = 200;
+/// Runs of a sequence that must all differ. Times are whole seconds, and the order of managers depends on them: two writes that
+/// one server sees in the same second may lie in two for the other.
+const AGAIN: usize = 3;
 /// Differences that are shown before a run ends.
 const MOST: usize = 5;
 
@@ -188,7 +191,8 @@ fn join(into: &mut Json, from: &Json) {
 /// Puts a value in the place of some part.
 fn remove_something(body: &mut Json, random: &mut Random, by: &Json) {
     let Json::Object(map) = body else { return };
-    let keys: Vec<String> = map.keys().filter(|key| !KNOWN_BY.contains(&key.as_str())).cloned().collect();
+    let spared: &[&str] = if random.percent(10) { &KNOWN_BY[..2] } else { &KNOWN_BY };
+    let keys: Vec<String> = map.keys().filter(|key| !spared.contains(&key.as_str())).cloned().collect();
     if keys.is_empty() {
         return;
     }
@@ -198,10 +202,7 @@ fn remove_something(body: &mut Json, random: &mut Random, by: &Json) {
         Json::Array(items) => items.first().is_some_and(Json::is_object),
         _ => false,
     };
-    let is_scalar = !value.is_object() && !value.is_array();
-    if is_scalar && by.is_object() {
-        // Directives are about maps and lists.
-    } else if !deeper || random.percent(25) {
+    if !deeper || random.percent(25) {
         *value = by.clone();
     } else if let Json::Array(items) = value {
         remove_something(&mut items[0], random, by);
@@ -243,6 +244,16 @@ fn operations(body: &Json, random: &mut Random) -> Json {
         }
     }
     operations.into()
+}
+
+/// Says whether a case differs whenever it runs.
+async fn stays(case: &Case, kinds: &[Kind], pair: &Pair, rules: &Rules) -> bool {
+    for attempt in 0..AGAIN {
+        if differs(case, kinds, FUEL + 1 + attempt, pair, rules).await.is_none() {
+            return false;
+        }
+    }
+    true
 }
 
 /// The case without what is not needed for it to differ.
@@ -306,7 +317,7 @@ fn made_up_writes_are_answered_as_kube_apiserver_answers_them() {
     let Asked { cases, seed, .. } = Asked::or_sample(SAMPLE);
     let kinds: Vec<Kind> = read_yaml(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/differential/fuzz.yaml"));
     let rules = Rules::read();
-    let (mut broken_off, mut accepted_more) = (0, 0);
+    let (mut broken_off, mut accepted_more, mut passing) = (0, 0, Vec::new());
     let (mut steps, mut classes, mut wrong) = (0_usize, BTreeMap::<u16, usize>::new(), Vec::new());
     runtime().block_on(async {
         let pair = Pair::start(false).await;
@@ -326,6 +337,10 @@ fn made_up_writes_are_answered_as_kube_apiserver_answers_them() {
             if outcome.wrong.as_deref().is_some_and(is_broken_off) {
                 broken_off += 1;
             } else if outcome.wrong.is_some() {
+                if !stays(&case, &kinds, &pair, &rules).await {
+                    passing.push(case.seed);
+                    continue;
+                }
                 let (case, what) = shrunk(case, &kinds, &pair, &rules).await;
                 let script = case.script(&kinds, 0);
                 let sent: Vec<String> = script.steps.iter().map(shown).collect();
@@ -337,9 +352,11 @@ fn made_up_writes_are_answered_as_kube_apiserver_answers_them() {
         }
     });
     eprintln!(
-        "{steps} steps over {} kinds, by code: {classes:?}; kube-apiserver broke off {broken_off}, {accepted_more} ended where we accept more",
+        "{steps} steps over {} kinds, by code: {classes:?}; kube-apiserver broke off {broken_off}, {accepted_more} ended where we \
+         accept more, differed once and not again: {passing:?}",
         kinds.len()
     );
+    assert!(passing.len() as u64 <= 2 + cases / 200, "too many differ once and not again: {passing:?}");
     assert!(wrong.is_empty(), "{} sequences differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 

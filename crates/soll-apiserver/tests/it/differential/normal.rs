@@ -39,6 +39,22 @@ pattern!(QUOTED, r#"(?s)Invalid value: (?:"?(?:map)?[\{\[]|v\d|[a-z]+\.[A-Z]).*[
 pattern!(CHANGE, r"(?s)(Forbidden: .*?)\n.*");
 pattern!(SEVERAL, r"(?s)(is invalid: )\[.*\]$");
 
+/// What a token says, with its times from when it was issued on.
+fn claims(text: &str) -> Option<Json> {
+    use base64::Engine as _;
+    let [_, claims, _] = text.split('.').collect::<Vec<_>>()[..] else { return None };
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let mut claims: Json = serde_json::from_slice(&claims).ok()?;
+    let issued = claims["iat"].as_i64()?;
+    for field in ["exp", "nbf", "iat"] {
+        claims[field] = (claims[field].as_i64()? - issued).into();
+    }
+    if let Some(after) = claims["kubernetes.io"]["warnafter"].as_i64() {
+        claims["kubernetes.io"]["warnafter"] = (after - issued).into();
+    }
+    Some(claims)
+}
+
 impl Normaliser {
     pub(super) fn new(script: String, seen: &[Seen]) -> Self {
         let mut normaliser = Self {
@@ -128,12 +144,19 @@ impl Normaliser {
         for (key, value) in sorted {
             let value = match (key.as_str(), value) {
                 ("resourceVersion", Json::String(text)) => self.version(text, is_object),
-                ("fieldsV1", fields) => fields.clone(),
+                ("fieldsV1", fields) => self.fields(fields),
                 (key, value) => self.value(key, value),
             };
             shown.insert(self.names(key), value);
         }
         shown.into()
+    }
+
+    /// Names of fields are what they are, but owners are known by their uids.
+    fn fields(&mut self, fields: &Json) -> Json {
+        let Json::Object(map) = fields else { return fields.clone() };
+        let named = |(key, below): (&String, &Json)| (self.names(key), self.fields(below));
+        map.iter().map(named).collect::<Map<String, Json>>().into()
     }
 
     fn version(&self, text: &str, is_object: bool) -> Json {
@@ -174,6 +197,9 @@ impl Normaliser {
         // Only the server that wrote it reads it.
         if key == "continue" && !text.is_empty() {
             return "<continue>".to_owned();
+        }
+        if let Some(claims) = claims(text) {
+            return format!("<token that says {}>", self.value("", &claims));
         }
         let mut text = self.names(text);
         if key == "message" {

@@ -141,8 +141,11 @@ impl Side {
     async fn send(&self, step: &Step) -> Result<Response, String> {
         let request = step.request().expect("a step is a request or reads a watch");
         let method: Method = request.method.parse().unwrap();
-        let mut sent = self.client.request(method, format!("{}{}", self.url, request.path)).bearer_auth(&self.token);
+        let mut sent = self.client.request(method, format!("{}{}", self.url, request.path));
         sent = sent.header("user-agent", "script/v1");
+        if !step.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) {
+            sent = sent.bearer_auth(&self.token);
+        }
         for (name, value) in &step.headers {
             for value in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
                 sent = sent.header(name, value.as_str().expect("headers are texts"));
