@@ -13,6 +13,7 @@ mod duration;
 mod environment;
 mod error;
 mod functions;
+pub mod go;
 mod layout;
 mod lex;
 mod number;

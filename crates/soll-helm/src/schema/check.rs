@@ -72,6 +72,15 @@ impl<'s> Checker<'s> {
 
     fn keywords(&mut self, node: &Node<'s>, map: &'s Map, value: &Value) -> Checked {
         let draft = self.document.draft;
+        let reference = map.get("$ref").and_then(Value::as_str);
+        let referred = |checker: &mut Self, reference| match checker.document.follow(reference, &node.base) {
+            Ok(target) => checker.referred(&target, value),
+            Err(message) => Err(checker.fault(message)),
+        };
+        if let Some(reference) = reference.filter(|_| draft < 2019) {
+            // What stands beside it says nothing.
+            return referred(self, reference);
+        }
         // One of these is enough: what else is said would be about another kind of value.
         if let Some(message) = simple_misfit(map, value) {
             return Err(self.fault(message));
@@ -83,14 +92,8 @@ impl<'s> Checker<'s> {
         }
         let mut evaluated = Evaluated::default();
         let mut faults = Vec::new();
-        if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
-            let checked = match self.document.follow(reference, &node.base) {
-                Ok(target) => self.referred(&target, value),
-                Err(message) => Err(self.fault(message)),
-            };
-            if draft < 2019 {
-                return checked;
-            }
+        if let Some(reference) = reference {
+            let checked = referred(self, reference);
             collect(checked, &mut evaluated, &mut faults);
         }
         match &value.data {
@@ -237,17 +240,15 @@ impl<'s> Checker<'s> {
             faults.push(self.fault(format!("items at {first} and {second} are equal")));
         }
         // What 2020 calls prefixItems and items was items and additionalItems before.
-        let (prefix, rest) = match map.get("items") {
-            Some(Value { data: Data::List(prefix), .. }) if self.document.draft < 2020 => {
-                (prefix.as_slice(), map.get("additionalItems"))
-            }
-            items if self.document.draft < 2020 => (&[][..], items),
-            items => (map.get("prefixItems").and_then(Value::as_list).unwrap_or_default(), items),
+        let tuple = map.get("items").and_then(Value::as_list).filter(|_| self.document.draft < 2020);
+        let (prefix, rest) = match tuple {
+            Some(prefix) => (prefix, map.get("additionalItems")),
+            None if self.document.draft < 2020 => (&[][..], map.get("items")),
+            None => (map.get("prefixItems").and_then(Value::as_list).unwrap_or_default(), map.get("items")),
         };
+        let is_closed = tuple.is_some() && rest.and_then(Value::as_bool) == Some(false);
         for (index, item) in items.iter().enumerate() {
-            let schema = prefix
-                .get(index)
-                .or_else(|| rest.filter(|rest| self.document.draft >= 2020 || rest.as_bool() != Some(false)));
+            let schema = prefix.get(index).or_else(|| rest.filter(|_| !is_closed));
             let Some(schema) = schema else { continue };
             let node = self.document.enter(schema, &node.base);
             if let Err(fault) = self.below(&node, Step::Index(index), item) {
@@ -255,7 +256,6 @@ impl<'s> Checker<'s> {
             }
             evaluated.items.insert(index);
         }
-        let is_closed = self.document.draft < 2020 && rest.and_then(Value::as_bool) == Some(false);
         if is_closed && items.len() > prefix.len() {
             let count = items.len() - prefix.len();
             faults.push(self.fault(format!("last {count} additionalItem(s) not allowed")));
@@ -495,7 +495,7 @@ impl<'s> Checker<'s> {
 
     /// The pattern; nothing if it is none, which then asks for nothing.
     fn pattern(&mut self, pattern: &str) -> Option<&Regex> {
-        self.patterns.entry(pattern.into()).or_insert_with(|| Regex::new(pattern).ok()).as_ref()
+        self.patterns.entry(pattern.into()).or_insert_with(|| soll_template::go::pattern(pattern).ok()).as_ref()
     }
 
     fn fault(&self, message: String) -> Fault {

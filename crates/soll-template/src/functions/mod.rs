@@ -36,7 +36,9 @@ use crate::render::{Fault, World};
 use crate::value::Value;
 
 pub(crate) use builtins::call;
+pub(crate) use patterns::compile_text as compile_pattern;
 pub(crate) use strings::find as find_bytes;
+pub(crate) use urls::summary as parse_url;
 pub(crate) use yaml::to_yaml;
 
 /// A function: what it takes and what it does.

@@ -86,14 +86,16 @@ fn compiled(pattern: &Value) -> Result<Rc<Regex>, String> {
         let start = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
         return Err(format!("error parsing regexp: invalid UTF-8: `{}`", super::lossy(&bytes[start..])));
     }
-    let pattern = text(pattern);
-    let translated = crate::re2::translate(&pattern)?;
-    let compiled =
-        regex::RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build().map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => format!("error parsing regexp: expression too large: `{pattern}`"),
-            other => format!("error parsing regexp: `{pattern}`: {other}"),
-        })?;
-    Ok(Rc::new(compiled))
+    compile_text(&text(pattern)).map(Rc::new)
+}
+
+/// A compiled pattern; the error is worded as Go's where Go has one.
+pub(crate) fn compile_text(pattern: &str) -> Result<Regex, String> {
+    let translated = crate::re2::translate(pattern)?;
+    regex::RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => format!("error parsing regexp: expression too large: `{pattern}`"),
+        other => format!("error parsing regexp: `{pattern}`: {other}"),
+    })
 }
 
 /// The functions without `must` panic in Go, which says the pattern once more.

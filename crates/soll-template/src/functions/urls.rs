@@ -253,6 +253,18 @@ impl Url {
     }
 }
 
+/// Where a URL leads.
+pub(crate) fn summary(text: &str) -> Result<crate::go::Url, String> {
+    let url = Url::parse(text.as_bytes())?;
+    let text = |bytes: &[u8]| super::lossy(bytes).into_owned();
+    Ok(crate::go::Url {
+        scheme: text(&url.scheme),
+        host: text(&url.host),
+        host_name: text(url.host_name()),
+        raw_path: text(&url.raw_path),
+    })
+}
+
 fn scheme(text: &[u8]) -> Result<(&[u8], &[u8]), String> {
     for (index, byte) in text.iter().enumerate() {
         match byte {
