@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use soll_tree::{ArchiveError, EntryKind, FileTree, LimitError, Limits, Links, ReadError, TreePath, read_archive};
-use soll_yaml::{At, Data, ParseOptions, Sources, Value, YamlError, parse_yaml};
+use soll_yaml::{At, Data, ParseOptions, SourceId, Sources, Value, YamlError, parse_first_yaml, parse_yaml};
 
 use crate::ignore::{HelmIgnore, IgnoreError};
 use crate::{Chart, ChartFile, Metadata, values};
@@ -34,6 +34,9 @@ pub enum ChartError {
     /// Not a chart.
     #[error("Chart.yaml file is missing")]
     NoMetadata,
+    /// Of an `apiVersion` that nobody knows.
+    #[error("unsupported chart version")]
+    UnknownFormat,
     /// A file that is no YAML.
     #[error("cannot load {file}: {text}")]
     Yaml {
@@ -274,6 +277,9 @@ impl Loader<'_> {
             if own.api_version.is_empty() {
                 own.api_version = "v1".to_owned();
             }
+            if depth == 0 && !matches!(own.api_version.as_str(), "v1" | "v2") {
+                return Err(ChartError::UnknownFormat);
+            }
         }
         let mut chart = Parts::default();
         for file in files {
@@ -339,15 +345,15 @@ impl Loader<'_> {
         self.chart(inner.collect(), depth + 1)
     }
 
-    /// One document; nothing is `null`.
+    /// The first document; nothing is `null`.
     fn yaml(&self, file: &Loose) -> Result<Value, ChartError> {
-        let mut documents = self.documents(file, "")?;
-        Ok(if documents.is_empty() { Value::null() } else { documents.swap_remove(0) })
+        let document = self.parsed(file, "", parse_first_yaml)?;
+        Ok(document.unwrap_or_default())
     }
 
     /// The documents of `values.yaml`, merged.
     fn values(&self, file: &Loose) -> Result<Value, ChartError> {
-        let documents = self.documents(file, "cannot unmarshal yaml document: ")?;
+        let documents = self.parsed(file, "cannot unmarshal yaml document: ", parse_yaml)?;
         values::merge_documents(documents).map_err(|text| ChartError::Yaml {
             file: file.name.clone(),
             text,
@@ -355,14 +361,19 @@ impl Loader<'_> {
         })
     }
 
-    fn documents(&self, file: &Loose, before: &str) -> Result<Vec<Value>, ChartError> {
+    fn parsed<T>(
+        &self,
+        file: &Loose,
+        before: &str,
+        parse: fn(&str, SourceId, &ParseOptions) -> Result<T, YamlError>,
+    ) -> Result<T, ChartError> {
         let source = self.sources.add(&file.shown);
         let failed =
             |text: String, at| ChartError::Yaml { file: file.name.clone(), text: format!("{before}{text}"), at };
         let text = std::str::from_utf8(&file.data).map_err(|_| {
             failed("error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned(), At::NONE)
         })?;
-        parse_yaml(text, source, &ParseOptions::go_v2()).map_err(|error| failed(go_yaml_error(&error), error.at))
+        parse(text, source, &ParseOptions::go_v2()).map_err(|error| failed(go_yaml_error(&error), error.at))
     }
 }
 

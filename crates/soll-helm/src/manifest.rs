@@ -3,6 +3,7 @@
 use soll_yaml::{Data, ParseOptions, SourceId, Value, parse_yaml};
 
 use crate::load::go_yaml_error;
+use crate::values::json_kind;
 
 /// One document of a rendered template that is no hook.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,7 +287,7 @@ impl Head {
     fn read(document: &str) -> Result<Self, (String, usize)> {
         let value = first_document(document)?;
         let misfit = |what: &str, value: &Value, kind: &str| {
-            let found = value.type_name();
+            let found = json_kind(value);
             (
                 format!(
                     "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go {what} of type {kind}"
@@ -299,7 +300,7 @@ impl Head {
         let map = match &value.data {
             Data::Null => return Ok(head),
             Data::Map(map) => map,
-            _ => return Err(misfit("value", &value, "releaseutil.SimpleHead")),
+            _ => return Err(misfit("value", &value, "util.SimpleHead")),
         };
         let text = |value: Option<&Value>, field: &str| match value {
             None | Some(Value { data: Data::Null, .. }) => Ok(String::new()),

@@ -44,6 +44,11 @@ pub trait Object {
     /// What is inside: a map or a list; of a struct a map from the names that JSON uses.
     fn contents(&self) -> Value;
 
+    /// What JSON shows of a struct whose fields are not in the order of the alphabet.
+    fn json_fields(&self) -> Option<Vec<(Str, Value)>> {
+        None
+    }
+
     /// The fields of a struct in Go's order, for printing.
     fn fields(&self) -> Vec<(Str, Value)> {
         Vec::new()

@@ -183,6 +183,10 @@ impl Object for CapabilitiesObject {
         Value::Map(self.fields().into_iter().collect())
     }
 
+    fn json_fields(&self) -> Option<Vec<(Str, Value)>> {
+        Some(self.fields())
+    }
+
     fn fields(&self) -> Vec<(Str, Value)> {
         vec![
             ("KubeVersion".into(), self.kube_version.clone()),
@@ -238,12 +242,16 @@ impl Object for Struct {
     }
 
     fn contents(&self) -> Value {
+        Value::Map(self.json_fields().into_iter().flatten().collect())
+    }
+
+    fn json_fields(&self) -> Option<Vec<(Str, Value)>> {
         // What JSON leaves out when it says nothing.
         let is_shown = |json: &str, value: &Value| {
             self.string.is_some() || json == "kube_client_version" || value.as_str() != Some("")
         };
         let shown = self.fields.iter().filter(|(_, json, value)| is_shown(json, value));
-        Value::Map(shown.map(|(_, json, value)| (*json, value.clone())).collect())
+        Some(shown.map(|(_, json, value)| (Str::from(*json), value.clone())).collect())
     }
 
     fn fields(&self) -> Vec<(Str, Value)> {

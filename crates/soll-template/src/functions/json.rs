@@ -98,20 +98,27 @@ impl Writer {
             Value::Map(map) if map.is_nil() => self.out.push_str("null"),
             Value::Map(map) => {
                 let entries: Vec<_> = map.entries().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-                self.group('{', '}', entries.len(), |this, index| {
-                    let (key, value) = &entries[index];
-                    this.text(key);
-                    this.out.push_str(if this.style == Style::Pretty { ": " } else { ":" });
-                    this.value(value)
-                })?;
+                self.entries(&entries)?;
             }
             Value::Time(time) => {
                 let text = time.rfc3339().map_err(|why| no_time(&why))?;
                 self.text(&text);
             }
-            Value::Object(object) => self.value(&object.contents())?,
+            Value::Object(object) => match object.json_fields() {
+                Some(fields) => self.entries(&fields)?,
+                None => self.value(&object.contents())?,
+            },
         }
         Ok(())
+    }
+
+    fn entries(&mut self, entries: &[(soll_yaml::Str, Value)]) -> Result<(), String> {
+        self.group('{', '}', entries.len(), |this, index| {
+            let (key, value) = &entries[index];
+            this.text(key);
+            this.out.push_str(if this.style == Style::Pretty { ": " } else { ":" });
+            this.value(value)
+        })
     }
 
     fn group(
