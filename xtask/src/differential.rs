@@ -33,6 +33,18 @@ const COMPARISONS: &[Comparison] = &[
         oracles: &["helm"],
     },
     Comparison {
+        name: "helm-flags",
+        package: "soll-helm",
+        test: "beside_helm::flags::flags_set_what_they_set_in_helm",
+        oracles: &["helm"],
+    },
+    Comparison {
+        name: "helm-schemas",
+        package: "soll-helm",
+        test: "beside_helm::schemas::schemas_refuse_what_they_refuse_in_helm",
+        oracles: &["helm"],
+    },
+    Comparison {
         name: "apiserver",
         package: "soll-apiserver",
         test: "differential::fuzz::made_up_writes_are_answered_as_kube_apiserver_answers_them",

@@ -134,6 +134,8 @@ impl Flags {
                 "--set" => flags.values.set.push(value()),
                 "--set-string" => flags.values.string.push(value()),
                 "--set-json" => flags.values.json.push(value()),
+                "--set-file" => flags.values.file.push(value()),
+                "--set-literal" => flags.values.literal.push(value()),
                 "--show-only" => flags.show_only.push(value()),
                 "--skip-schema-validation" => flags.options.skip_schema_validation = true,
                 "--include-crds" => flags.include_crds = true,

@@ -216,3 +216,13 @@ fn we_work_with_what_helm_4_wrote() {
 fn we_work_with_what_helm_3_wrote() {
     we_work_with_records_of_helm("helm3", Storage::Secrets);
 }
+
+#[test]
+fn we_work_with_configmaps_that_helm_4_wrote() {
+    we_work_with_records_of_helm("helm", Storage::ConfigMaps);
+}
+
+#[test]
+fn we_work_with_configmaps_that_helm_3_wrote() {
+    we_work_with_records_of_helm("helm3", Storage::ConfigMaps);
+}
