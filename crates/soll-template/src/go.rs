@@ -1,4 +1,4 @@
-//! What else of Go's library other engines read by: patterns, dates, URLs.
+//! What else of Go's library other engines read by: patterns, dates, JSON, URLs.
 
 use jiff::tz::TimeZone;
 use regex::Regex;
@@ -17,6 +17,14 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
 /// Where it parts from the layout, in Go's words.
 pub fn check_date(layout: &str, text: &str) -> Result<(), String> {
     crate::layout::parse(layout, text, &TimeZone::UTC).map(drop)
+}
+
+/// Says whether a text is one value of JSON.
+///
+/// # Errors
+/// In the words of Go's stream decoder.
+pub fn check_json(text: &[u8]) -> Result<(), String> {
+    crate::functions::check_json(text)
 }
 
 /// Where a URL leads.

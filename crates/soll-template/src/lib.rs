@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod functions;
 pub mod go;
+mod helm_values;
 mod layout;
 mod lex;
 mod number;

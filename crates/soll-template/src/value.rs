@@ -229,6 +229,12 @@ impl Map {
         Self { kind: MapType::Any, cell: Rc::clone(&self.cell) }
     }
 
+    /// The same map, declared as `common.Values`.
+    #[must_use]
+    pub fn as_values(&self) -> Self {
+        Self { kind: MapType::Values, cell: Rc::clone(&self.cell) }
+    }
+
     /// How many entries.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -59,7 +59,7 @@ impl Shared {
         data.insert("Subcharts", Value::Map(subcharts.clone()));
         for child in &chart.dependencies {
             let own = match values.get(child.name()) {
-                Some(Value::Map(own)) => own,
+                Some(Value::Map(own)) => own.as_values(),
                 _ => Map::of(MapType::Values),
             };
             let path = format!("{path}/charts/{}", child.name());

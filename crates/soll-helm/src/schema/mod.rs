@@ -7,6 +7,7 @@ mod fault;
 mod format;
 mod reference;
 
+use soll_template::go::check_json;
 use soll_yaml::{At, Value, parse_json};
 
 use crate::Chart;
@@ -80,6 +81,7 @@ enum Misfit {
 }
 
 fn check_one(schema: &[u8], values: &Value) -> Result<(), Misfit> {
+    check_json(schema).map_err(Misfit::Schema)?;
     let schema = parse_json(schema).map_err(|error| Misfit::Schema(error.to_string()))?;
     let document = Document::new(&schema);
     document.check_references().map_err(Misfit::Schema)?;

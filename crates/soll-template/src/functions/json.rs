@@ -259,6 +259,20 @@ fn decode_as(text: &[u8], shape: fn(Value) -> Result<Value, String>) -> Result<V
     reader.overflow.map_or(Ok(value), Err)
 }
 
+/// Says whether a text is one value of JSON, in the words of Go's stream decoder.
+pub(crate) fn check(text: &[u8]) -> Result<(), String> {
+    let mut reader = Reader { text, at: 0, depth: 0, overflow: None };
+    reader.space();
+    if reader.peek().is_none() {
+        return Err("EOF".to_owned());
+    }
+    if let Err(message) = reader.value("looking for beginning of value") {
+        return Err(if reader.peek().is_none() { "unexpected EOF".to_owned() } else { message });
+    }
+    reader.space();
+    if reader.peek().is_some() { Err("invalid character after top-level value".to_owned()) } else { Ok(()) }
+}
+
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,

@@ -36,6 +36,7 @@ use crate::render::{Fault, World};
 use crate::value::Value;
 
 pub(crate) use builtins::call;
+pub(crate) use json::check as check_json;
 pub(crate) use patterns::compile_text as compile_pattern;
 pub(crate) use strings::find as find_bytes;
 pub(crate) use urls::summary as parse_url;

@@ -8,6 +8,7 @@ use super::{Fault, Rendering};
 use crate::ast::{Command, Expr, Pipe};
 use crate::error::{ErrorKind, TemplateError};
 use crate::functions::{Function, Run};
+use crate::helm_values;
 use crate::object::Param;
 use crate::truth;
 use crate::value::{Element, Kind, List, Map, MapType, Value};
@@ -159,6 +160,12 @@ impl Rendering<'_> {
                 return Ok(Operand::bare(Value::Nil));
             }
             Value::Map(map) => {
+                if map.kind() == MapType::Values
+                    && let Some(params) = helm_values::method(name)
+                {
+                    let values = self.arguments(state, dot, name, At::Expr(expr), (params, None), arguments)?;
+                    return returned(state, expr, name, helm_values::call(map, name, &values));
+                }
                 if arguments.any() {
                     return state.fail(format!("{name} is not a method but has arguments"));
                 }
@@ -167,13 +174,7 @@ impl Rendering<'_> {
             Value::Object(object) => {
                 if let Some(params) = object.method(name) {
                     let values = self.arguments(state, dot, name, At::Expr(expr), (params, None), arguments)?;
-                    return match object.call(name, &values) {
-                        Ok(value) => Ok(Operand::bare(value)),
-                        Err(message) => {
-                            state.at = Some(At::Expr(expr));
-                            state.fail(format!("error calling {name}: {message}"))
-                        }
-                    };
+                    return returned(state, expr, name, object.call(name, &values));
                 }
                 if let Some(field) = object.field(name) {
                     if arguments.any() {
@@ -197,13 +198,7 @@ impl Rendering<'_> {
             Value::Time(time) => {
                 if let Some(params) = time.method(name) {
                     let values = self.arguments(state, dot, name, At::Expr(expr), (params, None), arguments)?;
-                    return match time.call(name, &values, self.world.environment) {
-                        Ok(value) => Ok(Operand::bare(value)),
-                        Err(message) => {
-                            state.at = Some(At::Expr(expr));
-                            state.fail(format!("error calling {name}: {message}"))
-                        }
-                    };
+                    return returned(state, expr, name, time.call(name, &values, self.world.environment));
                 }
             }
             _ => {}
@@ -233,7 +228,7 @@ impl Rendering<'_> {
                 Ok(length) => Ok(Operand::bare(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))),
                 Err(message) => {
                     state.at = Some(at);
-                    state.fail(format!("error calling len: {message}"))
+                    Err(state.locate(calling("len", TemplateError::plain(message))))
                 }
             };
         }
@@ -352,6 +347,19 @@ impl Rendering<'_> {
             Expr::Bool(..) | Expr::Number(_) | Expr::Text(_) => literal(state, expr, Param::Any).map(Operand::bare),
         }
     }
+}
+
+/// What a method returned, or its error at its place.
+fn returned<'t>(
+    state: &mut State<'t>,
+    expr: &'t Expr,
+    name: &str,
+    result: Result<Value, String>,
+) -> Result<Operand, Fault> {
+    result.map(Operand::bare).or_else(|message| {
+        state.at = Some(At::Expr(expr));
+        Err(state.locate(calling(name, TemplateError::plain(message))))
+    })
 }
 
 /// `error calling NAME: …`; an error that has a place of its own stays a level of its own.

@@ -311,6 +311,278 @@ const CASES: &[(&str, Files, &[&str])] = &[
         &["--set", "sub.a.d=null,global.x.y=null"],
     ),
     (
+        "values that templates change",
+        &[
+            CHART,
+            ("values.yaml", "sub: {a: {b: 1}}\nglobal: {x: 1}\n"),
+            (
+                "templates/a.yaml",
+                "kind: A\ntypes: {{ typeOf .Values }} {{ typeOf .Values.sub }} {{ typeOf .Values.sub.a }} {{ kindOf .Values }}\n{{ $_ := set .Values.sub.a \"c\" 2 }}\
+                 {{ $_ := set .Values \"d\" (dict \"e\" 3) }}{{ $_ := set .Values.global \"y\" 4 }}v: {{ .Values | toJson }}\n",
+            ),
+            SUB,
+            (
+                "charts/sub/templates/a.yaml",
+                "kind: S\ntypes: {{ typeOf .Values }} {{ typeOf .Values.global }}\nv: {{ .Values | toJson }}\n{{ $_ := set .Values.a \"f\" 5 }}{{ $_ := unset .Values.a \"b\" }}\
+                 w: {{ merge (dict \"n\" 1) .Values | toJson }} {{ mergeOverwrite .Values (dict \"a\" (dict \"g\" 6)) | toJson }}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
+        "numbers",
+        &[
+            CHART,
+            (
+                "values.yaml",
+                "i: 12345678\nbig: 12345678901234567890\nf: 1.50\ne: 1e3\noct: 0777\nhex: 0x1F\nneg: -0\nbin: 0b11\nver: 1.10\ndate: 2020-01-01\nyes: on\nsix: 1:30\n",
+            ),
+            (
+                "templates/a.yaml",
+                "kind: A\n{{ range $k, $v := .Values }}{{ $k }}: [{{ $v }}, {{ $v | quote }}, {{ typeOf $v }}, {{ toJson $v }}, {{ int64 $v }}, {{ toString $v }}]\n{{ end }}all:\n\
+                 {{ toYaml .Values | indent 2 }}\n{{ .Values.i | int }} {{ eq .Values.i 12345678.0 }} {{ printf \"%d %v\" (int .Values.i) .Values.i }} {{ add .Values.i 1 }} {{ mul .Values.f 2 }}\n",
+            ),
+        ],
+        &["--set", "s=12345678,t=1.5,u=0x10"],
+    ),
+    (
+        "templates of one name",
+        &[
+            CHART,
+            (
+                "templates/_a.tpl",
+                "{{ define \"x\" }}a of the root{{ end }}{{ define \"only.root\" }}{{ .Chart.Name }}{{ end }}",
+            ),
+            ("templates/_b.tpl", "{{ define \"x\" }}b of the root{{ end }}"),
+            (
+                "templates/z.yaml",
+                "kind: A\nx: {{ include \"x\" . }}\ny: {{ template \"y\" . }}\n{{ block \"z\" . }}z: root{{ end }}\n",
+            ),
+            SUB,
+            (
+                "charts/sub/templates/_z.tpl",
+                "{{ define \"x\" }}of the sub{{ end }}{{ define \"y\" }}y of {{ .Chart.Name }}{{ end }}{{ define \"z\" }}z: sub{{ end }}",
+            ),
+            (
+                "charts/sub/templates/a.yaml",
+                "kind: S\nx: {{ include \"x\" . }}\nroot: {{ include \"only.root\" . }}\nfile: {{ include \"c/templates/_a.tpl\" . | quote }}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
+        "templates in values",
+        &[
+            CHART,
+            (
+                "values.yaml",
+                "t: '{{ .Values.u }} {{ include \"h\" . }} {{ .Template.Name }}'\nu: v\nd: '{{ define \"own\" }}mine{{ end }}{{ include \"own\" . }}'\nm: {a: '{{ .Chart.Name }}'}\n",
+            ),
+            ("templates/_h.tpl", "{{ define \"h\" }}helped{{ end }}"),
+            (
+                "templates/a.yaml",
+                "kind: A\nt: {{ tpl .Values.t . }}\nd: {{ tpl .Values.d . }}\nm: {{ tpl (toYaml .Values.m) . }}\nnone: {{ tpl \"{{ .Values.nope }}\" . | quote }}\n\
+                 file: {{ tpl (.Files.Get \"f.tpl\") . }}\n",
+            ),
+            ("f.tpl", "{{ .Release.Name }}"),
+        ],
+        &[],
+    ),
+    (
+        "an error in a template in values",
+        &[
+            CHART,
+            ("values.yaml", "t: \"{{ .Values.a.b }}\"\n"),
+            ("templates/a.yaml", "kind: A\n\nt: {{ tpl .Values.t . }}\n"),
+        ],
+        &[],
+    ),
+    (
+        "a template in values that is none",
+        &[CHART, ("values.yaml", "t: \"{{ nope }}\"\n"), ("templates/a.yaml", "t: {{ tpl .Values.t . }}\n")],
+        &[],
+    ),
+    ("a chain of nothing", &[CHART, ("templates/a.yaml", "kind: A\na: {{ .Values.a.b }}\n")], &[]),
+    (
+        "a field of a text",
+        &[CHART, ("values.yaml", "a: text\n"), ("templates/a.yaml", "kind: A\na: {{ .Values.a.b.c }}\n")],
+        &[],
+    ),
+    (
+        "a wrong type",
+        &[
+            CHART,
+            ("values.yaml", "a: 1\n"),
+            (
+                "templates/a.yaml",
+                "kind: A\n{{- range $i, $x := .Values.a.b }}\na: {{ $x }}\n{{- end }}\nb: {{ upper .Values.a }}\n",
+            ),
+        ],
+        &[],
+    ),
+    ("an index of nothing", &[CHART, ("templates/a.yaml", "kind: A\na: {{ index .Values.a \"b\" }}\n")], &[]),
+    (
+        "a lint that is no error",
+        &[
+            CHART,
+            (
+                "templates/a.yaml",
+                "kind: A\na: {{ .Values.nope | default \"d\" }} {{ .Values.nope }} {{ (.Values.a).b }} {{ dig \"a\" \"b\" \"none\" .Values.AsMap }}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
+        "methods of values",
+        &[
+            CHART,
+            ("values.yaml", "a: {b: {c: 1}}\nAsMap: hidden\n"),
+            (
+                "templates/a.yaml",
+                "kind: A\nmap: {{ typeOf .Values.AsMap }} {{ dig \"a\" \"b\" \"none\" .Values.AsMap | toJson }}\ntable: {{ .Values.Table \"a.b\" }} {{ typeOf (.Values.Table \"a\") }}\n\
+                 value: {{ .Values.PathValue \"a.b.c\" }}\nyaml: {{ .Values.YAML | quote }}\nno: {{ .Values.a | typeOf }}\n",
+            ),
+        ],
+        &[],
+    ),
+    ("a table that is not there", &[CHART, ("templates/a.yaml", "a: {{ .Values.Table \"a.b\" }}\n")], &[]),
+    (
+        "a value that is a table",
+        &[CHART, ("values.yaml", "a: {b: {c: 1}}\n"), ("templates/a.yaml", "a: {{ .Values.PathValue \"a.b\" }}\n")],
+        &[],
+    ),
+    ("the path of nothing", &[CHART, ("templates/a.yaml", "a: {{ .Values.PathValue \"\" }}\n")], &[]),
+    (
+        "a version that cannot grow",
+        &[CHART, ("templates/a.yaml", "a: {{ (semver \"1.2.3\").SetPrerelease \"x y\" }}\n")],
+        &[],
+    ),
+    ("the length of a number", &[CHART, ("templates/a.yaml", "a: {{ len 5 }}\n")], &[]),
+    ("a comparison of kinds", &[CHART, ("templates/a.yaml", "a: {{ eq 5 \"5\" }}\n")], &[]),
+    ("a call of nothing", &[CHART, ("templates/a.yaml", "a: {{ call .Values.x }}\n")], &[]),
+    ("a template that is not there", &[CHART, ("templates/a.yaml", "a: {{ template \"gone\" . }}\n")], &[]),
+    ("a count of arguments", &[CHART, ("templates/a.yaml", "a: {{ upper }}\n")], &[]),
+    ("a function that panics", &[CHART, ("templates/a.yaml", "a: {{ regexFind \"(\" \"x\" }}\n")], &[]),
+    (
+        "an error in a template of a chart below",
+        &[
+            CHART,
+            A,
+            SUB,
+            ("charts/sub/templates/_h.tpl", "{{ define \"s\" }}\n{{ required \"r\" .Values.x }}{{ end }}"),
+            ("charts/sub/templates/a.yaml", "{{ template \"s\" . }}"),
+        ],
+        &[],
+    ),
+    ("a method with too much", &[CHART, ("templates/a.yaml", "a: {{ .Values.AsMap 1 }}\n")], &[]),
+    ("a method that nobody can call", &[CHART, ("templates/a.yaml", "a: {{ .Values.Encode \"x\" }}\n")], &[]),
+    (
+        "a page of text",
+        &[
+            CHART,
+            (
+                "templates/a.yaml",
+                "kind: ConfigMap\ndata:\n  a: |\n    ---\n    kind: not\n  b: |-\n    {{- \"x\\n---\\ny\" | nindent 4 }}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
+        "what stays",
+        &[
+            CHART,
+            (
+                "templates/a.yaml",
+                "kind: PersistentVolumeClaim\nmetadata: {name: a, annotations: {helm.sh/resource-policy: keep}}\n---\n# only a comment\n---\nkind: Secret\nmetadata: {name: b}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
+        "a hook with a weight that is none",
+        &[
+            CHART,
+            (
+                "templates/a.yaml",
+                "kind: Job\nmetadata: {name: a, annotations: {helm.sh/hook: pre-install, helm.sh/hook-weight: heavy}}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
+        "a hook with a number for a weight",
+        &[
+            CHART,
+            (
+                "templates/a.yaml",
+                "kind: Job\nmetadata: {name: a, annotations: {helm.sh/hook: pre-install, helm.sh/hook-weight: 5}}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
+        "annotations that are a list",
+        &[CHART, ("templates/a.yaml", "kind: Job\nmetadata: {name: a, annotations: [a]}\n")],
+        &[],
+    ),
+    ("a kind that is a list", &[CHART, ("templates/a.yaml", "kind: [a]\n")], &[]),
+    (
+        "charts below charts",
+        &[
+            (
+                "Chart.yaml",
+                "apiVersion: v2\nname: c\nversion: 1.2.3\ndependencies:\n- {name: sub, version: 0.1.0, import-values: [data, {child: x.y, parent: z}]}\n",
+            ),
+            ("values.yaml", "sub: {sub2: {b: 2}}\nz: {own: 1}\n"),
+            ("templates/a.yaml", "kind: A\nv: {{ .Values | toJson }}\n"),
+            (
+                "charts/sub/Chart.yaml",
+                "apiVersion: v2\nname: sub\nversion: 0.1.0\ndependencies: [{name: sub2, version: 0.1.0, condition: sub2.enabled}]\n",
+            ),
+            ("charts/sub/values.yaml", "exports: {data: {imported: 1}}\nx: {y: {deep: 1}}\nsub2: {enabled: true}\n"),
+            ("charts/sub/templates/a.yaml", "kind: S\nv: {{ .Values | toJson }}\n"),
+            ("charts/sub/charts/sub2/Chart.yaml", "apiVersion: v2\nname: sub2\nversion: 0.1.0\n"),
+            ("charts/sub/charts/sub2/values.yaml", "a: 1\nb: 1\n"),
+            ("charts/sub/charts/sub2/templates/a.yaml", "kind: T\nv: {{ .Values | toJson }}\n"),
+        ],
+        &["--set", "sub.sub2.c=3"],
+    ),
+    (
+        "an import of what is not there",
+        &[
+            (
+                "Chart.yaml",
+                "apiVersion: v2\nname: c\nversion: 1.2.3\ndependencies:\n- {name: sub, version: 0.1.0, import-values: [gone, {child: no.where, parent: z}, 5]}\n",
+            ),
+            ("templates/a.yaml", "kind: A\nv: {{ .Values | toJson }}\n"),
+            SUB,
+        ],
+        &[],
+    ),
+    (
+        "values for a chart below that are no map",
+        &[
+            CHART,
+            A,
+            SUB,
+            ("values.yaml", "sub: text\n"),
+            ("charts/sub/values.yaml", "a: 1\n"),
+            ("charts/sub/templates/a.yaml", "kind: S\nv: {{ .Values | toJson }}\n"),
+        ],
+        &[],
+    ),
+    ("a schema that is no JSON", &[CHART, A, ("values.schema.json", "{\"type\":")], &[]),
+    (
+        "a schema that is skipped",
+        &[CHART, A, ("values.schema.json", "{\"required\": [\"a\"]}")],
+        &["--skip-schema-validation"],
+    ),
+    (
+        "a schema with unknown references",
+        &[CHART, A, ("values.schema.json", "{\"properties\": {\"a\": {\"$ref\": \"#/definitions/gone\"}}}")],
+        &["--set", "a=1"],
+    ),
+    (
         "a schema of a chart below",
         &[
             CHART,
