@@ -356,9 +356,9 @@ fn returned<'t>(
     name: &str,
     result: Result<Value, String>,
 ) -> Result<Operand, Fault> {
-    result.map(Operand::bare).or_else(|message| {
+    result.map(Operand::bare).map_err(|message| {
         state.at = Some(At::Expr(expr));
-        Err(state.locate(calling(name, TemplateError::plain(message))))
+        state.locate(calling(name, TemplateError::plain(message)))
     })
 }
 
