@@ -146,25 +146,33 @@ fn regex_of(pattern: &str) -> Option<String> {
                 depth -= 1;
                 text.push(')');
             }
-            '[' => {
-                text.push_str(if chars.next_if_eq(&'!').is_some() { "[^" } else { "[" });
-                let mut any = false;
-                loop {
-                    match chars.next()? {
-                        ']' if any => break,
-                        '-' if any && chars.peek() != Some(&']') => text.push('-'),
-                        c => text.push_str(&regex::escape(&c.to_string())),
-                    }
-                    any = true;
-                }
-                text.push(']');
-            }
-            '\\' => text.push_str(&regex::escape(&chars.next()?.to_string())),
+            '[' => text.push_str(&bracket(&mut chars)?),
+            // At the end it escapes nothing.
+            '\\' => text.extend(chars.next().map(|c| regex::escape(&c.to_string()))),
             c => text.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
         }
     }
+    text.extend(std::iter::repeat_n(')', depth));
     text.push_str("\\z");
-    (depth == 0).then_some(text)
+    Some(text)
+}
+
+/// One range, or a list of characters in which `-` is one; nothing in it would be an error.
+fn bracket(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    let start = if chars.next_if_eq(&'!').is_some() { "[^" } else { "[" };
+    let escaped = |c: char| regex::escape(&c.to_string());
+    let first = chars.next()?;
+    if chars.next_if_eq(&'-').is_some() {
+        let last = chars.next()?;
+        let is_whole = chars.next() == Some(']') && first <= last;
+        return is_whole.then(|| format!("{start}{}-{}]", escaped(first), escaped(last)));
+    }
+    let (mut list, mut next) = (String::new(), first);
+    while next != ']' {
+        list.push_str(&escaped(if next == '\\' { chars.next()? } else { next }));
+        next = chars.next()?;
+    }
+    (!list.is_empty()).then(|| format!("{start}{list}]"))
 }
 
 #[cfg(test)]

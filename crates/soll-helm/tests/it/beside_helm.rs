@@ -2,6 +2,7 @@
 
 mod chance;
 mod features;
+mod files;
 mod flags;
 mod schemas;
 
