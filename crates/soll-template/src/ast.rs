@@ -1,6 +1,7 @@
 //! A parsed template, and how Go writes it back in error messages.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use soll_yaml::Str;
@@ -36,7 +37,8 @@ pub(crate) struct Tree {
 impl Tree {
     /// Nothing but white space.
     pub(crate) fn is_empty(&self) -> bool {
-        self.root.iter().all(|node| matches!(node, Node::Text(text) if text.trim_ascii().is_empty()))
+        let text = &self.source.text;
+        self.root.iter().all(|node| matches!(node, Node::Text(range) if text[range.clone()].trim_ascii().is_empty()))
     }
 }
 
@@ -45,7 +47,8 @@ pub(crate) type Pos = usize;
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text(Str),
+    /// Where in the source the text is.
+    Text(Range<Pos>),
     Action(Pipe),
     If(Box<Branch>),
     With(Box<Branch>),
@@ -116,8 +119,8 @@ pub(crate) enum Expr {
 #[derive(Debug)]
 pub(crate) struct Literal {
     pub(crate) pos: Pos,
-    /// As written, quotes included.
-    pub(crate) quoted: Str,
+    /// As written, quotes included, unless that is the value between double quotes.
+    pub(crate) written: Option<Str>,
     pub(crate) value: Text,
 }
 
@@ -151,6 +154,16 @@ impl Expr {
     }
 }
 
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.written, &self.value) {
+            (Some(written), _) => f.write_str(written),
+            (None, Text::Utf8(text)) => write!(f, "\"{text}\""),
+            (None, Text::Bytes(bytes)) => f.write_str(&crate::quote::quoted(bytes)),
+        }
+    }
+}
+
 fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[Str]) -> fmt::Result {
     fields.iter().try_for_each(|field| write!(f, ".{field}"))
 }
@@ -162,7 +175,7 @@ impl fmt::Display for Expr {
             Self::Nil(_) => f.write_str("nil"),
             Self::Bool(_, value) => write!(f, "{value}"),
             Self::Number(number) => f.write_str(&number.text),
-            Self::Text(literal) => f.write_str(&literal.quoted),
+            Self::Text(literal) => literal.fmt(f),
             Self::Field(_, names) => write_fields(f, names),
             Self::Variable(_, variable, names) => {
                 f.write_str(&variable.name)?;

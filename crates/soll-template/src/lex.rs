@@ -68,20 +68,17 @@ impl Kind {
 }
 
 /// A piece of the text, and where it starts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'t> {
     pub(crate) kind: Kind,
     pub(crate) pos: usize,
     pub(crate) text: &'t str,
-    /// What is wrong, of an error.
-    pub(crate) error: Option<String>,
 }
 
 impl std::fmt::Display for Token<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kind {
             Kind::Eof => f.write_str("EOF"),
-            Kind::Error => f.write_str(self.error.as_deref().unwrap_or_default()),
             kind if kind.is_keyword() => write!(f, "<{}>", self.text),
             _ if self.text.len() > 10 => {
                 let start: String = self.text.chars().take(10).collect();
@@ -99,7 +96,8 @@ pub(crate) struct Lexer<'t> {
     start: usize,
     parens: usize,
     inside: bool,
-    failed: bool,
+    /// What is wrong with the token that was an error; nothing follows it.
+    error: Option<String>,
 }
 
 const LEFT: &str = "{{";
@@ -119,32 +117,45 @@ fn is_alphanumeric(c: char) -> bool {
     c == '_' || is_letter(c) || is_digit(c)
 }
 
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
 fn trims_left(after_delimiter: &str) -> bool {
     matches!(after_delimiter.as_bytes(), [b'-', space, ..] if is_space_byte(*space))
 }
 
-fn trims_right(before_delimiter: &str) -> bool {
-    matches!(before_delimiter.as_bytes(), [space, b'-', ..] if is_space_byte(*space))
-}
-
 impl<'t> Lexer<'t> {
     pub(crate) fn new(input: &'t str) -> Self {
-        Self { input, pos: 0, start: 0, parens: 0, inside: false, failed: false }
+        Self { input, pos: 0, start: 0, parens: 0, inside: false, error: None }
     }
 
     pub(crate) fn next(&mut self) -> Token<'t> {
-        if self.failed {
-            return Token { kind: Kind::Eof, pos: 0, text: "", error: None };
+        if self.error.is_some() {
+            return Token { kind: Kind::Eof, pos: 0, text: "" };
         }
         if self.inside { self.action() } else { self.text() }
+    }
+
+    /// What is wrong with the text, once a token was an error.
+    pub(crate) fn error(&self) -> &str {
+        self.error.as_deref().unwrap_or_default()
     }
 
     fn rest(&self) -> &'t str {
         &self.input[self.pos..]
     }
 
+    fn byte(&self) -> Option<u8> {
+        self.input.as_bytes().get(self.pos).copied()
+    }
+
     fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
+        match self.byte() {
+            Some(byte) if byte.is_ascii() => Some(char::from(byte)),
+            Some(_) => self.rest().chars().next(),
+            None => None,
+        }
     }
 
     fn bump(&mut self) -> Option<char> {
@@ -158,24 +169,23 @@ impl<'t> Lexer<'t> {
     }
 
     fn emit(&mut self, kind: Kind) -> Token<'t> {
-        let token = Token { kind, pos: self.start, text: &self.input[self.start..self.pos], error: None };
+        let token = Token { kind, pos: self.start, text: &self.input[self.start..self.pos] };
         self.start = self.pos;
         token
     }
 
     fn fail(&mut self, message: impl Into<String>) -> Token<'t> {
-        self.failed = true;
-        Token { kind: Kind::Error, pos: self.start, text: "", error: Some(message.into()) }
+        self.error = Some(message.into());
+        Token { kind: Kind::Error, pos: self.start, text: "" }
     }
 
     /// Text up to the next action, comments left out.
     fn text(&mut self) -> Token<'t> {
         loop {
-            let Some(length) = self.rest().find(LEFT) else {
+            let Some(delimiter) = self.next_action() else {
                 self.pos = self.input.len();
                 return self.emit(if self.pos > self.start { Kind::Text } else { Kind::Eof });
             };
-            let delimiter = self.pos + length;
             let mut end = delimiter;
             if trims_left(&self.input[delimiter + LEFT.len()..]) {
                 end = self.start + self.input[self.start..delimiter].trim_end_matches(is_space).len();
@@ -209,6 +219,14 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// Where the next `{{` is.
+    fn next_action(&self) -> Option<usize> {
+        let bytes = self.input.as_bytes();
+        memchr::memchr_iter(b'{', &bytes[self.pos..])
+            .map(|offset| self.pos + offset)
+            .find(|brace| bytes.get(brace + 1) == Some(&b'{'))
+    }
+
     fn comment(&mut self) -> Option<Token<'t>> {
         let Some(end) = self.input[self.pos + 2..].find("*/") else { return Some(self.fail("unclosed comment")) };
         self.pos += 2 + end + 2;
@@ -222,11 +240,11 @@ impl<'t> Lexer<'t> {
 
     /// Whether here ends an action, and if so, whether it trims.
     fn right_delimiter(&self) -> Option<bool> {
-        let rest = self.rest();
-        if trims_right(rest) && rest[TRIM_LEN..].starts_with(RIGHT) {
-            return Some(true);
+        match &self.input.as_bytes()[self.pos..] {
+            [b'}', b'}', ..] => Some(false),
+            [space, b'-', b'}', b'}', ..] if is_space_byte(*space) => Some(true),
+            _ => None,
         }
-        rest.starts_with(RIGHT).then_some(false)
     }
 
     fn pass_delimiter(&mut self, trim: bool) {
@@ -271,8 +289,8 @@ impl<'t> Lexer<'t> {
                 }
             }
             '|' => self.emit(Kind::Pipe),
-            '"' => self.quoted('"', Kind::String, "unterminated quoted string"),
-            '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant"),
+            '"' => self.quoted(b'"', Kind::String, "unterminated quoted string"),
+            '\'' => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
             '`' => match self.rest().find('`') {
                 Some(length) => {
                     self.pos += length + 1;
@@ -304,34 +322,34 @@ impl<'t> Lexer<'t> {
     }
 
     fn spaces(&mut self) -> Token<'t> {
-        let mut last = self.start;
-        while self.peek().is_some_and(is_space) {
-            last = self.pos;
+        while self.byte().is_some_and(is_space_byte) {
             self.pos += 1;
         }
         // The last space may belong to a trimming delimiter.
-        if trims_right(&self.input[last..]) && self.input[last + TRIM_LEN..].starts_with(RIGHT) {
-            self.pos = last;
-            if last == self.start {
+        if self.input.as_bytes()[self.pos..].starts_with(b"-}}") {
+            self.pos -= 1;
+            if self.pos == self.start {
                 return self.end_of_action(true);
             }
         }
         self.emit(Kind::Space)
     }
 
-    fn quoted(&mut self, quote: char, kind: Kind, unterminated: &str) -> Token<'t> {
-        loop {
-            match self.bump() {
-                Some('\\') => {
+    fn quoted(&mut self, quote: u8, kind: Kind, unterminated: &str) -> Token<'t> {
+        let bytes = self.input.as_bytes();
+        while let Some(length) = memchr::memchr3(quote, b'\\', b'\n', &bytes[self.pos..]) {
+            self.pos += length + 1;
+            match bytes[self.pos - 1] {
+                b'\\' => {
                     if matches!(self.bump(), None | Some('\n')) {
-                        return self.fail(unterminated);
+                        break;
                     }
                 }
-                None | Some('\n') => return self.fail(unterminated),
-                Some(c) if c == quote => return self.emit(kind),
-                Some(_) => {}
+                b'\n' => break,
+                _ => return self.emit(kind),
             }
         }
+        self.fail(unterminated)
     }
 
     /// After the `.` or `$`.
@@ -339,19 +357,28 @@ impl<'t> Lexer<'t> {
         if self.at_terminator() {
             return self.emit(if kind == Kind::Variable { Kind::Variable } else { Kind::Dot });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
-        }
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }
         self.emit(kind)
     }
 
-    fn identifier(&mut self) -> Token<'t> {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
+    /// Passes letters, digits and underscores.
+    fn word(&mut self) {
+        loop {
+            while self.byte().is_some_and(is_word_byte) {
+                self.pos += 1;
+            }
+            match self.peek() {
+                Some(c) if !c.is_ascii() && is_alphanumeric(c) => self.pos += c.len_utf8(),
+                _ => return,
+            }
         }
+    }
+
+    fn identifier(&mut self) -> Token<'t> {
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }
@@ -370,9 +397,9 @@ impl<'t> Lexer<'t> {
 
     /// What may follow a name.
     fn at_terminator(&self) -> bool {
-        match self.peek() {
-            None => true,
-            Some(c) => is_space(c) || ".,|:)(".contains(c) || self.rest().starts_with(RIGHT),
+        match &self.input.as_bytes()[self.pos..] {
+            [] | [b'.' | b',' | b'|' | b':' | b')' | b'(', ..] | [b'}', b'}', ..] => true,
+            [byte, ..] => is_space_byte(*byte),
         }
     }
 

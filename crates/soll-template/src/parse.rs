@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use soll_yaml::Str;
+use soll_yaml::{Interner, Str};
 
 use crate::ast::{Branch, Call, Command, Expr, Literal, Node, Number, Pipe, Pos, Source, Text, Tree, Variable};
 use crate::error::{ErrorKind, TemplateError};
@@ -11,6 +11,7 @@ use crate::functions;
 use crate::lex::{Kind, Lexer, Token};
 use crate::number::{NumError, parse_float, parse_int, parse_uint};
 use crate::quote::{quoted, unquote, unquote_char};
+use foldhash::fast::RandomState;
 
 /// Actions and parentheses within each other. Go stops at 10,000 parentheses; ours may be parsed on any thread's stack.
 const MAX_NESTING: usize = 400;
@@ -26,7 +27,9 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Vec<Arc<Tree>>> {
         ahead: Vec::with_capacity(3),
         last: 0,
         trees: Vec::new(),
-        variables: HashMap::from([("$".to_owned(), 0)]),
+        places: HashMap::default(),
+        names: Interner::default(),
+        variables: HashMap::from_iter([("$", 0)]),
         scope: vec![0],
         action: None,
         ranges: 0,
@@ -45,8 +48,12 @@ struct Parser<'t> {
     /// Where the token read last starts: errors are said to be there.
     last: Pos,
     trees: Vec<Tree>,
+    /// Where in `trees` those of a name are.
+    places: HashMap<Str, usize, RandomState>,
+    /// Names of fields and variables, and short literals: a chart repeats them by the thousand.
+    names: Interner,
     /// Numbers of the variables by name.
-    variables: HashMap<String, u32>,
+    variables: HashMap<&'t str, u32, RandomState>,
     /// Variables declared at this moment.
     scope: Vec<u32>,
     /// Where the action began.
@@ -136,10 +143,10 @@ impl<'t> Parser<'t> {
             && action != self.line(token.pos)
         {
             let name = &self.source.name;
-            let of = if token.to_string().ends_with(" action") { "" } else { " in action" };
+            let of = if self.lexer.error().ends_with(" action") { "" } else { " in action" };
             extra = format!("{of} started at {name}:{action}");
         }
-        self.error(format!("{token}{extra}"))
+        self.error(format!("{}{extra}", self.lexer.error()))
     }
 
     fn expect(&mut self, kind: Kind, context: &str) -> Result<Token<'t>> {
@@ -149,9 +156,12 @@ impl<'t> Parser<'t> {
 
     /// The same name twice in one text is an error, unless one of the two is empty.
     fn add(&mut self, tree: Tree) -> Result<()> {
-        match self.trees.iter_mut().find(|known| known.name == tree.name) {
-            None => self.trees.push(tree),
-            Some(known) if known.is_empty() => *known = tree,
+        match self.places.get(&tree.name) {
+            None => {
+                self.places.insert(tree.name.clone(), self.trees.len());
+                self.trees.push(tree);
+            }
+            Some(place) if self.trees[*place].is_empty() => self.trees[*place] = tree,
             Some(_) if tree.is_empty() => {}
             Some(_) => {
                 let name = quoted(tree.name.as_bytes());
@@ -231,7 +241,7 @@ impl<'t> Parser<'t> {
     fn text_or_action(&mut self) -> Result<Item> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Item::Node(Node::Text(Str::from(token.text)))),
+            Kind::Text => Ok(Item::Node(Node::Text(token.pos..token.pos + token.text.len()))),
             Kind::LeftDelim => {
                 self.action = Some(token.pos);
                 self.nesting += 1;
@@ -359,9 +369,9 @@ impl<'t> Parser<'t> {
     }
 
     /// The number of a variable, new or known.
-    fn number_of(&mut self, name: &str) -> u32 {
+    fn number_of(&mut self, name: &'t str) -> u32 {
         let next = u32::try_from(self.variables.len()).expect("a text has fewer variables than bytes");
-        *self.variables.entry(name.to_owned()).or_insert(next)
+        *self.variables.entry(name).or_insert(next)
     }
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe> {
@@ -399,7 +409,7 @@ impl<'t> Parser<'t> {
     fn declarations(&mut self, context: &str, pipe: &mut Pipe) -> Result<()> {
         while self.peek_non_space().kind == Kind::Variable {
             let variable = self.next();
-            let after = self.peek().clone();
+            let after = *self.peek();
             let next = self.next_non_space();
             let comma = next.kind == Kind::Char && next.text == ",";
             if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
@@ -412,7 +422,7 @@ impl<'t> Parser<'t> {
                 return Ok(());
             }
             let id = self.number_of(variable.text);
-            pipe.declared.push(Variable { id, name: Str::from(variable.text) });
+            pipe.declared.push(Variable { id, name: self.names.intern(variable.text) });
             self.scope.push(id);
             if !comma {
                 pipe.assign = next.kind == Kind::Assign;
@@ -465,13 +475,15 @@ impl<'t> Parser<'t> {
 
     fn operand(&mut self) -> Result<Option<Expr>> {
         let Some(mut term) = self.term()? else { return Ok(None) };
-        if self.peek().kind != Kind::Field {
+        let next = self.peek();
+        if next.kind != Kind::Field {
             return Ok(Some(term));
         }
-        let pos = self.peek().pos;
+        let pos = next.pos;
         let mut fields = Vec::new();
         while self.peek().kind == Kind::Field {
-            fields.push(Str::from(&self.next().text[1..]));
+            let field = self.next();
+            fields.push(self.names.intern(&field.text[1..]));
         }
         match &mut term {
             Expr::Field(at, names) | Expr::Variable(at, _, names) => {
@@ -499,7 +511,7 @@ impl<'t> Parser<'t> {
             Kind::Dot => Expr::Dot(pos),
             Kind::Nil => Expr::Nil(pos),
             Kind::Variable => self.variable(&token)?,
-            Kind::Field => Expr::Field(pos, vec![Str::from(&token.text[1..])]),
+            Kind::Field => Expr::Field(pos, vec![self.names.intern(&token.text[1..])]),
             Kind::Bool => Expr::Bool(pos, token.text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => match number(&token) {
                 Ok(number) => Expr::Number(Box::new(number)),
@@ -514,16 +526,7 @@ impl<'t> Parser<'t> {
                 self.nesting -= 1;
                 Expr::Pipe(Box::new(pipe))
             }
-            Kind::String | Kind::RawString => match unquote(token.text) {
-                Some(bytes) => {
-                    let value = match String::from_utf8(bytes) {
-                        Ok(text) => Text::Utf8(Str::from(text)),
-                        Err(error) => Text::Bytes(Arc::from(error.into_bytes())),
-                    };
-                    Expr::Text(Box::new(Literal { pos, quoted: Str::from(token.text), value }))
-                }
-                None => return self.error("invalid syntax"),
-            },
+            Kind::String | Kind::RawString => Expr::Text(Box::new(self.literal(&token)?)),
             _ => {
                 self.back(token);
                 return Ok(None);
@@ -532,10 +535,28 @@ impl<'t> Parser<'t> {
         Ok(Some(expr))
     }
 
+    fn literal(&mut self, token: &Token<'t>) -> Result<Literal> {
+        let text = token.text;
+        if let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+            && memchr::memchr(b'\\', inner.as_bytes()).is_none()
+        {
+            return Ok(Literal { pos: token.pos, written: None, value: Text::Utf8(self.names.intern(inner)) });
+        }
+        let Some(bytes) = unquote(text) else { return self.error("invalid syntax") };
+        let value = match String::from_utf8(bytes) {
+            Ok(text) => Text::Utf8(Str::from(text)),
+            Err(error) => Text::Bytes(Arc::from(error.into_bytes())),
+        };
+        Ok(Literal { pos: token.pos, written: Some(Str::from(text)), value })
+    }
+
     fn variable(&mut self, token: &Token<'t>) -> Result<Expr> {
         let id = self.variables.get(token.text).copied().filter(|id| self.scope.contains(id));
         match id {
-            Some(id) => Ok(Expr::Variable(token.pos, Variable { id, name: Str::from(token.text) }, Vec::new())),
+            Some(id) => {
+                let name = self.names.intern(token.text);
+                Ok(Expr::Variable(token.pos, Variable { id, name }, Vec::new()))
+            }
             None => self.error(format!("undefined variable {}", quoted(token.text.as_bytes()))),
         }
     }

@@ -1,13 +1,12 @@
 //! JSON in and out: what the API server speaks.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::map::Entry;
-use crate::{At, Data, Map, Str, Value};
+use crate::{At, Data, Interner, Map, Value};
 
 /// Parses JSON text. Positions stay unknown; use [`crate::parse_yaml`] for files, which reads JSON too.
 ///
@@ -22,27 +21,6 @@ pub fn parse_json(text: &[u8]) -> Result<Value, serde_json::Error> {
     let value = Seed(&interner).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
-}
-
-/// Shares the memory of texts that repeat within one document.
-#[derive(Default)]
-pub(crate) struct Interner(HashSet<Str>);
-
-impl Interner {
-    /// Texts longer than this are not worth looking up.
-    const LONGEST: usize = 40;
-
-    pub(crate) fn intern(&mut self, text: &str) -> Str {
-        if text.len() > Self::LONGEST {
-            return Str::from(text);
-        }
-        if let Some(known) = self.0.get(text) {
-            return known.clone();
-        }
-        let new = Str::from(text);
-        self.0.insert(new.clone());
-        new
-    }
 }
 
 #[derive(Clone, Copy)]

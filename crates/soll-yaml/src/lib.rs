@@ -7,6 +7,7 @@
 
 mod at;
 mod de;
+mod interner;
 mod json;
 mod map;
 mod path;
@@ -16,6 +17,7 @@ mod yaml;
 
 pub use at::{At, Source, SourceId, Sources, Via};
 pub use de::{DecodeError, from_value};
+pub use interner::Interner;
 pub use json::{parse_json, shortest_float, to_json, to_json_sorted};
 pub use map::{Entry, Map};
 pub use path::{FieldPath, Step};

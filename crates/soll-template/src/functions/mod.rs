@@ -111,7 +111,7 @@ const fn special(name: &'static str, params: &'static [Param], variadic: Option<
     Function { name, params, variadic, run, boxed: false, walks: false }
 }
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Function, foldhash::fast::RandomState>> = LazyLock::new(|| {
     // Sprig's names hide those of Go, Helm's those of Sprig.
     let tables = [
         builtins::TABLE,

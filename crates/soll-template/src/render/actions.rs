@@ -17,7 +17,8 @@ impl Rendering<'_> {
     ) -> Result<Flow, Fault> {
         for node in nodes {
             match node {
-                Node::Text(text) => {
+                Node::Text(range) => {
+                    let text = &state.tree.source.text[range.clone()];
                     self.world.spend_bytes(text.len())?;
                     out.extend_from_slice(text.as_bytes());
                 }

@@ -8,8 +8,7 @@ use libyaml_safer::{Encoding, Event, EventData, Mark, Parser, ScalarStyle};
 
 use super::scalar::{Scalar, resolve};
 use super::{DuplicateKeys, Flavor, ParseOptions, YamlError};
-use crate::json::Interner;
-use crate::{At, Data, Entry, Map, SourceId, Str, Value};
+use crate::{At, Data, Entry, Interner, Map, SourceId, Str, Value};
 
 /// Reads every document of a text. Documents without content are `null`.
 ///
