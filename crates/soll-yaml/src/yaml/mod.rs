@@ -1,6 +1,7 @@
 //! YAML as Go reads and writes it.
 
 mod emit;
+mod everyday;
 mod go_syntax;
 mod read;
 mod scalar;

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use libyaml_safer::{Encoding, Event, EventData, Mark, Parser, ScalarStyle};
 
 use super::scalar::{Scalar, resolve};
-use super::{DuplicateKeys, Flavor, ParseOptions, YamlError};
+use super::{DuplicateKeys, Flavor, ParseOptions, YamlError, everyday};
 use crate::{At, Data, Entry, Interner, Map, SourceId, Str, Value};
 
 /// Reads every document of a text. Documents without content are `null`.
@@ -43,6 +43,14 @@ fn compose(text: &str, source: SourceId, options: &ParseOptions, extent: Extent)
         return Err(YamlError::new(message, At::new(source, 1, 1)));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match everyday::parse(text, source, options) {
+        Some(documents) => Ok(documents),
+        None => by_libyaml(text, source, options),
+    }
+}
+
+/// Reads whatever is YAML, and says what is wrong with what is not.
+pub(super) fn by_libyaml(text: &str, source: SourceId, options: &ParseOptions) -> Result<Vec<Value>, YamlError> {
     // The scanner gives up on a block that ends the text without a line break, so one is added; see `cut`.
     let is_complete = text.is_empty() || text.ends_with(['\n', '\r']);
     let end: &[u8] = if is_complete { b"" } else { b"\n" };
