@@ -1,20 +1,21 @@
 //! Maps. `set` and `unset` change theirs for all who hold it.
 
 use super::conversion::key;
-use super::{Function, many, pure, text};
+use super::{Function, many, pure, text, world_many};
 use crate::object::Param::{Any, Map as Dict, Str};
 use crate::render::{Fault, fault};
 use crate::value::{Element, List, Map, Value};
 
 pub(super) static TABLE: &[Function] = &[
-    many("dict", &[], Any, |args| {
+    world_many("dict", &[], Any, |world, args| {
         let dict = Map::new();
         for pair in args.chunks(2) {
+            // Only keys are looked into, to print them. Values are often all that a chart was given.
+            world.walk(&pair[0])?;
             dict.insert(key(&pair[0])?, pair.get(1).cloned().unwrap_or_else(|| Value::text("")));
         }
         Ok(dict.into())
-    })
-    .walks(),
+    }),
     pure("get", &[Dict, Str], |args| Ok(map(&args[0]).get(&text(&args[1])).unwrap_or_else(|| Value::text("")))),
     pure("set", &[Dict, Str, Any], |args| {
         let map = map(&args[0]);
