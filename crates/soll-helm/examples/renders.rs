@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use soll_helm::render::{PrintedHooks, ReleaseOptions, RenderOptions, Templates, prepare, render};
 use soll_helm::{Capabilities, ChartLimits, KubeVersion, ValueFlags, load_directory};
 use soll_keys::Keys;
-use soll_template::{Crypto, Environment, with_stack};
+use soll_template::{Crypto, Environment};
 use soll_tree::{DirTree, TreePath};
 use soll_yaml::Sources;
 
@@ -106,22 +106,19 @@ fn rendered<'a>(
     let (prepared, prepare) = timed(|| prepare(chart, &set, &options));
     took.prepare = prepare;
     let prepared = prepared.map_err(|error| error.to_string())?;
-    with_stack(|| {
-        let (templates, parse) = timed(|| Templates::parse(&prepared.chart));
-        took.parse = parse;
-        let templates = templates.map_err(|error| error.to_string())?;
-        let release = ReleaseOptions {
-            name: "soll-test".to_owned(),
-            namespace: "default".to_owned(),
-            revision: 1,
-            is_upgrade: false,
-        };
-        let world = World(Keys::default());
-        let (rendered, render) =
-            timed(|| render(&prepared, &templates, &release, &capabilities, &options, &world, None));
-        took.render = render;
-        rendered.map(|rendered| rendered.printed(None, PrintedHooks::All)).map_err(|error| error.to_string())
-    })
+    let (templates, parse) = timed(|| Templates::parse(&prepared.chart));
+    took.parse = parse;
+    let templates = templates.map_err(|error| error.to_string())?;
+    let release = ReleaseOptions {
+        name: "soll-test".to_owned(),
+        namespace: "default".to_owned(),
+        revision: 1,
+        is_upgrade: false,
+    };
+    let world = World(Keys::default());
+    let (rendered, render) = timed(|| render(&prepared, &templates, &release, &capabilities, &options, &world, None));
+    took.render = render;
+    rendered.map(|rendered| rendered.printed(None, PrintedHooks::All)).map_err(|error| error.to_string())
 }
 
 fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {

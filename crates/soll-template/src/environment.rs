@@ -140,7 +140,7 @@ pub trait Crypto {
 pub struct Limits {
     /// Nodes evaluated, items of lists and maps made or looked at; slow work, such as making keys, costs many.
     pub steps: u64,
-    /// Templates, branches and parentheses within each other. Each takes stack: see [`crate::with_stack`].
+    /// Templates, branches and parentheses within each other.
     pub depth: u32,
     /// Bytes of text made, the output included.
     pub bytes: u64,

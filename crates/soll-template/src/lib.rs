@@ -38,7 +38,6 @@ pub use object::{Object, Param};
 pub use print::format;
 pub use render::{Options, Rendering};
 pub use set::Set;
-pub use stack::with_stack;
 pub use time::Time;
 pub use value::{Element, Kind, List, Map, MapType, Value, WholeNumbers};
 

@@ -135,8 +135,7 @@ pub fn prepare(mut chart: Chart, set: &Value, options: &RenderOptions) -> Result
 
 /// Renders a chart for a release.
 ///
-/// `templates` are those of the chart, parsed; keep them to render it again. Includes nest deeply: call this inside
-/// [`soll_template::with_stack`].
+/// `templates` are those of the chart, parsed; keep them to render it again.
 ///
 /// # Errors
 /// See [`RenderError`].

@@ -5,7 +5,7 @@ use soll_helm::render::{
     prepare, render,
 };
 use soll_helm::{Capabilities, Chart, ChartError, ChartLimits, load_archive, load_directory, load_local_dependencies};
-use soll_template::{Limits, with_stack};
+use soll_template::Limits;
 use soll_tree::{Tree, TreePath, write_archive};
 use soll_yaml::{Sources, Value};
 
@@ -37,11 +37,9 @@ fn release() -> ReleaseOptions {
 fn printed(chart: Chart, limits: Limits) -> Result<String, RenderError> {
     let options = RenderOptions { limits, ..RenderOptions::default() };
     let prepared = prepare(chart, &Value::map(), &options)?;
-    with_stack(|| {
-        let templates = Templates::parse(&prepared.chart)?;
-        render(&prepared, &templates, &release(), &Capabilities::default(), &options, &QuickWorld, None)
-    })
-    .map(|rendered| rendered.printed(None, PrintedHooks::All))
+    let templates = Templates::parse(&prepared.chart)?;
+    render(&prepared, &templates, &release(), &Capabilities::default(), &options, &QuickWorld, None)
+        .map(|rendered| rendered.printed(None, PrintedHooks::All))
 }
 
 /// An error with all that it comes from.
@@ -211,14 +209,11 @@ fn a_post_renderer_sees_what_its_strategy_says() {
         let chart = load(&files, &ChartLimits::default()).unwrap();
         let options = RenderOptions { post_render_strategy: strategy, ..RenderOptions::default() };
         let prepared = prepare(chart, &Value::map(), &options).unwrap();
-        let (rendered, runs) = with_stack(|| {
-            let templates = Templates::parse(&prepared.chart).unwrap();
-            let mut labels = Labels::default();
-            let (capabilities, post) = (Capabilities::default(), Some(&mut labels as &mut dyn PostRender));
-            let rendered =
-                render(&prepared, &templates, &release(), &capabilities, &options, &QuickWorld, post).unwrap();
-            (rendered, labels.runs)
-        });
+        let templates = Templates::parse(&prepared.chart).unwrap();
+        let mut labels = Labels::default();
+        let (capabilities, post) = (Capabilities::default(), Some(&mut labels as &mut dyn PostRender));
+        let rendered = render(&prepared, &templates, &release(), &capabilities, &options, &QuickWorld, post).unwrap();
+        let runs = labels.runs;
         assert_eq!(runs, seen, "{strategy:?}");
         assert_eq!(rendered.notes, "kind: Note\n");
         assert_eq!(rendered.hooks.len(), 1, "{strategy:?}");

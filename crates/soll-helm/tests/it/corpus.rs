@@ -11,7 +11,7 @@ use soll_helm::render::{
 };
 use soll_helm::{Capabilities, ChartLimits, KubeVersion, ValueFlags, load_directory};
 use soll_keys::Keys;
-use soll_template::{Certificate, CertificateRequest, Crypto, Environment, with_stack};
+use soll_template::{Certificate, CertificateRequest, Crypto, Environment};
 use soll_tree::{DirTree, TreePath};
 use soll_yaml::{Data, ParseOptions, SourceId, Sources, Value, parse_json, parse_yaml};
 
@@ -174,11 +174,9 @@ pub(crate) fn template_in(charts: &Path, chart: &str, flags: &Flags) -> Result<S
         format!("{error}{hint}")
     };
     let prepared = prepare(chart, &set, &flags.options).map_err(said)?;
-    let rendered = with_stack(|| {
-        let templates = Templates::parse(&prepared.chart)?;
-        render(&prepared, &templates, &release, &capabilities, &flags.options, &TestWorld::default(), None)
-    })
-    .map_err(said)?;
+    let templates = Templates::parse(&prepared.chart).map_err(|error| said(error.into()))?;
+    let rendered = render(&prepared, &templates, &release, &capabilities, &flags.options, &TestWorld::default(), None)
+        .map_err(said)?;
     let printed = rendered.printed(flags.include_crds.then_some(&prepared.chart), PrintedHooks::All);
     if flags.show_only.is_empty() {
         return Ok(printed);

@@ -9,7 +9,6 @@ use soll_helm::render::{Document, PostRender, ReleaseOptions, RenderError, Rende
 use soll_helm::{
     Assignment, Capabilities, Chart, ChartLimits, KubeVersion, PathPattern, load_directory, merge, parse_values, set,
 };
-use soll_template::with_stack;
 use soll_tree::{DirTree, TreePath};
 use soll_yaml::{At, Data, Map, ParseOptions, SourceId, Sources, Value, parse_yaml};
 
@@ -119,17 +118,14 @@ impl Test<'_> {
         chart.templates = chart.templates.iter().filter(|file| is_wanted(&file.name)).cloned().collect();
         let options = RenderOptions { skip_schema_validation: self.skips_schema, ..RenderOptions::default() };
         let prepared = prepare(chart, &self.values(), &options).map_err(|error| in_words(&error))?;
-        let (rendered, written) = with_stack(|| {
-            let templates = Templates::parse(&prepared.chart)?;
-            let mut written = Written::default();
-            let post: Option<&mut dyn PostRender> = Some(&mut written);
-            let rendered = render(&prepared, &templates, &release, &capabilities, &options, &QuickWorld, post)?;
-            Ok((rendered, written.0))
-        })
-        .map_err(|error: RenderError| in_words(&error))?;
+        let templates = Templates::parse(&prepared.chart).map_err(|error| in_words(&error.into()))?;
+        let mut written = Written::default();
+        let post: Option<&mut dyn PostRender> = Some(&mut written);
+        let rendered = render(&prepared, &templates, &release, &capabilities, &options, &QuickWorld, post)
+            .map_err(|error| in_words(&error))?;
         let name = prepared.chart.name();
         let mut files: Vec<(String, Vec<Value>)> = Vec::new();
-        for Document { path, content } in written {
+        for Document { path, content } in written.0 {
             let path = path.strip_prefix(&format!("{name}/")).unwrap_or(&path).to_owned();
             let document = Some(document(&content)).filter(|document| !document.is_null());
             match files.iter_mut().find(|(known, _)| *known == path) {

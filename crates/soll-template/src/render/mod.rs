@@ -17,6 +17,7 @@ use crate::ast::Tree;
 use crate::environment::{Environment, Limits};
 use crate::error::{ErrorKind, TemplateError};
 use crate::set::{Scope, Set};
+use crate::stack::with_room;
 use crate::value::Value;
 use includes::without_no_value;
 use state::{Operand, State};
@@ -90,7 +91,7 @@ impl<'s> Rendering<'s> {
         let scope = Scope { set: self.set, outer: None, local: &[] };
         let mut out = Vec::with_capacity(1024);
         self.depth = 0;
-        self.by_name(&scope, name, data, &mut out).map_err(|error| *error)?;
+        with_room(|| self.by_name(&scope, name, data, &mut out)).map_err(|error| *error)?;
         Ok(without_no_value(out))
     }
 
@@ -117,7 +118,7 @@ impl<'s> Rendering<'s> {
             return Err(Box::new(TemplateError::of(ErrorKind::Limit, message)));
         }
         self.depth += 1;
-        let result = what(self);
+        let result = with_room(|| what(self));
         self.depth -= 1;
         result
     }

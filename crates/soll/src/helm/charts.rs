@@ -1,13 +1,12 @@
 //! Charts of kustomizations: `soll kustomize --enable-helm`.
 
-use soll_helm::render::{PrintedHooks, ReleaseOptions, RenderOptions, Templates, prepare, render};
+use soll_helm::render::{PrintedHooks, ReleaseOptions, RenderOptions, prepare};
 use soll_helm::{Capabilities, ChartLimits, KubeVersion, is_release_name, load_directory, merge, parse_values};
 use soll_kustomize::{ChartRelease, ChartRenderer, ReleaseName};
-use soll_template::with_stack;
 use soll_tree::FileTree;
 use soll_yaml::{Sources, Value};
 
-use super::template::name_from;
+use super::template::{name_from, render_once};
 use super::world::World;
 
 /// Renders charts that lie in the tree of the build.
@@ -52,10 +51,7 @@ impl Charts {
         let namespace = asked.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let release = ReleaseOptions { name, namespace, revision: 1, is_upgrade: false };
         let capabilities = self.capabilities(asked)?;
-        let rendered = with_stack(|| {
-            let templates = Templates::parse(&prepared.chart)?;
-            render(&prepared, &templates, &release, &capabilities, &options, &World::now(), None)
-        })?;
+        let rendered = render_once(&prepared, &release, &capabilities, &options)?;
         let hooks = match (asked.skips_hooks, asked.skips_tests) {
             (true, _) => PrintedHooks::None,
             (false, true) => PrintedHooks::ButTests,

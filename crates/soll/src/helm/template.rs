@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use soll_helm::render::{
-    PrintedHooks, ReleaseOptions, RenderError, RenderOptions, Rendered, Templates, prepare, render, show_only,
+    Prepared, PrintedHooks, ReleaseOptions, RenderError, RenderOptions, Rendered, Templates, prepare, render, show_only,
 };
 use soll_helm::{Capabilities, HookEvent, KubeVersion, SchemaError, is_release_name};
-use soll_template::{Rendering, Set, with_stack};
+use soll_template::{Rendering, Set};
 
 use super::arguments::Template;
 use super::chart::Loaded;
@@ -62,14 +62,7 @@ fn rendered(arguments: &Template) -> anyhow::Result<()> {
     for warning in &prepared.warnings {
         terminal::say(warning);
     }
-    let rendered = with_stack(|| {
-        let templates = Templates::parse(&prepared.chart)?;
-        let rendered = render(&prepared, &templates, &release, &capabilities, &options, &World::now(), None);
-        // The process ends soon: nobody needs the memory that taking them apart would give back.
-        std::mem::forget(templates);
-        rendered
-    });
-    let rendered = match rendered {
+    let rendered = match render_once(&prepared, &release, &capabilities, &options) {
         Ok(rendered) => rendered,
         Err(error) if arguments.debug => {
             if let RenderError::Manifest(bad) = &error {
@@ -132,15 +125,27 @@ fn name_and_chart(arguments: &Template) -> anyhow::Result<(String, String)> {
     Ok(("release-name".to_owned(), chart))
 }
 
+/// Renders a chart from its templates, which nobody else asks for.
+pub(super) fn render_once(
+    prepared: &Prepared,
+    release: &ReleaseOptions,
+    capabilities: &Capabilities,
+    options: &RenderOptions,
+) -> Result<Rendered, RenderError> {
+    let templates = Templates::parse(&prepared.chart)?;
+    let rendered = render(prepared, &templates, release, capabilities, options, &World::now(), None);
+    // The process ends soon: nobody needs the memory that taking them apart would give back.
+    std::mem::forget(templates);
+    rendered
+}
+
 /// The name that a template of nothing renders to.
 pub(super) fn name_from(template: &str) -> anyhow::Result<String> {
     let mut set = Set::new();
     set.parse("name-template", template)?;
-    Ok(with_stack(|| {
-        let world = World::now();
-        Rendering::new(&set, &world, soll_template::Options::default())
-            .render("name-template", soll_template::Value::Nil)
-    })?)
+    let world = World::now();
+    let mut rendering = Rendering::new(&set, &world, soll_template::Options::default());
+    Ok(rendering.render("name-template", soll_template::Value::Nil)?)
 }
 
 /// One file for each template; what comes first replaces a file of before, the rest is added to it.

@@ -18,7 +18,7 @@ const LONGEST_KEY: usize = 1000;
 /// Reads every document of a text without byte order mark; nothing if it takes more than this to read it.
 pub(super) fn parse(text: &str, source: SourceId, options: &ParseOptions) -> Option<Vec<Value>> {
     let ascii = text.is_ascii();
-    if text.bytes().any(|byte| (byte < b' ' && byte != b'\n' && byte != b'\t') || byte == 0x7f) {
+    if text.as_bytes().chunks(256).any(has_control) {
         return None;
     }
     if !ascii && text.chars().any(is_special) {
@@ -28,6 +28,12 @@ pub(super) fn parse(text: &str, source: SourceId, options: &ParseOptions) -> Opt
     let interner = Interner::default();
     Reader { text, bytes, pos: 0, line: 1, line_start: 0, fresh: true, ascii, source, options, interner, nodes: 0 }
         .documents()
+}
+
+/// Looks at every byte, which the processor does many at a time.
+fn has_control(bytes: &[u8]) -> bool {
+    let is_control = |byte: u8| (byte < b' ') & (byte != b'\n') & (byte != b'\t') | (byte == 0x7f);
+    bytes.iter().fold(false, |found, byte| found | is_control(*byte))
 }
 
 /// Line breaks beyond ASCII, byte order marks, and what YAML does not allow.
