@@ -31,7 +31,7 @@ pub fn parse_first_yaml(text: &str, source: SourceId, options: &ParseOptions) ->
 
 /// How much of a text is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
+pub(super) enum Extent {
     First,
     All,
 }
@@ -45,12 +45,17 @@ fn compose(text: &str, source: SourceId, options: &ParseOptions, extent: Extent)
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match everyday::parse(text, source, options) {
         Some(documents) => Ok(documents),
-        None => by_libyaml(text, source, options),
+        None => by_libyaml(text, source, options, extent),
     }
 }
 
 /// Reads whatever is YAML, and says what is wrong with what is not.
-pub(super) fn by_libyaml(text: &str, source: SourceId, options: &ParseOptions) -> Result<Vec<Value>, YamlError> {
+pub(super) fn by_libyaml(
+    text: &str,
+    source: SourceId,
+    options: &ParseOptions,
+    extent: Extent,
+) -> Result<Vec<Value>, YamlError> {
     // The scanner gives up on a block that ends the text without a line break, so one is added; see `cut`.
     let is_complete = text.is_empty() || text.ends_with(['\n', '\r']);
     let end: &[u8] = if is_complete { b"" } else { b"\n" };

@@ -349,6 +349,7 @@ impl<'t> Reader<'t> {
             return None;
         }
         Some(match resolve(self.options.flavor, None, word.plain, &word.text).ok()? {
+            Scalar::Null => return None,
             Scalar::Text(text) => self.interner.intern(&text),
             scalar => self.interner.intern(&scalar.into_key()),
         })
