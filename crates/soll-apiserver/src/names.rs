@@ -105,7 +105,7 @@ fn path_segment(name: &str) -> Result<(), String> {
     }
 }
 
-fn subdomain(name: &str) -> Result<(), String> {
+pub(crate) fn subdomain(name: &str) -> Result<(), String> {
     if name.len() > 253 {
         return Err("must be no more than 253 characters".to_owned());
     }
@@ -124,7 +124,7 @@ fn label(name: &str) -> Result<(), String> {
 }
 
 /// Names of services begin with a letter.
-fn old_label(name: &str) -> Result<(), String> {
+pub(crate) fn old_label(name: &str) -> Result<(), String> {
     if name.len() > 63 {
         return Err("must be no more than 63 characters".to_owned());
     }

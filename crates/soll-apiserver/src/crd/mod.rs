@@ -1,7 +1,10 @@
 //! CustomResourceDefinitions: from their objects to rows of the resource table.
 
 mod defaults;
+mod evaluate;
 mod rules;
+pub(crate) mod structural;
+mod typing;
 mod validate;
 
 use std::sync::{Arc, OnceLock};
@@ -10,10 +13,10 @@ use soll_schema::CrdSchema;
 use soll_yaml::{FieldPath, Str, Value};
 
 use crate::refusal::Cause;
-use crate::resources::{ALL_VERBS, Generation, Registry, Resource, Subresource, VERBS_OF_THE_LEAVING};
+use crate::resources::{ALL_VERBS, Generation, Registry, Resource, Subresource, VERBS_OF_THE_LEAVING, priority};
 use crate::rest::ScalePaths;
 use crate::store::Store;
-use rules::Rules;
+use evaluate::Rules;
 
 /// What a custom resource has that builtins get from the schema table.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Custom {
     pub(crate) scale: Option<ScalePaths>,
     /// The schema of this version.
     pub(crate) schema: CrdSchema,
+    /// What its users are told if it is deprecated.
+    pub(crate) deprecation: Option<String>,
     /// Its CEL rules, compiled when the first object comes.
     rules: OnceLock<Rules>,
 }
@@ -50,9 +55,21 @@ impl Custom {
                 path.find(object).is_none() || path.find(object) != path.find(old)
             });
         }
+        let rules = self.rules.get_or_init(|| Rules::of(self.openapi()));
         // Rules may assume that types fit.
-        if causes.is_empty() {
-            causes = self.rules.get_or_init(|| Rules::of(self.openapi())).check(old, object);
+        const BLOCKING: [&str; 5] = [
+            "FieldValueNotSupported",
+            "FieldValueRequired",
+            "FieldValueTooLong",
+            "FieldValueTooMany",
+            "FieldValueTypeInvalid",
+        ];
+        if !causes.iter().any(|cause| BLOCKING.contains(&cause.kind)) {
+            causes.extend(rules.check(self.openapi(), old, object));
+        } else if rules.are_there() {
+            let why = "some validation rules were not checked because the object was invalid; correct the existing errors to \
+                       complete validation";
+            causes.push(Cause::invalid("<nil>", "null", why));
         }
         causes
     }
@@ -110,8 +127,8 @@ fn rows(definition: &Value) -> Vec<Resource> {
             let has_status = version.lookup(&["subresources", "status"]).is_some();
             let scale = version.lookup(&["subresources", "scale"]).map(scale_paths);
             let mut subresources = Vec::new();
-            subresources.extend(scale.is_some().then_some(Subresource::Scale));
             subresources.extend(has_status.then_some(Subresource::Status));
+            subresources.extend(scale.is_some().then_some(Subresource::Scale));
             let list = |field: &str| version.get(field).and_then(Value::as_list).unwrap_or_default();
             let custom = Custom {
                 selectable_fields: list("selectableFields")
@@ -122,6 +139,7 @@ fn rows(definition: &Value) -> Vec<Resource> {
                 columns: list("additionalPrinterColumns").iter().map(column).collect(),
                 scale,
                 schema,
+                deprecation: deprecation(definition, version),
                 rules: OnceLock::new(),
             };
             Some(Resource {
@@ -135,7 +153,7 @@ fn rows(definition: &Value) -> Vec<Resource> {
                 short_names: words(&["spec", "names", "shortNames"]),
                 categories: words(&["spec", "names", "categories"]),
                 verbs: if crate::meta::is_terminating(definition) { VERBS_OF_THE_LEAVING } else { ALL_VERBS }.to_vec(),
-                storage_hash: Some(storage_hash(group, plural)),
+                storage_hash: storage_hash(definition),
                 subresources,
                 drawer: Str::from(format!("{group}/{plural}")),
                 generation: if has_status { Generation::AllButStatus } else { Generation::All },
@@ -145,12 +163,37 @@ fn rows(definition: &Value) -> Vec<Resource> {
         .collect()
 }
 
-/// Eight bytes in base64, as builtin resources have.
-fn storage_hash(group: &str, plural: &str) -> String {
+/// Eight bytes in base64 that tell in which version objects are stored; none if that is not served.
+fn storage_hash(definition: &Value) -> Option<String> {
     use base64::Engine as _;
     use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(format!("{group}/{plural}"));
-    base64::engine::general_purpose::STANDARD.encode(&digest[..8])
+    let versions = definition.lookup(&["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
+    let flag = |version: &Value, field: &str| version.get(field).and_then(Value::as_bool) == Some(true);
+    let stored = versions.iter().find(|version| flag(version, "storage") && flag(version, "served"))?;
+    let text = |value: &Value, keys: &[&str]| value.lookup_str(keys).unwrap_or_default().to_owned();
+    let (group, kind) = (text(definition, &["spec", "group"]), text(definition, &["spec", "names", "kind"]));
+    let digest = sha2::Sha256::digest(format!("{group}/{}/{kind}", text(stored, &["name"])));
+    Some(base64::engine::general_purpose::STANDARD.encode(&digest[..8]))
+}
+
+/// What users of a version are told if it is deprecated: what its author says, or which version to use.
+fn deprecation(definition: &Value, version: &Value) -> Option<String> {
+    let flag = |version: &Value, field: &str| version.get(field).and_then(Value::as_bool) == Some(true);
+    if !flag(version, "deprecated") {
+        return None;
+    }
+    if let Some(warning) = version.lookup_str(&["deprecationWarning"]) {
+        return Some(warning.to_owned());
+    }
+    let name = |version: &Value| version.lookup_str(&["name"]).unwrap_or_default().to_owned();
+    let group = definition.lookup_str(&["spec", "group"]).unwrap_or_default();
+    let kind = definition.lookup_str(&["spec", "names", "kind"]).unwrap_or_default();
+    let own = name(version);
+    let versions = definition.lookup(&["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
+    let newer = versions.iter().filter(|other| flag(other, "served") && !flag(other, "deprecated")).map(name);
+    let newest = newer.filter(|other| priority(other) > priority(&own)).max_by_key(|other| priority(other));
+    let instead = newest.map(|newest| format!("; use {group}/{newest} {kind}")).unwrap_or_default();
+    Some(format!("{group}/{own} {kind} is deprecated{instead}"))
 }
 
 fn scale_paths(scale: &Value) -> ScalePaths {

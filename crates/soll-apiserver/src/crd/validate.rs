@@ -11,6 +11,17 @@ pub(crate) fn check(openapi: &Value, object: &Value) -> Vec<Cause> {
     checker.causes
 }
 
+/// What is wrong with a value that stands at a place. Messages name fields within the value.
+pub(crate) fn check_at(at: &str, openapi: &Value, value: &Value) -> Vec<Cause> {
+    let mut checker = Checker { path: String::new(), causes: Vec::new() };
+    checker.value(openapi, value, false);
+    for cause in &mut checker.causes {
+        let dot = if cause.field.is_empty() || cause.field.starts_with('[') { "" } else { "." };
+        cause.field = format!("{at}{dot}{}", cause.field);
+    }
+    checker.causes
+}
+
 struct Checker {
     path: String,
     causes: Vec<Cause>,

@@ -189,7 +189,7 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         return custom.validate(old, object);
     }
     match (resource.group.as_str(), resource.plural.as_str()) {
-        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::validate(object),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition::validate(old, object),
         ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
         ("", "services") => service::validate(object),
         ("networking.k8s.io", "ingresses") => various::validate_ingress(object),

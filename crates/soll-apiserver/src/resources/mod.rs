@@ -45,11 +45,11 @@ pub struct Resource {
     pub custom: Option<Arc<Custom>>,
 }
 
-/// What can be done with what is stored.
+/// What can be done with custom resources, in the order of discovery.
 pub(crate) const ALL_VERBS: &[&str] =
-    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
-/// What a custom resource still answers while its definition is being deleted.
+/// What discovery says of a custom resource while its definition is being deleted.
 pub(crate) const VERBS_OF_THE_LEAVING: &[&str] = &["delete", "deletecollection", "get", "list", "watch"];
 
 /// What stands below an object in a URL.
@@ -195,6 +195,12 @@ impl Resource {
         self.verbs == ["create"]
     }
 
+    /// Says whether the definition of this resource is being deleted.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.verbs == VERBS_OF_THE_LEAVING
+    }
+
     /// Says whether a verb is answered.
     #[must_use]
     pub fn allows(&self, verb: &str) -> bool {
@@ -291,7 +297,7 @@ impl Table {
 }
 
 /// Order of versions: stable before beta before alpha, newer before older.
-fn priority(version: &str) -> (u8, u32, u32) {
+pub(crate) fn priority(version: &str) -> (u8, u32, u32) {
     let Some(rest) = version.strip_prefix('v') else { return (0, 0, 0) };
     let digits = |text: &str| text.parse().unwrap_or(0);
     if let Some((major, minor)) = rest.split_once("beta") {

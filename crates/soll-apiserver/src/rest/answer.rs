@@ -88,10 +88,14 @@ pub(crate) fn object(
 pub(crate) fn list<'e>(
     resource: &Resource,
     entries: impl Iterator<Item = &'e Entry>,
-    list_meta: Map,
+    mut list_meta: Map,
     accepted: Accepted,
     include: IncludeObject,
 ) -> Result<Response<Body>, Refusal> {
+    if resource.custom.is_some() && accepted.shape == Shape::Full {
+        // Custom resources always say how to go on, if only that there is no more.
+        list_meta.get_or_insert_with("continue", || Value::str(""));
+    }
     let objects = entries.map(|entry| resource.present(&entry.value));
     let shown = match accepted.shape {
         Shape::Full => {

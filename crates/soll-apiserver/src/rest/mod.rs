@@ -44,7 +44,7 @@ use crate::refusal::Refusal;
 use crate::resources::{Registry, Resource, Subresource};
 use crate::shape::Emptied;
 use crate::store::{Entry, NotKept, OutOfReach, Store};
-use crate::{discovery, openapi, reviews};
+use crate::{discovery, meta, openapi, reviews};
 
 /// Everything that requests work on.
 #[derive(Debug)]
@@ -268,6 +268,9 @@ async fn resource(
         warnings: Mutex::default(),
     };
     auth::authorize(&api.store, &caller.user, &ctx.attempt(verb.name()))?;
+    if let Some(warning) = target.resource.custom.as_ref().and_then(|custom| custom.deprecation.clone()) {
+        ctx.warn(warning);
+    }
     if let Some(refusal) = options.bad_include_object.as_ref().filter(|_| ctx.accepted.shape == Shape::Table) {
         return Err(refusal.clone());
     }
@@ -344,7 +347,8 @@ fn verb(method: &Method, target: &Target, options: &Options) -> Result<Verb, Ref
     };
     let allowed = match target.subresource {
         Some(subresource) => subresource.verbs().contains(&verb.name()),
-        None => target.resource.allows(verb.name()),
+        // Whose definition goes is read and deleted, and may still be changed so that it can go.
+        None => target.resource.allows(verb.name()) || target.resource.is_leaving(),
     };
     if allowed { Ok(verb) } else { Err(Refusal::method_not_allowed()) }
 }
@@ -362,6 +366,10 @@ async fn perform(ctx: &Context<'_>, verb: Verb, headers: &HeaderMap, body: &Byte
             let object = body::decode(headers, body)?;
             if resource.is_review() {
                 return reviews::create(ctx, &object);
+            }
+            if resource.is_leaving() && ctx.target.subresource.is_none() {
+                let why = "create not allowed while custom resource definition is terminating";
+                return Err(Refusal::forbidden(resource, meta::text(&object, "name"), why));
             }
             match ctx.target.subresource {
                 None => one(201, resource, &write::create(ctx, object)?),

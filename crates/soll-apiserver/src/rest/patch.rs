@@ -80,7 +80,7 @@ fn parse(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Result<Patch,
         "application/strategic-merge-patch+json" if ctx.target.resource.custom.is_none() => {
             Ok(Patch::Strategic(map(body::json(bytes)?)?))
         }
-        _ if ctx.target.resource.custom.is_some() => Err(Refusal::unsupported_patch(CUSTOM)),
+        _ if ctx.target.resource.custom.is_some() => Err(Refusal::unsupported_media_type(CUSTOM)),
         _ => Err(Refusal::unsupported_patch(BUILTIN)),
     }
 }

@@ -178,6 +178,10 @@ impl Merge<'_> {
                 None => items.extend(without_directives(change)),
             }
         }
+        // Items are put in order by their keys, so those that were there need one, too.
+        for item in &before {
+            key_of(item, merge_key, path)?;
+        }
         Ok(Value::list(sorted(items, &changes, &before, Some(merge_key))).at(target.at))
     }
 

@@ -82,6 +82,8 @@ pub(super) struct Step {
     pub(super) body: Option<Json>,
     /// `409 Conflict`; any success if it is left out.
     pub(super) expect: Option<Json>,
+    /// Whether of the answer only the code is compared: the rest comes about a moment later on one of the servers.
+    pub(super) loosely: bool,
     /// Names for what is found at a path of the answer.
     pub(super) capture: BTreeMap<String, String>,
     /// Asks again until the answer has these values at these paths; `code` is that of the answer.
