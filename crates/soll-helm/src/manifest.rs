@@ -3,7 +3,7 @@
 use soll_yaml::{Data, ParseOptions, SourceId, Value, parse_yaml};
 
 use crate::load::go_yaml_error;
-use crate::values::json_kind;
+use crate::metadata::go_kind;
 
 /// One document of a rendered template that is no hook.
 #[derive(Debug, Clone, PartialEq)]
@@ -287,7 +287,7 @@ impl Head {
     fn read(document: &str) -> Result<Self, (String, usize)> {
         let value = first_document(document)?;
         let misfit = |what: &str, value: &Value, kind: &str| {
-            let found = json_kind(value);
+            let found = go_kind(value);
             (
                 format!(
                     "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go {what} of type {kind}"

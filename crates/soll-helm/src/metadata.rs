@@ -187,7 +187,7 @@ impl Maintainer {
 }
 
 impl Dependency {
-    fn read(value: &Value) -> Result<Self, String> {
+    pub(crate) fn read(value: &Value) -> Result<Self, String> {
         if value.is_null() {
             return Err("dependencies must not contain empty or null nodes".to_owned());
         }
@@ -286,7 +286,7 @@ impl<'v> Fields<'v> {
 }
 
 /// What Go's JSON decoder calls a value.
-fn go_kind(value: &Value) -> &'static str {
+pub(crate) fn go_kind(value: &Value) -> &'static str {
     match value.data {
         Data::Null => "null",
         Data::Bool(_) => "bool",

@@ -7,6 +7,7 @@ use soll_yaml::{Data, Map, ParseOptions, SourceId, Value, parse_yaml};
 
 use crate::Chart;
 use crate::load::{floats, go_yaml_error};
+use crate::metadata::go_kind;
 
 /// The key whose values every chart sees.
 pub const GLOBAL: &str = "global";
@@ -29,7 +30,7 @@ pub(crate) fn merge_documents(documents: Vec<Value>) -> Result<Value, String> {
             Data::Null => {}
             Data::Map(_) => merge(&mut values, document),
             _ => {
-                let kind = json_kind(&document);
+                let kind = go_kind(&document);
                 return Err(format!(
                     "cannot unmarshal yaml document: error unmarshaling JSON: while decoding JSON: json: cannot \
                      unmarshal {kind} into Go value of type map[string]interface {{}}"
@@ -324,18 +325,6 @@ fn go_format(verb: &str, value: &Value) -> String {
 }
 
 /// Go's name of a value's type.
-/// What Go's JSON decoder calls a value that it has no place for.
-pub(crate) fn json_kind(value: &Value) -> &'static str {
-    match value.data {
-        Data::Null => "null",
-        Data::Bool(_) => "bool",
-        Data::Int(_) | Data::Float(_) => "number",
-        Data::Str(_) => "string",
-        Data::List(_) => "array",
-        Data::Map(_) => "object",
-    }
-}
-
 pub(crate) fn go_type(value: &Value) -> &'static str {
     match value.data {
         Data::Null => "<nil>",

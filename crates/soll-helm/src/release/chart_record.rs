@@ -8,18 +8,37 @@ use soll_yaml::{Map, Value};
 
 use crate::{Chart, ChartFile, Dependency, Metadata};
 
+/// What Go writes of a time that was never set.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
+
 /// The chart without those that it depends on, which Helm does not keep either.
 pub(super) fn chart_record(chart: &Chart) -> Value {
     let files = |files: &[ChartFile]| Value::list(files.iter().map(file).collect());
     let bytes = |bytes: &Arc<[u8]>| Value::from(STANDARD.encode(bytes));
     Map::from_iter([
         ("metadata", metadata(&chart.metadata)),
-        ("lock", chart.lock.clone().unwrap_or_default()),
+        ("lock", chart.lock.as_ref().map(lock).unwrap_or_default()),
         ("templates", files(&chart.templates)),
         ("values", chart.values.clone()),
         ("schema", chart.schema.as_ref().map(bytes).unwrap_or_default()),
-        ("schemamodtime", Value::from("0001-01-01T00:00:00Z")),
+        ("schemamodtime", Value::from(NO_TIME)),
         ("files", files(&chart.files)),
+    ])
+    .into()
+}
+
+/// `Chart.lock` as Helm's structure has it.
+fn lock(lock: &Value) -> Value {
+    let text = |name, nothing| Value::from(lock.lookup_str(&[name]).unwrap_or(nothing));
+    let dependencies = lock.get("dependencies").and_then(Value::as_list).map(|dependencies| {
+        Value::list(
+            dependencies.iter().filter_map(|one| Dependency::read(one).ok()).map(|one| dependency(&one)).collect(),
+        )
+    });
+    Map::from_iter([
+        ("generated", text("generated", NO_TIME)),
+        ("digest", text("digest", "")),
+        ("dependencies", dependencies.unwrap_or_default()),
     ])
     .into()
 }

@@ -1,14 +1,21 @@
 //! Records on a real API server: what we write the real helm works with, and the reverse.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
 use soll_helm::release::{ApplyMethod, Release, Stamp, Status, Storage, record_name};
-use soll_helm::{Chart, ChartLimits, load_directory, sort_manifests};
+use soll_helm::render::{ReleaseOptions, RenderOptions, Templates, prepare, render};
+use soll_helm::{Capabilities, Chart, ChartLimits, ValueFlags, load_directory, sort_manifests};
+use soll_template::with_stack;
 use soll_testkit::{ControlPlane, binary};
 use soll_tree::{DirTree, TreePath};
-use soll_yaml::{Map, Sources, Value, parse_json, to_json};
+use soll_yaml::{Data, Map, Sources, Value, parse_json, to_json, to_json_sorted};
+
+use crate::corpus::QuickWorld;
 
 const LIMIT: u64 = 16 << 20;
 const MANIFEST: &str = "---\n# Source: demo/templates/cm.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: demo\n\
@@ -185,6 +192,106 @@ fn we_work_with_records_of_helm(helm: &str, driver: Storage) {
     bench.helm(&["uninstall", "theirs", "--keep-history"]);
     let gone = bench.read("theirs", 2);
     assert!(gone.info.status == Status::Uninstalled && gone.info.deleted.is_some(), "{gone:?}");
+}
+
+/// What a record holds, times and what else differs from run to run aside.
+fn settled(object: &Value) -> Value {
+    let text = object.lookup_str(&["data", "release"]).unwrap();
+    let inner = STANDARD.decode(text).unwrap();
+    let mut json = String::new();
+    GzDecoder::new(STANDARD.decode(inner).unwrap().as_slice()).read_to_string(&mut json).unwrap();
+    fn walk(value: &Value) -> Value {
+        match &value.data {
+            Data::Map(map) => {
+                let times = ["first_deployed", "last_deployed", "deleted", "last_run", "modtime", "schemamodtime"];
+                let entries = map.sorted().into_iter().filter(|entry| !times.contains(&entry.key.as_str()));
+                entries.map(|entry| (entry.key.clone(), walk(&entry.value))).collect::<Map>().into()
+            }
+            Data::List(items) => Value::list(items.iter().map(walk).collect()),
+            _ => value.clone(),
+        }
+    }
+    walk(&parse_json(json.as_bytes()).unwrap())
+}
+
+/// The record that we write of an installation is the one that helm writes of it.
+#[test]
+fn our_record_is_that_of_helm_4() {
+    let bench = Bench::new("same", "helm", Storage::Secrets);
+    let chart = bench.folder.path().join("chart");
+    write_chart(&chart);
+    let more = [
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: demo\nversion: 1.2.3\nappVersion: \"4.5\"\ndescription: d\nkeywords: [k]\nhome: h\nicon: i\nsources: [s]\n\
+             maintainers: [{name: m, email: e}]\nannotations: {a: b}\nkubeVersion: '>=1.20-0'\ntype: application\ndependencies:\n\
+             - {name: sub, version: 0.1.0, repository: \"\", condition: sub.on, tags: [t], alias: other, import-values: [data]}\n",
+        ),
+        (
+            "Chart.lock",
+            "dependencies:\n- name: sub\n  version: 0.1.0\ndigest: sha256:00\ngenerated: \"2024-01-01T00:00:00Z\"\n",
+        ),
+        ("values.yaml", "replicas: 1\nnothing: null\nbig: 12345678\nother: {on: true}\n"),
+        ("values.schema.json", "{\"type\": \"object\"}"),
+        ("README.md", "# Demo\n"),
+        ("crds/none.txt", "no definition"),
+        ("charts/sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 0.1.0\n"),
+        ("charts/sub/values.yaml", "a: 1\nexports: {data: {imported: true}}\n"),
+        (
+            "charts/sub/templates/a.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: sub\ndata: {a: {{ .Values.a | quote }}}\n",
+        ),
+    ];
+    for (path, text) in more {
+        let path = chart.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    bench.helm(&[
+        "install",
+        "same",
+        chart.to_str().unwrap(),
+        "--set",
+        "replicas=3,list={a,1}",
+        "--labels",
+        "team=blue",
+    ]);
+    let json = bench.kubectl(&["get", "secret", &record_name("same", 1), "-o", "json"], "");
+    let theirs = parse_json(json.as_bytes()).unwrap();
+
+    let mut flags = ValueFlags::default();
+    flags.set.push("replicas=3,list={a,1}".to_owned());
+    let set = flags.values(&Sources::new(), &mut |path| Err(path.to_owned())).unwrap();
+    let options = RenderOptions::default();
+    let prepared = prepare(load(&chart), &set, &options).unwrap();
+    let installed =
+        ReleaseOptions { name: "same".to_owned(), namespace: bench.namespace.clone(), revision: 1, is_upgrade: false };
+    let rendered = with_stack(|| {
+        let templates = Templates::parse(&prepared.chart).unwrap();
+        render(&prepared, &templates, &installed, &Capabilities::default(), &options, &QuickWorld, None).unwrap()
+    });
+    let mut ours = Release::new("same", &bench.namespace, 1, Status::Deployed, &prepared.chart, set);
+    ours.info.description = "Install complete".to_owned();
+    ours.info.notes = rendered.notes.clone();
+    ours.manifest = rendered.manifest();
+    ours.hooks = rendered.hooks.into_iter().map(Into::into).collect();
+    ours.apply_method = Some(ApplyMethod::ServerSide);
+    ours.labels.insert("team".to_owned(), "blue".to_owned());
+    let ours = ours.to_object(Storage::Secrets, &bench.namespace, Stamp::Created(0));
+    let (settled_ours, settled_theirs) = (settled(&ours), settled(&theirs));
+    for field in ["metadata", "values", "templates", "files", "lock", "schema"] {
+        let part = |value: &Value| value.lookup(&["chart", field]).map(to_json_sorted);
+        assert_eq!(part(&settled_ours), part(&settled_theirs), "{field}");
+    }
+    assert_eq!(to_json_sorted(&settled_ours), to_json_sorted(&settled_theirs));
+    let labels = |object: &Value| {
+        let mut labels = object.lookup(&["metadata", "labels"]).cloned().unwrap();
+        for time in ["createdAt", "modifiedAt"] {
+            labels.make_map().remove(time);
+        }
+        to_json_sorted(&labels)
+    };
+    assert_eq!(labels(&ours), labels(&theirs));
 }
 
 #[test]

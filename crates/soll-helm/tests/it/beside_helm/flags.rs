@@ -96,7 +96,15 @@ fn flags_set_what_they_set_in_helm() {
     let files = [
         ("c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
         ("c/values.yaml", "a: {b: 1, c: [1, 2]}\nb: [{x: 1}, [2]]\nd: text\ne: {x y: {é: 1}}\n"),
-        ("c/templates/a.yaml", "kind: A\nsees: {{ .Values | toJson }}\n"),
+        (
+            "c/templates/a.yaml",
+            "kind: A\nsees: {{ .Values | toJson }}\ntypes: {{ include \"types\" .Values | quote }}\n",
+        ),
+        (
+            "c/templates/_types.tpl",
+            "{{ define \"types\" }}{{ if kindIs \"map\" . }}({{ range $key, $value := . }}{{ $key }}: {{ include \"types\" $value }}, {{ end }})\
+             {{ else if kindIs \"slice\" . }}[{{ range . }}{{ include \"types\" . }}, {{ end }}]{{ else }}{{ typeOf . }}{{ end }}{{ end }}",
+        ),
         ("f.txt", "a,b={c}\n"),
         ("v.yaml", "a: 1"),
     ];
