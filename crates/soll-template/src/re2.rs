@@ -5,28 +5,32 @@
 
 /// Rewrites a pattern.
 pub(crate) fn translate(pattern: &str) -> Result<String, String> {
-    let mut translator =
-        Translator { pattern, at: 0, out: String::with_capacity(pattern.len() + 8), groups: 0, last: Last::Nothing };
+    let mut translator = Translator { pattern, out: String::with_capacity(pattern.len() + 8), ..Translator::default() };
     translator.run()?;
     Ok(translator.out)
 }
 
 /// What stands before, as far as repetition cares.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Last {
     /// Nothing that could be repeated.
+    #[default]
     Nothing,
     Operand,
     /// A repetition, which starts there.
     Repetition(usize),
 }
 
+#[derive(Default)]
 struct Translator<'p> {
     pattern: &'p str,
     at: usize,
     out: String,
     groups: usize,
+    names: Vec<&'p str>,
     last: Last,
+    /// Where in `out` the flags begin that stand behind the operand, if any do.
+    flags: Option<usize>,
 }
 
 fn wrong<T>(what: &str, culprit: &str) -> Result<T, String> {
@@ -56,7 +60,7 @@ impl Translator<'_> {
                     self.push(")", 1, Last::Operand);
                 }
                 '|' => self.push("|", 1, Last::Nothing),
-                '*' | '+' | '?' => self.repetition(1, c)?,
+                '*' | '+' | '?' => self.repetition(1)?,
                 '{' => match braces(self.rest()) {
                     Some((least, most, length)) => {
                         let shown = &self.rest()[..length];
@@ -64,7 +68,7 @@ impl Translator<'_> {
                         if too_many {
                             return wrong("invalid repeat count", shown);
                         }
-                        self.repetition(length, c)?;
+                        self.repetition(length)?;
                     }
                     None => self.push("\\{", 1, Last::Operand),
                 },
@@ -74,17 +78,14 @@ impl Translator<'_> {
                     self.push(&text, 1, Last::Operand);
                 }
                 '}' | ']' => self.push(if c == '}' { "\\}" } else { "\\]" }, 1, Last::Operand),
-                _ => {
-                    self.out.push(c);
-                    self.at += c.len_utf8();
-                    self.last = Last::Operand;
-                }
+                _ => self.push(c.encode_utf8(&mut [0; 4]), c.len_utf8(), Last::Operand),
             }
         }
         if self.groups > 0 { wrong("missing closing )", self.pattern) } else { Ok(()) }
     }
 
     fn push(&mut self, text: &str, length: usize, last: Last) {
+        self.flags = None;
         self.out.push_str(text);
         self.at += length;
         self.last = last;
@@ -100,18 +101,16 @@ impl Translator<'_> {
         self.at += length;
         if !text.is_empty() {
             self.last = Last::Operand;
+            self.flags = None;
         }
     }
 
-    fn repetition(&mut self, length: usize, operator: char) -> Result<(), String> {
+    fn repetition(&mut self, length: usize) -> Result<(), String> {
         let lazy = usize::from(self.rest()[length..].starts_with('?'));
         let shown = self.rest()[..length + lazy].to_owned();
         match self.last {
             Last::Nothing => {
-                return wrong(
-                    "missing argument to repetition operator",
-                    &shown[..if operator == '{' { length } else { 1 }],
-                );
+                return wrong("missing argument to repetition operator", &shown);
             }
             Last::Repetition(start) => {
                 let culprit = &self.pattern[start..self.at + length + lazy];
@@ -120,13 +119,21 @@ impl Translator<'_> {
             Last::Operand => {}
         }
         let start = self.at;
-        self.push(&shown, shown.len(), Last::Repetition(start));
+        match self.flags.take() {
+            // To RE2 what is repeated is the operand before the flags.
+            Some(flags) => {
+                self.out.insert_str(flags, &shown);
+                self.push("", shown.len(), Last::Repetition(start));
+            }
+            None => self.push(&shown, shown.len(), Last::Repetition(start)),
+        }
         Ok(())
     }
 
     fn open(&mut self) -> Result<(), String> {
         self.groups += 1;
-        let rest = self.rest();
+        let pattern = self.pattern;
+        let rest = &pattern[self.at..];
         let Some(flags) = rest.strip_prefix("(?") else {
             self.push("(", 1, Last::Nothing);
             return Ok(());
@@ -138,7 +145,9 @@ impl Translator<'_> {
             if name.is_empty() || !name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
                 return wrong("invalid named capture", &rest[..=end]);
             }
-            let text = format!("(?P<{name}>");
+            // Of groups of one name the first has it.
+            let text = if self.names.contains(&name) { "(".to_owned() } else { format!("(?P<{name}>") };
+            self.names.push(name);
             self.push(&text, end + 1, Last::Nothing);
             return Ok(());
         }
@@ -166,7 +175,9 @@ impl Translator<'_> {
         if shown.ends_with(')') {
             self.groups -= 1;
             let last = self.last;
+            let flags = self.flags.unwrap_or(self.out.len());
             self.push(&text, consumed, last);
+            self.flags = Some(flags);
         } else {
             self.push(&text, consumed, Last::Nothing);
         }
@@ -201,16 +212,13 @@ impl Translator<'_> {
             return Ok(());
         }
         let (literal, length) = literal(self.rest())?;
-        self.out.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4])));
-        self.at += length;
-        self.last = Last::Operand;
+        self.push(&regex::escape(literal.encode_utf8(&mut [0; 4])), length, Last::Operand);
         Ok(())
     }
 
     fn class(&mut self) -> Result<(), String> {
         let start = self.at;
-        self.out.push('[');
-        self.at += 1;
+        self.push("[", 1, Last::Nothing);
         if self.rest().starts_with('^') {
             self.out.push('^');
             self.at += 1;
@@ -343,8 +351,9 @@ fn literal(text: &str) -> Result<(char, usize), String> {
     let Some(c) = tail.chars().next() else {
         return Err("error parsing regexp: trailing backslash at end of expression: ``".into());
     };
-    let bad = |length: usize| {
-        let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).find(|end| *end >= length).unwrap_or(text.len());
+    // All up to the character that is wrong.
+    let bad = |count: usize| {
+        let end = text.char_indices().nth(count).map_or(text.len(), |(at, _)| at);
         wrong("invalid escape sequence", &text[..end])
     };
     match c {
@@ -365,20 +374,26 @@ fn literal(text: &str) -> Result<(char, usize), String> {
         'x' => {
             let digits = &tail[1..];
             if let Some(braced) = digits.strip_prefix('{') {
-                let end = braced.find('}');
-                let code = end.and_then(|end| u32::from_str_radix(&braced[..end], 16).ok()).and_then(char::from_u32);
-                return match (code, end) {
-                    (Some(c), Some(end)) => Ok((c, 2 + 1 + end + 1)),
-                    _ => bad(end.map_or(text.len(), |end| 4 + end)),
-                };
+                let before = r"\x{".len();
+                let mut code = 0;
+                for (count, letter) in braced.chars().enumerate() {
+                    match letter.to_digit(16) {
+                        Some(digit) if code * 16 + digit <= u32::from(char::MAX) => code = code * 16 + digit,
+                        None if letter == '}' && count > 0 => {
+                            return char::from_u32(code).map_or(bad(usize::MAX), |c| Ok((c, before + count + 1)));
+                        }
+                        _ => return bad(before + count + 1),
+                    }
+                }
+                return bad(usize::MAX);
             }
             match digits.get(..2).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32) {
                 Some(c) => Ok((c, 4)),
-                None => bad(4.min(text.len())),
+                None => bad(4),
             }
         }
         _ if c.is_ascii() && !c.is_ascii_alphanumeric() => Ok((c, 2)),
-        _ => bad(1 + c.len_utf8()),
+        _ => bad(2),
     }
 }
 

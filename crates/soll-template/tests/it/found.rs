@@ -385,3 +385,14 @@ fn large_powers_of_ten_are_as_exact_as_go_s() {
 fn of_two_shortest_floats_yaml_writes_the_even_one_too() {
     check("{{ addf 123456789.125 0x3fffffffffff | toYaml }}", "7.036886763445212e+13");
 }
+
+#[test]
+fn what_stands_before_flags_is_repeated() {
+    check("{{ regexFind `a(?i)+` \"aaA\" }}", "aa");
+    check("{{ regexReplaceAll `(?P<n>a)(?P<n>b)` \"ab\" \"${n}\" }}", "a");
+    check(
+        "{{ mustRegexFind `*?a` \"a\" }}",
+        "error: template: t:1:3: executing \"t\" at <mustRegexFind `*?a` \"a\">: error calling mustRegexFind: error parsing \
+         regexp: missing argument to repetition operator: `*?`",
+    );
+}

@@ -3,6 +3,65 @@
 use super::Generator;
 use super::pools::*;
 
+/// Parts of patterns.
+const PATTERN_PIECES: &[&str] = &[
+    "a",
+    "b",
+    "o",
+    ".",
+    r"\w",
+    r"\d",
+    r"\W",
+    "[a-c]",
+    "[^b]",
+    "[[:alpha:]]",
+    "[é-ü]",
+    r"[\d-]",
+    "(a|b)",
+    "(?:o|)",
+    "(?P<n>l+)",
+    "|",
+    "*",
+    "+",
+    "?",
+    "*?",
+    "+?",
+    "??",
+    "{2}",
+    "{1,}",
+    "{0,2}?",
+    "^",
+    "$",
+    r"\b",
+    r"\A",
+    r"\z",
+    "(?s).",
+    "(?m)^",
+    r"\s",
+    "é",
+    r"\x41",
+    r"\p{L}",
+    r"\PL",
+    r"\pN",
+    r"\p{Greek}",
+    r"\.",
+    r"\Qa.b\E",
+    " ",
+    "-",
+    r"\n",
+    r"\x{263a}",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    r"\",
+    r"\1",
+    "(?<m>a)",
+    "(?=",
+];
+
 /// What has types that do not always go into each other.
 const MERGED: &[&str] = &[
     "(split \",\" \"x,y\")",
@@ -116,6 +175,9 @@ impl Generator {
             "`\\y`",
             "`(?=a)`",
         ]);
+        let made_up_pattern: String = (0..1 + chance.below(6)).map(|_| chance.pick(PATTERN_PIECES)).collect();
+        let made_up_pattern = format!("`{}{made_up_pattern}`", chance.pick(&["", "", "(?i)", "(?U)", "(?-s)a(?im)+"]));
+        let pattern = if chance.percent(40) { made_up_pattern.as_str() } else { pattern };
         let replacement = chance.pick(&[
             "\"X\"",
             "\"\"",
