@@ -151,24 +151,11 @@ impl Translator<'_> {
             self.push(&text, end + 1, Last::Nothing);
             return Ok(());
         }
-        let length = flags.find([')', ':']).map_or(flags.len(), |end| end + 1);
-        let shown = &flags[..length];
-        let inner = shown.strip_suffix([')', ':']);
-        let valid = inner.is_some_and(|inner| {
-            inner.bytes().all(|byte| b"imsU-".contains(&byte))
-                && inner.matches('-').count() <= 1
-                && !inner.ends_with('-')
-        });
-        if !valid {
-            let culprit: String = rest
-                .char_indices()
-                .take_while(|(at, c)| *at < 2 || b"imsU-".contains(&(*c as u32 as u8)))
-                .map(|(_, c)| c)
-                .collect();
-            let next = rest[culprit.len()..].chars().next().map_or(String::new(), String::from);
-            return wrong("invalid or unsupported Perl syntax", &(culprit + &next));
-        }
-        let inner = inner.unwrap_or_default();
+        let shown = match flags_of(flags) {
+            Ok(shown) => shown,
+            Err(end) => return wrong("invalid or unsupported Perl syntax", &rest[.."(?".len() + end]),
+        };
+        let inner = &shown[..shown.len() - 1];
         // To RE2 no flags at all are fine too.
         let text = if shown == ")" { String::new() } else { format!("(?{}{}", once(inner), &shown[shown.len() - 1..]) };
         let consumed = "(?".len() + shown.len();
@@ -395,6 +382,21 @@ fn literal(text: &str) -> Result<(char, usize), String> {
         _ if c.is_ascii() && !c.is_ascii_alphanumeric() => Ok((c, 2)),
         _ => bad(2),
     }
+}
+
+/// The flags with the `:` or `)` behind them, or the end of what is wrong.
+fn flags_of(text: &str) -> Result<&str, usize> {
+    let (mut is_negated, mut is_seen) = (false, false);
+    for (at, letter) in text.char_indices() {
+        let end = at + letter.len_utf8();
+        match letter {
+            'i' | 'm' | 's' | 'U' => is_seen = true,
+            '-' if !is_negated => (is_negated, is_seen) = (true, false),
+            ':' | ')' if !is_negated || is_seen => return Ok(&text[..end]),
+            _ => return Err(end),
+        }
+    }
+    Err(text.len())
 }
 
 /// `{n}`, `{n,}` or `{n,m}`, and how long it is.

@@ -10,7 +10,6 @@ use flate2::read::GzDecoder;
 use soll_helm::release::{ApplyMethod, Release, Stamp, Status, Storage, record_name};
 use soll_helm::render::{ReleaseOptions, RenderOptions, Templates, prepare, render};
 use soll_helm::{Capabilities, Chart, ChartLimits, ValueFlags, load_directory, sort_manifests};
-use soll_template::with_stack;
 use soll_testkit::{ControlPlane, binary};
 use soll_tree::{DirTree, TreePath};
 use soll_yaml::{Data, Map, Sources, Value, parse_json, to_json, to_json_sorted};
@@ -266,10 +265,9 @@ fn our_record_is_that_of_helm_4() {
     let prepared = prepare(load(&chart), &set, &options).unwrap();
     let installed =
         ReleaseOptions { name: "same".to_owned(), namespace: bench.namespace.clone(), revision: 1, is_upgrade: false };
-    let rendered = with_stack(|| {
-        let templates = Templates::parse(&prepared.chart).unwrap();
-        render(&prepared, &templates, &installed, &Capabilities::default(), &options, &QuickWorld, None).unwrap()
-    });
+    let templates = Templates::parse(&prepared.chart).unwrap();
+    let capabilities = Capabilities::default();
+    let rendered = render(&prepared, &templates, &installed, &capabilities, &options, &QuickWorld, None).unwrap();
     let mut ours = Release::new("same", &bench.namespace, 1, Status::Deployed, &prepared.chart, set);
     ours.info.description = "Install complete".to_owned();
     ours.info.notes = rendered.notes.clone();

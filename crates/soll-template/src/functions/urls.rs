@@ -162,7 +162,8 @@ impl Url {
     fn authority(&mut self, authority: &[u8]) -> Result<(), String> {
         let at = authority.iter().rposition(|byte| *byte == b'@');
         let host = at.map_or(authority, |at| &authority[at + 1..]);
-        self.host = parse_host(host)?;
+        let is_web = matches!(self.scheme.as_slice(), b"http" | b"https");
+        self.host = parse_host(host, is_web)?;
         let Some(at) = at else { return Ok(()) };
         let user = &authority[..at];
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
@@ -278,7 +279,8 @@ fn scheme(text: &[u8]) -> Result<(&[u8], &[u8]), String> {
     Ok((b"", text))
 }
 
-fn parse_host(host: &[u8]) -> Result<Vec<u8>, String> {
+/// In the hosts of the web a colon begins the port; elsewhere several hosts may be listed with theirs.
+fn parse_host(host: &[u8], is_web: bool) -> Result<Vec<u8>, String> {
     let port_is_valid = |port: &[u8]| match port {
         [] => true,
         [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
@@ -309,8 +311,9 @@ fn parse_host(host: &[u8]) -> Result<Vec<u8>, String> {
                 return Err(format!("invalid host: ParseAddr({shown}): unable to parse IP"));
             }
         }
-    } else if let Some(colon) = host.iter().rposition(|byte| *byte == b':') {
-        let port = &host[colon..];
+    } else if let Some(last) = host.iter().rposition(|byte| *byte == b':') {
+        let first = host.iter().position(|byte| *byte == b':').unwrap_or(last);
+        let port = &host[if is_web { first } else { last }..];
         if !port_is_valid(port) {
             return Err(invalid_port(port));
         }

@@ -1,7 +1,10 @@
 //! Semantic versions.
 
+use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use soll_semver::{ConstraintError, Constraints, Version, VersionError};
 
 use super::{Function, NIL_DEREFERENCE, pure, text};
@@ -35,10 +38,22 @@ fn parse(text: &str) -> Result<Version, Fault> {
     })
 }
 
+/// A range with `>= 1, <= 2 ` in the place of `1 - 2`, wherever that stands: as the library reads it and shows it.
+fn with_bounds(range: &str) -> Cow<'_, str> {
+    static BOUNDS: LazyLock<Regex> = LazyLock::new(|| {
+        let words = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*";
+        let version = format!(r"v?[0-9|xX*]+(?:\.[0-9|xX*]+){{0,2}}(?:-{words})?(?:\+{words})?");
+        Regex::new(&format!(r"[\t\n\f\r ]*({version})[\t\n\f\r ]+-[\t\n\f\r ]+({version})[\t\n\f\r ]*"))
+            .expect("it is an expression")
+    });
+    BOUNDS.replace_all(range, ">= $1, <= $2 ")
+}
+
 fn no_constraint(error: &ConstraintError) -> String {
     match error {
         ConstraintError::Form(range) => {
-            let culprit = range.split("||").find(|part| Constraints::parse(part).is_err()).unwrap_or(range);
+            let range = with_bounds(range);
+            let culprit = range.split("||").find(|part| Constraints::parse(part).is_err()).unwrap_or(&range);
             // A number may be of these as far as the form goes, and then is none.
             let as_digits = culprit.replace(['|', 'x', 'X', '*'], "9");
             if Constraints::parse(&as_digits).is_ok() {

@@ -396,3 +396,28 @@ fn what_stands_before_flags_is_repeated() {
          regexp: missing argument to repetition operator: `*?`",
     );
 }
+
+#[test]
+fn hosts_of_the_web_have_one_colon() {
+    let wrong = |url: &str, port: &str| {
+        check(
+            &format!("{{{{ urlParse \"{url}\" }}}}"),
+            &format!(
+                "error: template: t:1:3: executing \"t\" at <urlParse \"{url}\">: error calling urlParse: unable to parse url: \
+                 parse \"{url}\": invalid port \"{port}\" after host"
+            ),
+        );
+    };
+    wrong("http://a:b:80/", ":b:80");
+    wrong("mongodb://a:1,b:x/", ":x");
+    check("{{ (urlParse \"mongodb://a:1,b:2/\").host }}", "a:1,b:2");
+}
+
+#[test]
+fn ranges_with_a_dash_are_shown_as_bounds() {
+    check(
+        "{{ semverCompare \"1n0 - 2.0\" \"1.2\" }}",
+        "error: template: t:1:3: executing \"t\" at <semverCompare \"1n0 - 2.0\" \"1.2\">: error calling semverCompare: \
+         improper constraint: \"1n>= 0, <= 2.0 \"",
+    );
+}

@@ -79,6 +79,9 @@ pub(super) fn by_libyaml(
     composer.refused.map_or(Ok(documents), Err)
 }
 
+/// What the scanner says of a key without a colon.
+const NO_COLON: &str = "could not find expected ':'";
+
 struct Composer<'t> {
     parser: Parser<BufReader<Chain<&'t [u8], &'t [u8]>>>,
     text: &'t str,
@@ -383,8 +386,8 @@ impl Composer<'_> {
     fn go_line(&self, error: &libyaml_safer::Error) -> Option<usize> {
         let line = |mark: Option<Mark>| {
             let mark = mark?;
-            // The line break at the end may be ours.
-            let added = !self.is_complete && mark.index > self.text.len() as u64;
+            // The line break at the end may be ours; Go adds one too before it gives up on a key.
+            let added = !self.is_complete && mark.index > self.text.len() as u64 && error.problem() != NO_COLON;
             Some(mark.line as usize - usize::from(added)).filter(|line| *line > 0)
         };
         let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;

@@ -228,7 +228,7 @@ impl Generator {
             // A literal such as `3.0` is an integer too.
             let is_integer = fits == Kind::Int && kind == Kind::Float;
             // Nothing is a list or a map that is nil.
-            let is_nil = kind == Kind::Nil && matches!(fits, Kind::List | Kind::Map);
+            let is_nil = matches!(kind, Kind::Nil | Kind::Missing) && matches!(fits, Kind::List | Kind::Map);
             if kind != fits && kind != Kind::Other && !is_integer && !is_nil {
                 return text;
             }
