@@ -12,9 +12,14 @@ pub(crate) fn render(failure: &Failure, palette: Palette, read: impl Fn(&str) ->
     let is_secret = failure.object.as_ref().is_some_and(|object| object.starts_with("Secret/"));
     let shown = |origin: &Origin| if is_secret { None } else { read(&origin.path) };
     let texts: Vec<_> = failure.origins.iter().map(|origin| (origin, shown(origin))).collect();
-    let snippets = texts.iter().filter_map(|(origin, text)| snippet(origin, text.as_deref()?));
-    // What stands in no file of the source is named without an excerpt.
-    let elsewhere = texts.iter().filter(|(_, text)| text.is_none()).map(|(origin, _)| format!("from {origin}"));
+    let (mut snippets, mut elsewhere) = (Vec::new(), Vec::new());
+    for (origin, text) in &texts {
+        match text.as_deref().and_then(|text| snippet(origin, text)) {
+            Some(snippet) => snippets.push(snippet),
+            // What stands in no file of the source is named without an excerpt.
+            None => elsewhere.push(format!("from {origin}")),
+        }
+    }
     let title = without_place(&failure.message, failure.origins.first());
     let mut group = Level::ERROR.primary_title(title).elements(snippets);
     for place in elsewhere {
@@ -34,18 +39,23 @@ fn snippet<'t>(origin: &'t Origin, text: &'t str) -> Option<Snippet<'t, annotate
     let start = offset(text, origin.line, origin.column)?;
     let rest = text[start..].lines().next().unwrap_or_default().trim_end();
     let label = origin.via.as_deref().unwrap_or_default();
-    let annotation = AnnotationKind::Primary.span(start..start + rest.len().max(1)).label(label);
+    let annotation = AnnotationKind::Primary.span(start..(start + rest.len().max(1)).min(text.len())).label(label);
     Some(Snippet::source(text).path(origin.path.as_str()).annotation(annotation))
 }
 
-/// Byte offset of a position that counts lines and characters from 1.
+/// Byte offset of a position that counts lines and characters from 1. In the line after the last, where a grammar misses
+/// something, it is the end of what is written.
 fn offset(text: &str, line: usize, column: usize) -> Option<usize> {
-    let start = match line.checked_sub(2) {
-        None => 0,
-        Some(before) => text.match_indices('\n').nth(before)?.0 + 1,
-    };
-    let within = text[start..].char_indices().nth(column.checked_sub(1)?);
-    within.map(|(position, _)| start + position)
+    let mut starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
+    match starts.nth(line.saturating_sub(1)).filter(|start| *start < text.len()) {
+        Some(start) => {
+            let line = text[start..].lines().next().unwrap_or_default();
+            let within = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+            Some(start + within)
+        }
+        None if line == text.lines().count() + 1 => Some(text.trim_end().len()),
+        None => None,
+    }
 }
 
 /// The message without the place it may begin with: the excerpt shows that.
@@ -79,6 +89,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_missing_at_the_end() {
+        let failure = Failure::new(Class::Configuration, "BuildFailed", "no `]`", Retry::AtRetryInterval)
+            .from_origins([Origin { path: "a.yaml".to_owned(), line: 3, column: 1, via: None }]);
+        let text = render(&failure, Palette::plain(), |_| Some("kind: A\nlist: [\n".to_owned()));
+        expect_test::expect![[r#"
+            error: no `]`
+             --> a.yaml:2:8
+              |
+            2 | list: [
+              |        ^"#]]
+        .assert_eq(&text);
+        let nothing = render(&failure, Palette::plain(), |_| Some(String::new()));
+        assert!(nothing.contains("a.yaml"), "{nothing}");
+    }
+
+    #[test]
     fn lines_of_a_secret_are_not_shown() {
         let failure = Failure::new(Class::Configuration, "BuildFailed", "no text", Retry::AtRetryInterval)
             .about("Secret/apps/door")
@@ -96,6 +122,9 @@ mod tests {
     fn survives_places_that_do_not_exist() {
         let origin = Origin { path: "a".to_owned(), line: 9, column: 9, via: None };
         let failure = Failure::new(Class::Internal, "X", "broken", Retry::Backoff).from_origins([origin]);
-        assert_eq!(render(&failure, Palette::plain(), |_| Some("one line".to_owned())), "error: broken");
+        assert_eq!(
+            render(&failure, Palette::plain(), |_| Some("one line".to_owned())),
+            "error: broken\n |\n = note: from a:9:9"
+        );
     }
 }
