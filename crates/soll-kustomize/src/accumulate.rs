@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::kustomization::{FILE_NAMES, Kustomization, Sort, Text, Unknown, Var, read};
 use crate::merge_types::MergeTypes;
 use crate::problem::{Problem, Problems};
-use crate::provenance::Provenance;
+use crate::provenance::{Origin, Provenance};
+use crate::remote::{RemoteDirectory, RemoteUrl, remote_of};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::written::Written;
@@ -58,6 +59,8 @@ pub(crate) struct Accumulator {
 struct Place<'p> {
     directory: TreePath,
     written: String,
+    /// The repository that it was fetched from, if it was.
+    repository: Option<Arc<RemoteDirectory>>,
     outer: Option<&'p Place<'p>>,
     depth: usize,
     /// The namespace of the nearest kustomization around that has one; charts want to know it.
@@ -89,8 +92,14 @@ impl<'a> Builder<'a> {
 
     /// Builds the root. What is wrong stands in the problems afterwards.
     pub(crate) fn run(&self, directory: &TreePath, special: Option<Root<'_>>) -> Vec<Resource> {
-        let place =
-            Place { directory: directory.clone(), written: String::new(), outer: None, depth: 0, namespace: None };
+        let place = Place {
+            directory: directory.clone(),
+            written: String::new(),
+            repository: None,
+            outer: None,
+            depth: 0,
+            namespace: None,
+        };
         let Some(ks) = self.root(directory, special) else { return Vec::new() };
         if ks.is_empty {
             self.problems.add(ks.at, "kustomization.yaml is empty");
@@ -275,7 +284,8 @@ impl<'a> Builder<'a> {
                 for value in objects {
                     let mut resource = Resource::new(value);
                     if self.metadata.get().tracks {
-                        resource.origin = Some(Provenance::File(clean_join(&place.written, path.as_str())));
+                        let path = clean_join(&place.written, path.as_str());
+                        resource.origin = Some(Provenance::File(Origin { path, repository: ks.repository.clone() }));
                     }
                     if into.resources.len() >= self.options.limits.objects {
                         let limit = self.options.limits.objects;
@@ -327,10 +337,15 @@ impl<'a> Builder<'a> {
         if ks.is_empty {
             return self.problems.add(ks.at, "kustomization.yaml is empty");
         }
-        let written = clean_join(&place.written, path.as_str());
+        let (written, repository) = match RemoteUrl::parse(path.as_str()) {
+            Some(RemoteUrl::Directory(remote)) => (remote.directory.clone(), Some(Arc::new(remote))),
+            Some(RemoteUrl::File(_)) | None => (clean_join(&place.written, path.as_str()), place.repository.clone()),
+        };
         ks.shown_directory.clone_from(&written);
+        ks.repository.clone_from(&repository);
         let namespace = place.namespace.clone();
-        let inner = Place { directory: full, written, outer: Some(place), depth: place.depth + 1, namespace };
+        let inner =
+            Place { directory: full, written, repository, outer: Some(place), depth: place.depth + 1, namespace };
         match role {
             // A component works on what its parent has so far.
             Role::Component => self.accumulate(into, &ks, &inner),
@@ -410,7 +425,7 @@ impl<'a> Builder<'a> {
                     for mut value in values.into_iter().filter(|value| !value.is_null()) {
                         block.relocate(&mut value);
                         let mut plugin = Resource::new(value);
-                        plugin.origin = self.metadata.get().tracks.then(|| Provenance::File(ks.shown_file()));
+                        plugin.origin = self.metadata.get().tracks.then(|| Provenance::File(ks.origin()));
                         plugins.resources.append(plugin, &self.problems);
                     }
                 }
@@ -422,16 +437,38 @@ impl<'a> Builder<'a> {
 
     /// The path in the tree that a kustomization names; complains about what is none.
     pub(crate) fn resolve(&self, path: &Text, ks: &Kustomization) -> Option<TreePath> {
-        if is_remote(path.as_str()) {
-            let message = format!("needs `{}`: remote bases are not fetched yet; copy it into the source", path.text);
-            self.problems.add(path.at, message);
-            return None;
-        }
-        match ks.directory.join(path.as_str()) {
+        let found = match RemoteUrl::parse(path.as_str()) {
+            Some(remote) => self.fetched(&remote, path),
+            None => match ks.directory.join(path.as_str()) {
+                Ok(full) if remote_of(&full) == remote_of(&ks.directory) => Ok(full),
+                Ok(_) => Err(format!("`{path}` leads out of the repository that was fetched", path = path.text)),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        match found {
             Ok(full) => Some(full),
-            Err(error) => {
-                self.problems.add(path.at, error.to_string());
+            Err(message) => {
+                self.problems.add(path.at, message);
                 None
+            }
+        }
+    }
+
+    /// Where what is named by URL is in the tree.
+    fn fetched(&self, remote: &RemoteUrl, named: &Text) -> Result<TreePath, String> {
+        let Some(remotes) = &self.options.remotes else {
+            return Err(format!("needs `{}`: nothing is fetched here; copy it into the source", named.text));
+        };
+        match remote {
+            RemoteUrl::File(url) => remotes.file(url),
+            RemoteUrl::Directory(directory) => {
+                let root = remotes.repository(&directory.repository, directory.reference.as_deref())?;
+                let full = root.join(&directory.directory).map_err(|error| error.to_string())?;
+                if remote_of(&full) == remote_of(&root) {
+                    Ok(full)
+                } else {
+                    Err(format!("`{}` leads out of its repository", named.text))
+                }
             }
         }
     }
@@ -439,7 +476,8 @@ impl<'a> Builder<'a> {
     /// The content of a file that a kustomization names.
     pub(crate) fn file(&self, path: &Text, ks: &Kustomization) -> Option<(TreePath, Arc<[u8]>)> {
         let full = self.resolve(path, ks)?;
-        if self.options.load == LoadRestriction::RootOnly && !is_below(&full, &ks.directory) {
+        let is_near = is_below(&full, &ks.directory) || RemoteUrl::parse(path.as_str()).is_some();
+        if self.options.load == LoadRestriction::RootOnly && !is_near {
             let message = format!("security; file `{full}` is not in or below `{}`", ks.directory);
             self.problems.add(path.at, message);
             return None;
@@ -614,13 +652,6 @@ fn null_in_list(value: &Value) -> Option<At> {
         return items.iter().find_map(|item| if item.is_null() { Some(item.at) } else { null_in_list(item) });
     }
     value.as_map()?.iter().find_map(|entry| null_in_list(&entry.value))
-}
-
-fn is_remote(path: &str) -> bool {
-    path.contains("://")
-        || path.contains("git::")
-        || ["git@", "github.com/", "github.com:", "gh:"].iter().any(|start| path.starts_with(start))
-        || path.contains("?ref=")
 }
 
 fn is_below(path: &TreePath, directory: &TreePath) -> bool {

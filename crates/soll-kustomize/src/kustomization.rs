@@ -8,11 +8,15 @@ pub(crate) use charts::{Chart, ValuesMerge, chart};
 pub(crate) use fields::{Fields, Pairs, Text};
 pub(crate) use read::{Unknown, generator, image, patch, read, replacement_rule, replica};
 
+use std::sync::Arc;
+
 use soll_tree::TreePath;
 use soll_yaml::{At, Value};
 
 use crate::accumulate::clean_join;
 use crate::field_spec::FieldSpec;
+use crate::provenance::Origin;
+use crate::remote::RemoteDirectory;
 use crate::resource::{Behavior, Gvk};
 use crate::selector::Selector;
 
@@ -26,6 +30,8 @@ pub(crate) struct Kustomization {
     pub(crate) file: String,
     /// The directory as the overlays name it, from the root of the build.
     pub(crate) shown_directory: String,
+    /// The repository that it was fetched from, if it was.
+    pub(crate) repository: Option<Arc<RemoteDirectory>>,
     /// Whether it says nothing at all.
     pub(crate) is_empty: bool,
     pub(crate) at: At,
@@ -60,9 +66,9 @@ pub(crate) struct Kustomization {
 }
 
 impl Kustomization {
-    /// The path of the file, from the root of the build, as the overlays name it.
-    pub(crate) fn shown_file(&self) -> String {
-        clean_join(&self.shown_directory, &self.file)
+    /// The file, from the root of the build as the overlays name it.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { path: clean_join(&self.shown_directory, &self.file), repository: self.repository.clone() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`substitute`] is its variable substitution. Inside, `accumulate` walks the kustomizations of a tree as
 //! kustomize does, `transform` holds one module per transformer, `references` fixes names at the end. What
 //! is not built is refused by name where it is written. This crate never opens a file, a socket or a
-//! process: files come from a [`FileTree`], remote bases are named for the caller to fetch, and charts are rendered by a
+//! process: files come from a [`FileTree`], remote bases are fetched by [`Remotes`], and charts rendered by a
 //! [`ChartRenderer`].
 
 pub mod flux;
@@ -25,6 +25,7 @@ mod plugin;
 mod problem;
 mod provenance;
 mod references;
+mod remote;
 mod resource;
 mod resources;
 mod scope;
@@ -43,6 +44,7 @@ use soll_yaml::{ParseLimits, Sources, Value};
 pub use charts::{ChartRelease, ChartRenderer, ReleaseName};
 pub use file_names::file_names;
 pub use problem::{BuildErrors, Problem};
+pub use remote::{REMOTE, RemoteDirectory, RemoteUrl, Remotes};
 
 use accumulate::Builder;
 use kustomization::Kustomization;
@@ -53,7 +55,7 @@ use kustomization::Kustomization;
 /// Linear in objects and references.
 ///
 /// # Errors
-/// Every problem of the build, each with its place. A remote base is the problem `needs URL`.
+/// Every problem of the build, each with its place.
 pub fn build(tree: &dyn FileTree, root: &TreePath, options: &Options) -> Result<Manifests, BuildErrors> {
     build_with(tree, root, options, None)
 }
@@ -69,6 +71,8 @@ pub struct Options {
     pub managed_by_label: bool,
     /// Who renders `helmCharts`; without, they are refused, as in Flux.
     pub charts: Option<Arc<dyn ChartRenderer>>,
+    /// Who fetches what is named by URL; without, that is refused.
+    pub remotes: Option<Arc<dyn Remotes>>,
     /// Where a build stops.
     pub limits: Limits,
 }

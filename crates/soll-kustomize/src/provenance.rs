@@ -1,26 +1,48 @@
 //! Where objects came from and what changed them, as `buildMetadata` writes it into annotations.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use soll_yaml::Value;
 
 use crate::kustomization::Kustomization;
+use crate::remote::RemoteDirectory;
 use crate::resource::Resource;
 
 /// Where an object came from, or what changed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Provenance {
     /// A file of objects.
-    File(String),
+    File(Origin),
     /// A generator or transformer, and the file that asks for it.
-    Configured { file: String, api_version: String, kind: String, name: String, namespace: String },
+    Configured { file: Origin, api_version: String, kind: String, name: String, namespace: String },
+}
+
+/// A file, as the overlays name it or in a repository that was fetched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) path: String,
+    pub(crate) repository: Option<Arc<RemoteDirectory>>,
+}
+
+impl Origin {
+    /// The lines that kustomize writes; `field` is what it calls the path here.
+    fn lines(&self, field: &str) -> Vec<String> {
+        let place = format!("{field}: {}", self.path);
+        let Some(repository) = &self.repository else { return vec![place] };
+        let mut lines = vec![format!("repo: {}", repository.repository)];
+        lines.extend(repository.reference.iter().map(|reference| format!("ref: {reference}")));
+        // Paths come first, what configures last.
+        lines.insert(if field == "path" { 0 } else { lines.len() }, place);
+        lines
+    }
 }
 
 impl Provenance {
     /// A field of a kustomization, by the name of its transformer.
     pub(crate) fn builtin(ks: &Kustomization, kind: &str) -> Self {
         Self::Configured {
-            file: ks.shown_file(),
+            file: ks.origin(),
             api_version: "builtin".to_owned(),
             kind: kind.to_owned(),
             name: String::new(),
@@ -33,7 +55,7 @@ impl Provenance {
         let id = config.id();
         let file = match &config.origin {
             Some(Self::File(file)) => file.clone(),
-            Some(Self::Configured { .. }) | None => String::new(),
+            Some(Self::Configured { .. }) | None => Origin::default(),
         };
         Self::Configured {
             file,
@@ -47,9 +69,10 @@ impl Provenance {
     /// The lines that kustomize writes.
     fn lines(&self) -> Vec<String> {
         match self {
-            Self::File(path) => vec![format!("path: {path}")],
+            Self::File(origin) => origin.lines("path"),
             Self::Configured { file, api_version, kind, name, namespace } => {
-                let mut lines = vec![format!("configuredIn: {file}"), "configuredBy:".to_owned()];
+                let mut lines = file.lines("configuredIn");
+                lines.push("configuredBy:".to_owned());
                 let fields = [("apiVersion", api_version), ("kind", kind), ("name", name), ("namespace", namespace)];
                 let set = fields.iter().filter(|(_, text)| !text.is_empty());
                 lines.extend(set.map(|(field, text)| format!("  {field}: {text}")));

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use soll_api::Failure;
-use soll_kustomize::{LoadRestriction, Manifests, Options, Order};
-use soll_tree::{DirTree, FileTree as _, TreePath};
+use soll_kustomize::{LoadRestriction, Manifests, Options, Order, RemoteUrl, Remotes as _};
+use soll_tree::{FileTree, Tree, TreePath};
 use soll_yaml::{Value, emit_yaml, to_json};
 
 use crate::arguments::{Kustomize, LoadRestrictor, Reorder};
 use crate::helm::Charts;
+use crate::remotes::RemoteTree;
 use crate::terminal::{self, Palette};
 use crate::{build, excerpt, origins};
 
@@ -26,8 +27,9 @@ enum Sink {
 /// Builds a directory and prints it. Exit code 1, and every problem with its place, if the build fails.
 pub(crate) fn kustomize(arguments: &Kustomize) -> anyhow::Result<u8> {
     refuse(arguments)?;
-    let (tree, root) = build::tree_of(&arguments.path)?;
-    match soll_kustomize::build(&tree, &root, &options(arguments)) {
+    let (tree, root) = opened(&arguments.path)?;
+    let options = Options { remotes: Some(Arc::clone(&tree) as Arc<_>), ..options(arguments) };
+    match soll_kustomize::build(&tree.tree, &root, &options) {
         Ok(built) => {
             for warning in &built.warnings {
                 let place = built.sources.place(warning.at).map(|place| format!("{place}: ")).unwrap_or_default();
@@ -38,14 +40,31 @@ pub(crate) fn kustomize(arguments: &Kustomize) -> anyhow::Result<u8> {
         }
         Err(errors) => {
             for failure in errors.failures() {
-                terminal::say(&shown(&failure, &tree));
+                terminal::say(&shown(&failure, &tree.tree));
             }
             Ok(1)
         }
     }
 }
 
-fn shown(failure: &Failure, tree: &DirTree) -> String {
+/// The tree to build in, and the directory in it: of the disk, or of a repository that is named by URL.
+fn opened(path: &Path) -> anyhow::Result<(Arc<RemoteTree>, TreePath)> {
+    match path.to_str().and_then(RemoteUrl::parse) {
+        None => {
+            let (tree, root) = build::tree_of(path)?;
+            Ok((Arc::new(RemoteTree::new(Arc::new(tree))), root))
+        }
+        Some(RemoteUrl::File(url)) => bail!("{url} is a file: name the directory that it is in"),
+        Some(RemoteUrl::Directory(remote)) => {
+            let tree = RemoteTree::new(Arc::new(Tree::in_memory::<&str, &[u8]>([])?));
+            let repository = tree.repository(&remote.repository, remote.reference.as_deref());
+            let root = repository.map_err(anyhow::Error::msg)?.join(&remote.directory)?;
+            Ok((Arc::new(tree), root))
+        }
+    }
+}
+
+fn shown(failure: &Failure, tree: &dyn FileTree) -> String {
     let read = |path: &str| {
         let bytes = tree.read(&path.parse::<TreePath>().ok()?).ok()?;
         String::from_utf8(bytes.to_vec()).ok()
@@ -55,10 +74,6 @@ fn shown(failure: &Failure, tree: &DirTree) -> String {
 
 /// Flags that ask for what is not done here.
 fn refuse(arguments: &Kustomize) -> anyhow::Result<()> {
-    let path = arguments.path.to_string_lossy();
-    if path.contains("://") || path.starts_with("git@") || path.starts_with("github.com/") {
-        bail!("{path} is remote: clone it and name the directory");
-    }
     let functions = [
         (arguments.enable_alpha_plugins, "--enable-alpha-plugins"),
         (arguments.enable_exec, "--enable-exec"),

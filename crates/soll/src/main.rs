@@ -5,6 +5,7 @@
 mod arguments;
 mod build;
 mod controller;
+mod credentials;
 mod diff;
 mod excerpt;
 mod helm;
@@ -13,6 +14,7 @@ mod kustomize;
 mod logging;
 mod origins;
 mod remote;
+mod remotes;
 mod signals;
 mod terminal;
 mod up;

@@ -66,8 +66,8 @@ kind: Magic
 metadata: {name: m}
 ",
         "
-kustomization.yaml:2:3: needs `https://example.com/a.yaml`: remote bases are not fetched yet; copy it into the source
-kustomization.yaml:3:3: needs `github.com/a/b//c?ref=main`: remote bases are not fetched yet; copy it into the source
+kustomization.yaml:2:3: needs `https://example.com/a.yaml`: nothing is fetched here; copy it into the source
+kustomization.yaml:3:3: needs `github.com/a/b//c?ref=main`: nothing is fetched here; copy it into the source
 kustomization.yaml:5:3: charts are rendered by `soll kustomize --enable-helm` only: Flux renders none either
 t.yaml:1:1: external plugins disabled; `Magic` is not builtin (`apiVersion: builtin`)
 ",

@@ -7,7 +7,6 @@ use soll_tree::FileTree;
 use soll_yaml::{Sources, Value};
 
 use super::template::{name_from, render_once};
-use super::world::World;
 
 /// Renders charts that lie in the tree of the build.
 #[derive(Debug)]

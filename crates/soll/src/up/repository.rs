@@ -1,8 +1,6 @@
 //! What `soll up` reconciles: the sample, a directory, or a URL.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
@@ -10,6 +8,7 @@ use soll_api::Object;
 
 use super::{home::Home, sample};
 use crate::arguments::Up;
+use crate::credentials::{self, Ssh};
 
 /// The namespace of what `soll up` creates.
 pub(crate) const NAMESPACE: &str = "flux-system";
@@ -40,7 +39,7 @@ impl Repository {
             return Ok(Self { name: "sample".to_owned(), path: sample::PATH.to_owned(), source });
         };
         if ["http://", "https://", "ssh://"].iter().any(|scheme| repo.starts_with(scheme)) {
-            let agent = if repo.starts_with("ssh://") { ssh_agent() } else { None };
+            let agent = if repo.starts_with("ssh://") { credentials::ssh_agent() } else { None };
             let secret =
                 if repo.starts_with("ssh://") { ssh_secret(repo, agent.as_deref())? } else { https_secret(repo)? };
             let source = Source::Remote { url: repo.clone(), branch, secret, agent };
@@ -177,54 +176,24 @@ fn checked_out_branch(directory: &Path) -> anyhow::Result<String> {
 
 /// User name and password that git's credential helpers know for a URL; none if they know nothing.
 fn https_secret(url: &str) -> anyhow::Result<Option<serde_json::Value>> {
-    let parsed = url::Url::parse(url).with_context(|| format!("{url} is no URL"))?;
-    let Some(host) = parsed.host_str() else { bail!("{url} names no host") };
-    let host = parsed.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let query =
-        format!("protocol={}\nhost={host}\npath={}\n\n", parsed.scheme(), parsed.path().trim_start_matches('/'));
-    let mut command = Command::new("git");
-    command
-        .args(["credential", "fill"])
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_ASKPASS", "true")
-        .env("SSH_ASKPASS", "true");
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    // Without git there are no helpers to ask.
-    let Ok(mut child) = child else { return Ok(None) };
-    child.stdin.take().expect("it was piped").write_all(query.as_bytes())?;
-    let output = child.wait_with_output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).filter(|value| !value.is_empty());
-    let credentials = field("username=").zip(field("password="));
-    Ok(credentials.map(|(username, password)| json!({"username": username, "password": password})))
+    let known = credentials::of_helpers(url)?;
+    Ok(known.map(|(username, password)| json!({"username": username, "password": password})))
 }
 
 /// Key and known hosts of the user for an ssh URL. The key may be left to an agent.
 fn ssh_secret(url: &str, agent: Option<&Path>) -> anyhow::Result<Option<serde_json::Value>> {
-    let ssh = std::env::home_dir().context("no home directory is known, and with it no ssh key")?.join(".ssh");
-    let known_hosts = ssh.join("known_hosts");
-    let known_hosts = std::fs::read_to_string(&known_hosts).with_context(|| {
-        format!("cannot read {}: connect once with `ssh`, so that the host is known", known_hosts.display())
-    })?;
+    let Ssh { known_hosts, identity } = Ssh::of_user(url, agent)?;
     let mut secret = json!({"known_hosts": known_hosts});
-    let names = ["id_ed25519", "id_ecdsa", "id_rsa"];
-    match names.iter().find_map(|name| std::fs::read_to_string(ssh.join(name)).ok()) {
-        Some(identity) => secret["identity"] = json!(identity),
-        None if agent.is_none() => {
-            bail!("{url}: no ssh-agent runs, and {} has none of {}", ssh.display(), names.join(", "))
-        }
-        None => {}
+    if let Some(identity) = identity {
+        secret["identity"] = json!(identity);
     }
     Ok(Some(secret))
 }
 
-/// The socket of the user's ssh-agent, if one runs.
-fn ssh_agent() -> Option<PathBuf> {
-    std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).filter(|socket| socket.exists())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@ mod drift;
 mod failures;
 mod fields;
 mod life;
+mod remotes;
 mod tenancy;
 mod testdata;
 mod trouble;
