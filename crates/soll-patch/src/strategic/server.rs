@@ -165,7 +165,7 @@ impl Merge<'_> {
             return Ok(Value::list(sorted(items, new, old, None)).at(target.at));
         };
         let (mut items, changes) = self.special_items(old, new, merge_key, path)?;
-        let before = items.clone();
+        let (before, mut added) = (items.clone(), Vec::new());
         let item_type = of.and_then(|of| of.items());
         for change in &changes {
             let key = key_of(change, merge_key, path)?;
@@ -175,14 +175,20 @@ impl Merge<'_> {
                     let old = items[position].clone();
                     items[position] = within(path, step, |path| self.map(&old, change, item_type, path))?;
                 }
-                None => items.extend(without_directives(change)),
+                None => {
+                    items.push(change.clone());
+                    added.push(change.clone());
+                }
             }
         }
         // Items are put in order by their keys, so those that were there need one, too.
         for item in &before {
             key_of(item, merge_key, path)?;
         }
-        Ok(Value::list(sorted(items, &changes, &before, Some(merge_key))).at(target.at))
+        // New items are cleaned when they have their places: a key of null counts for the order.
+        let items = sorted(items, &changes, &before, Some(merge_key)).into_iter();
+        let items = items.filter_map(|item| if added.contains(&item) { without_directives(&item) } else { Some(item) });
+        Ok(Value::list(items.collect()).at(target.at))
     }
 
     /// Obeys the items that are directives; returns the old items that stay and the changes to them.
