@@ -1,11 +1,13 @@
-//! OpenAPI v3 documents, made from the schema table: one for each group and version.
+//! OpenAPI documents, made from the schema table: one of v3 for each group and version, and one of v2 for all.
 //!
 //! Clients read three things from them: which media types a PATCH takes, which options a request takes,
 //! and the types of fields (`kubectl apply`, `diff`, `explain`). There are no descriptions.
 
+mod second;
+
 use std::collections::BTreeMap;
 
-use http::header::{CACHE_CONTROL, HeaderValue};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -17,7 +19,13 @@ use crate::rest::Body;
 use crate::rest::answer;
 
 /// Answers paths below `/openapi`.
-pub(crate) fn answer(table: &Table, path: &str, _: &HeaderMap) -> Option<Response<Body>> {
+pub(crate) fn answer(table: &Table, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+    if path == "/openapi/v2" {
+        // There it is in protobuf, too; who takes nothing else goes on without.
+        let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+        let takes_json = accept.contains("application/json") || accept.contains("*/*");
+        return takes_json.then(|| answer::json(200, &second::swagger(table)));
+    }
     let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');
     if rest.is_empty() {
         return Some(answer::json(200, &index(table)));

@@ -76,12 +76,28 @@ fn parse(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Result<Patch,
             }
             Ok(Patch::Json(patch))
         }
-        "application/merge-patch+json" => Ok(Patch::Merge(map(body::json(bytes)?)?)),
+        "application/merge-patch+json" => {
+            let mut patch = map(body::json(bytes)?)?;
+            forget_nulls_in_lists(&mut patch, false);
+            Ok(Patch::Merge(patch))
+        }
         "application/strategic-merge-patch+json" if ctx.target.resource.custom.is_none() => {
             Ok(Patch::Strategic(map(body::json(bytes)?)?))
         }
         _ if ctx.target.resource.custom.is_some() => Err(Refusal::unsupported_media_type(CUSTOM)),
         _ => Err(Refusal::unsupported_patch(BUILTIN)),
+    }
+}
+
+/// In a merge patch a null takes a field away; in the items of a list, which are taken as they are, it is nothing.
+fn forget_nulls_in_lists(value: &mut Value, is_in_list: bool) {
+    if let Some(map) = value.as_map_mut() {
+        if is_in_list {
+            map.retain(|entry| !entry.value.is_null());
+        }
+        map.iter_mut().for_each(|(_, below)| forget_nulls_in_lists(below, is_in_list));
+    } else if let Some(list) = value.as_list_mut() {
+        list.iter_mut().for_each(|item| forget_nulls_in_lists(item, true));
     }
 }
 

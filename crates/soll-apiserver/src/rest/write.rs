@@ -375,7 +375,15 @@ pub(crate) fn shape(ctx: &Context<'_>, object: &mut Value, body: Sent) -> Result
     let forgets = object.lookup(&managers).and_then(Value::as_list).is_some_and(<[Value]>::is_empty);
     let empty_lists = kinds::empty_lists(resource, object);
     let findings = match &resource.custom {
-        Some(custom) => fit(custom.schema.root(), object, Rules::Custom),
+        Some(custom) => {
+            let findings = fit(custom.schema.root(), object, Rules::Custom);
+            // Metadata is Kubernetes' own; its types were told from the schema's point of view.
+            let of = Schemas::builtin().definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+            if let (Some(of), Some(metadata)) = (of, object.get_mut("metadata")) {
+                fit(of, metadata, Rules::Builtin);
+            }
+            findings
+        }
         None => match Schemas::builtin().type_of(&resource.group, &resource.version, &resource.kind) {
             Some(of) => fit(of, object, Rules::Builtin),
             None => return Ok(()),

@@ -39,6 +39,8 @@ struct Kind {
     url: String,
     base: Json,
     parts: Vec<Json>,
+    /// What defines it, if Kubernetes does not.
+    definition: Option<Json>,
 }
 
 /// One write.
@@ -322,6 +324,9 @@ fn made_up_writes_are_answered_as_kube_apiserver_answers_them() {
     runtime().block_on(async {
         let pair = Pair::start(false).await;
         pair.prepare("fuzz", false).await;
+        for kind in &kinds {
+            define(kind, &pair, &rules).await;
+        }
         let outcomes = stream::iter(seed..seed + cases).map(|seed| {
             let case = Case::new(seed, &kinds);
             let (pair, rules, kinds) = (&pair, &rules, &kinds);
@@ -358,6 +363,27 @@ fn made_up_writes_are_answered_as_kube_apiserver_answers_them() {
     );
     assert!(passing.len() as u64 <= 2 + cases / 200, "too many differ once and not again: {passing:?}");
     assert!(wrong.is_empty(), "{} sequences differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Defines a kind on both servers, and waits until it is served.
+async fn define(kind: &Kind, pair: &Pair, rules: &Rules) {
+    let Some(definition) = &kind.definition else { return };
+    let make = Step {
+        post: Some("/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned()),
+        body: Some(definition.clone()),
+        loosely: true,
+        ..Step::default()
+    };
+    let until = Some(Names::from([("code".to_owned(), json!(200))]));
+    let wait = Step { get: Some(kind.url.clone()), loosely: true, until, ..Step::default() };
+    let script = Script {
+        name: "a definition".to_owned(),
+        controllers: false,
+        is_made_up: true,
+        names: Names::new(),
+        steps: vec![make, wait],
+    };
+    assert_eq!(pair.run(&script, rules).await.wrong, None);
 }
 
 fn shown(step: &Step) -> String {
