@@ -376,7 +376,8 @@ impl<'t> Parser<'t> {
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe> {
         let pos = self.peek_non_space().pos;
-        let mut pipe = Pipe { pos, assign: false, declared: Vec::new(), commands: Vec::new() };
+        // Most pipes are one command, most commands two words: a chart has thousands of them.
+        let mut pipe = Pipe { pos, assign: false, declared: Vec::new(), commands: Vec::with_capacity(1) };
         self.declarations(context, &mut pipe)?;
         loop {
             let token = self.next_non_space();
@@ -452,7 +453,7 @@ impl<'t> Parser<'t> {
     }
 
     fn command(&mut self) -> Result<Command> {
-        let mut command = Command { pos: self.peek_non_space().pos, args: Vec::new() };
+        let mut command = Command { pos: self.peek_non_space().pos, args: Vec::with_capacity(2) };
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
