@@ -112,6 +112,10 @@ pub(crate) struct Up {
     /// Directory for the kubeconfig, the sample and caches
     #[arg(long, value_name = "DIR", env = "SOLL_HOME")]
     pub(crate) home: Option<PathBuf>,
+    /// Keep the objects of the embedded API server in this directory, and go on from them next time [default: they end with
+    /// it]
+    #[arg(long, value_name = "DIR", conflicts_with = "context")]
+    pub(crate) data: Option<PathBuf>,
     /// Print nothing but errors and results
     #[arg(short, long)]
     pub(crate) quiet: bool,

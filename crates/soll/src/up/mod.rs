@@ -11,11 +11,13 @@ mod sample;
 mod takeover;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use soll_api::{Gvk, Object};
 use soll_apiserver::sim::{Simulation, SimulationOptions};
+use soll_apiserver::store::{Keeping, Recovery};
 use soll_apiserver::{Running, ServeError, Server, ServerOptions};
 use soll_cluster::{ApplyOptions, Cluster, ConnectOptions};
 use soll_controllers::{Engine, EngineConfig, EngineHandle, LeaderElection};
@@ -83,6 +85,27 @@ pub(crate) async fn up(arguments: &Up) -> anyhow::Result<u8> {
     Ok(code)
 }
 
+/// An API server that keeps its objects in a directory, if one is named, and says what it found there.
+fn embedded_server(data: Option<&Path>) -> anyhow::Result<Server> {
+    let Some(data) = data else { return Ok(Server::new(&ServerOptions::default())?) };
+    let options = ServerOptions { keeping: Some(Keeping::new(data)), ..ServerOptions::default() };
+    let server = Server::new(&options)?;
+    match server.recovery() {
+        Some(found) if !found.is_new() => {
+            let Recovery { revision, cut, .. } = found;
+            terminal::say(&format!("going on from revision {revision} in {}", data.display()));
+            if let Some(bytes) = cut {
+                terminal::say(&format!(
+                    "the last write there was not finished and never answered: its {bytes} bytes are kept beside the log, in \
+                     a file that ends in .torn"
+                ));
+            }
+        }
+        _ => {}
+    }
+    Ok(server)
+}
+
 /// The cluster that is reconciled, and what must be ended with it.
 struct Ground {
     cluster: Cluster,
@@ -97,7 +120,7 @@ struct Embedded {
 
 impl Ground {
     async fn embedded(arguments: &Up, home: &Home) -> anyhow::Result<Self> {
-        let server = Server::new(&ServerOptions::default())?;
+        let server = embedded_server(arguments.data.as_deref())?;
         let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let running = match (server.serve(address(arguments.port.unwrap_or(PORT))).await, arguments.port) {
             (Ok(running), _) => running,

@@ -157,3 +157,30 @@ fn what_cannot_work_is_said_with_the_remedy() {
         assert!(ran.text.contains(remedy), "{arguments:?}: {}", ran.text);
     }
 }
+
+#[test]
+fn what_is_kept_survives_being_killed() {
+    let (home, data) = (tempfile::tempdir().expect("a temporary folder"), tempfile::tempdir().expect("another"));
+    let place = data.path().to_str().expect("UTF-8");
+    let kubeconfig = home.path().join("kubeconfig");
+    let kubectl = |arguments: &[&str]| {
+        let ran =
+            Ran::of(Command::new(soll_testkit::tools().kubectl).arg("--kubeconfig").arg(&kubeconfig).args(arguments));
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.text);
+        ran.text
+    };
+    let uids = || {
+        let of = |object: &str| kubectl(&["get", "-n", "default", object, "-o", "jsonpath={.metadata.uid}"]);
+        (of("configmap/mine"), kubectl(&["get", "namespaces", "-o", "jsonpath={.items[*].metadata.uid}"]))
+    };
+    let mut up = Up::start(home.path(), &["--data", place]);
+    up.wait("raw", "ready", "");
+    kubectl(&["create", "configmap", "mine", "-n", "default"]);
+    let before = uids();
+    drop(up); // by SIGKILL
+
+    let mut up = Up::start(home.path(), &["--data", place]);
+    up.wait("raw", "ready", "");
+    assert_eq!(uids(), before);
+    assert_eq!(up.interrupt(), Some(0));
+}
