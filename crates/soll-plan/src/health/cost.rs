@@ -1,10 +1,19 @@
-//! What evaluating an expression may cost: the interpreter has no fuel, so the work is bounded before it starts.
+//! What an expression may call, and what evaluating it may cost: the interpreter has no fuel, so the work is bounded before
+//! it starts.
 
-use kube_cel::cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr};
 use soll_yaml::{Data, Value};
 
 /// Steps that an evaluation may take: about a second.
 const BUDGET: u64 = 10_000_000;
+
+/// What the expressions of Kubernetes may call and those of Flux may not: the API server wants them, and the interpreter has
+/// one set of functions for both.
+const FOREIGN: [&str; 12] =
+    ["cidr", "find", "findAll", "ip", "isCIDR", "isIP", "isQuantity", "isSemver", "isURL", "quantity", "semver", "url"];
+
+/// The same, of names that stand before a dot.
+const FOREIGN_LIBRARIES: [&str; 3] = ["format", "jsonpatch", "math"];
 
 /// The shape of an expression, as far as its cost depends on it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,6 +26,8 @@ pub(super) struct Cost {
     longest: u64,
     /// Whether it makes lists from texts.
     splits: bool,
+    /// A function that Flux does not have.
+    foreign: Option<&'static str>,
 }
 
 impl Cost {
@@ -25,6 +36,11 @@ impl Cost {
         let mut cost = Self::default();
         cost.add(expression, 0);
         cost
+    }
+
+    /// A function that it calls and Flux does not have.
+    pub(super) fn foreign(&self) -> Option<&'static str> {
+        self.foreign
     }
 
     /// Checks that evaluating the expression over these values stays within the budget.
@@ -50,6 +66,7 @@ impl Cost {
         match &expression.expr {
             Expr::Call(call) => {
                 self.splits |= matches!(call.func_name.as_str(), "split" | "findAll" | "range" | "lists.range");
+                self.foreign = self.foreign.or(foreign(call));
                 call.target.iter().for_each(|target| self.add(target, depth));
                 call.args.iter().for_each(|argument| self.add(argument, depth));
             }
@@ -85,6 +102,14 @@ impl Cost {
             }
         }
     }
+}
+
+fn foreign(call: &CallExpr) -> Option<&'static str> {
+    let library = match call.target.as_deref().map(|target| &target.expr) {
+        Some(Expr::Ident(name)) => FOREIGN_LIBRARIES.iter().find(|library| *library == name),
+        _ => None,
+    };
+    library.or_else(|| FOREIGN.iter().find(|function| **function == call.func_name)).copied()
 }
 
 /// Length of the longest list or map in a value; of texts too, if they count.

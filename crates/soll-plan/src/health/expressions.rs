@@ -133,7 +133,11 @@ fn compile(text: &str, place: &str) -> Result<Expression, Failure> {
     let parsed = Parser::new().enable_optional_syntax(true).parse(text);
     let mut expression = parsed.map_err(|error| terminal(&format!("{place}: {}", error.to_string().trim())))?;
     rewrite(&mut expression);
-    Ok(Expression { cost: Cost::of(&expression), expression })
+    let cost = Cost::of(&expression);
+    if let Some(name) = cost.foreign() {
+        return Err(terminal(&format!("{place}: undeclared reference to '{name}'")));
+    }
+    Ok(Expression { cost, expression })
 }
 
 fn terminal(what: &str) -> Failure {

@@ -249,6 +249,22 @@ fn broken_expressions_need_a_change_of_the_spec() {
 }
 
 #[test]
+fn functions_of_kubernetes_alone_are_unknown_as_in_flux() {
+    for (text, name) in [
+        ("quantity(spec.memory).isGreaterThan(quantity('1Gi'))", "quantity"),
+        ("status.names.exists(name, name.find('[a-z]+') == 'a')", "find"),
+        ("math.greatest(1, status.count) > 1", "math"),
+    ] {
+        let error = HealthExpressions::new(&[expression(None, text)]).expect_err(text);
+        let expected = format!("spec.healthCheckExprs[0].current: undeclared reference to '{name}'");
+        assert!(error.message.ends_with(&expected), "{}", error.message);
+    }
+    assert!(
+        HealthExpressions::new(&[expression(None, "'a b'.split(' ').size() == 2 && sets.contains([1], [1])")]).is_ok()
+    );
+}
+
+#[test]
 fn expressions_that_would_run_for_hours_are_not_run() {
     let items = |count: usize| format!("'list': [{}]", vec!["1"; count].join(", "));
     let holds = |text: &str, dependency: &str| {
