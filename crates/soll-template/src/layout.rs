@@ -442,12 +442,13 @@ fn nanoseconds(decimals: &str) -> i32 {
 }
 
 fn zone_offset<'t>(found: &mut Found, text: &'t str, colons: bool, parts: u8) -> Result<&'t str, Misfit> {
+    // The sign is looked at last.
     let sign = match text.as_bytes().first() {
-        Some(b'+') => 1,
-        Some(b'-') => -1,
-        _ => return Err(Misfit::Form),
+        Some(b'+') => Some(1),
+        Some(b'-') => Some(-1),
+        _ => None,
     };
-    let mut rest = &text[1..];
+    let mut rest = text.get(1..).ok_or(Misfit::Form)?;
     let mut seconds = 0;
     for (index, (size, most)) in [(3600, 24), (60, 60), (1, 60)].into_iter().enumerate().take(usize::from(parts)) {
         if index > 0 && colons {
@@ -462,7 +463,7 @@ fn zone_offset<'t>(found: &mut Found, text: &'t str, colons: bool, parts: u8) ->
         seconds += i32::from(number) * size;
         rest = tail;
     }
-    found.offset = Some(sign * seconds);
+    found.offset = Some(sign.ok_or(Misfit::Form)? * seconds);
     Ok(rest)
 }
 

@@ -68,10 +68,7 @@ fn underscores_allowed(text: &str) -> bool {
 /// `strconv.ParseInt(text, base, 64)`; base 0 reads prefixes and underscores.
 pub(crate) fn parse_int(text: &str, base: u32) -> Result<i64, NumError> {
     let (negative, digits, base) = integer_parts(text, base)?;
-    if !digits.chars().all(|c| c.is_digit(base)) || digits.is_empty() {
-        return Err(NumError::Syntax);
-    }
-    let magnitude = u64::from_str_radix(&digits, base).map_err(|_| NumError::Range)?;
+    let magnitude = magnitude(&digits, base)?;
     if negative {
         0i64.checked_sub_unsigned(magnitude).ok_or(NumError::Range)
     } else {
@@ -85,10 +82,18 @@ pub(crate) fn parse_uint(text: &str) -> Result<u64, NumError> {
         return Err(NumError::Syntax);
     }
     let (_, digits, base) = integer_parts(text, 0)?;
-    if !digits.chars().all(|c| c.is_digit(base)) || digits.is_empty() {
+    magnitude(&digits, base)
+}
+
+/// Whatever is wrong first decides: a number that is too large may be followed by anything.
+fn magnitude(digits: &str, base: u32) -> Result<u64, NumError> {
+    if digits.is_empty() {
         return Err(NumError::Syntax);
     }
-    u64::from_str_radix(&digits, base).map_err(|_| NumError::Range)
+    digits.chars().try_fold(0_u64, |number, c| {
+        let digit = c.to_digit(base).ok_or(NumError::Syntax)?;
+        number.checked_mul(base.into()).and_then(|number| number.checked_add(digit.into())).ok_or(NumError::Range)
+    })
 }
 
 /// `strconv.ParseFloat(text, 64)`.

@@ -249,9 +249,10 @@ fn decrypt(world: &mut World<'_>, args: &[Value]) -> Result<Value, Fault> {
         return Ok(Value::text(""));
     }
     let data = base64(bytes(&args[1])).map_err(fault)?;
-    let length = data.len();
+    // Go makes room for whole groups of four.
+    let capacity = bytes(&args[1]).len() / 4 * 3;
     let Some((iv, data)) = data.split_first_chunk::<BLOCK>() else {
-        return Err(fault(format!("runtime error: slice bounds out of range [:16] with capacity {length}")));
+        return Err(fault(format!("runtime error: slice bounds out of range [:16] with capacity {capacity}")));
     };
     if !data.len().is_multiple_of(BLOCK) {
         return Err(fault("crypto/cipher: input not full blocks"));

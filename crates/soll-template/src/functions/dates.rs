@@ -5,10 +5,10 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::conversion::clamped;
 use super::{Function, bytes, pure, text, world};
 use crate::duration::{duration_text, parse_duration};
 use crate::layout;
-use crate::number::{NumError, parse_int};
 use crate::object::Param::{Any, Str};
 use crate::render::{Fault, World, fault};
 use crate::time::{MOMENT, Time};
@@ -44,7 +44,7 @@ pub(super) static TABLE: &[Function] = &[
     pure("duration", &[Any], |args| {
         let seconds = match &args[0] {
             Value::Int64(seconds) => *seconds,
-            Value::Str(text) => clamped(text),
+            Value::Str(text) => clamped(text, 10),
             _ => 0,
         };
         Ok(Value::from(duration_text(seconds.wrapping_mul(1_000_000_000))))
@@ -124,15 +124,6 @@ fn to_whole_seconds(nanoseconds: i64) -> i64 {
     let rest = nanoseconds % SECOND;
     let whole = nanoseconds - rest;
     if rest.abs() * 2 < SECOND { whole } else { whole.saturating_add(rest.signum() * SECOND) }
-}
-
-fn clamped(text: &str) -> i64 {
-    match parse_int(text, 10) {
-        Ok(number) => number,
-        Err(NumError::Syntax) => 0,
-        Err(NumError::Range) if text.starts_with('-') => i64::MIN,
-        Err(NumError::Range) => i64::MAX,
-    }
 }
 
 /// The largest unit of which there is more than one.

@@ -161,7 +161,7 @@ fn chunk(world: &mut crate::render::World<'_>, args: &[Value]) -> Result<Value, 
     let chunks: Vec<Value> = match (usize::try_from(size).ok().filter(|size| *size > 0), count) {
         (Some(size), _) => items.chunks(size).map(|chunk| Value::from(chunk.to_vec())).collect(),
         (None, 0) => Vec::new(),
-        (None, 1) if items.len() == 1 => vec![Value::from(items)],
+        (None, 1) if items.len() == 1 && size != -1 => vec![Value::from(items)],
         (None, _) => return Err(too_long()),
     };
     Ok(List::of(Element::List, chunks).into())

@@ -107,6 +107,7 @@ fn durations_that_overflow_are_invalid_before_units_are_looked_at() {
 
 #[test]
 fn chunks_of_odd_sizes() {
+    assert!(shown("{{ chunk -1 (list 1) }}", "").ends_with("makeslice: len out of range"));
     check("{{ chunk -7 (list 1 2) }}{{ chunk -7 (list 1) }}{{ chunk 3 list }}", "[][[1]][]");
 }
 
@@ -420,4 +421,32 @@ fn ranges_with_a_dash_are_shown_as_bounds() {
         "error: template: t:1:3: executing \"t\" at <semverCompare \"1n0 - 2.0\" \"1.2\">: error calling semverCompare: \
          improper constraint: \"1n>= 0, <= 2.0 \"",
     );
+}
+
+#[test]
+fn what_is_missing_at_the_end_is_missed_one_line_further_down() {
+    check(
+        "{{ fromYaml \"{x\" }}{{ fromYaml \"a: &xx 1\\nb:-}} *x\" }}",
+        "map[Error:error converting YAML to JSON: yaml: line 1: did not find expected ',' or '}']\
+         map[Error:error converting YAML to JSON: yaml: line 3: could not find expected ':']",
+    );
+}
+
+#[test]
+fn a_number_that_is_too_large_may_be_followed_by_anything() {
+    check("{{ duration \"99999999999999999999x\" }}", "-1s");
+}
+
+#[test]
+fn hours_of_a_zone_are_looked_at_before_its_sign() {
+    check(
+        "{{ mustToDate \"-07\" \"678\" }}",
+        "error: template: t:1:3: executing \"t\" at <mustToDate \"-07\" \"678\">: error calling mustToDate: parsing time \
+         \"678\": time zone offset hour out of range",
+    );
+}
+
+#[test]
+fn texts_that_are_too_short_to_be_decrypted_tell_their_room() {
+    assert!(shown("{{ decryptAES \"k\" \"YWI=\" }}", "").ends_with("out of range [:16] with capacity 3"));
 }

@@ -384,13 +384,14 @@ impl Composer<'_> {
 
     /// go-yaml counts lines from 0, and from 1 where single characters are wrong; what it counts as 0 it does not mention.
     fn go_line(&self, error: &libyaml_safer::Error) -> Option<usize> {
+        let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
+        // The line break at the end may be ours; Go adds one too, but not within a quote.
+        let is_quote = scanner && error.problem() != NO_COLON;
         let line = |mark: Option<Mark>| {
             let mark = mark?;
-            // The line break at the end may be ours; Go adds one too before it gives up on a key.
-            let added = !self.is_complete && mark.index > self.text.len() as u64 && error.problem() != NO_COLON;
+            let added = is_quote && !self.is_complete && mark.index > self.text.len() as u64;
             Some(mark.line as usize - usize::from(added)).filter(|line| *line > 0)
         };
-        let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
         line(error.problem_mark()).map(|line| line + usize::from(scanner)).or(line(error.context_mark()))
     }
 
