@@ -32,8 +32,15 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Held for its lock.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A child that was forked a moment ago holds the file, too, until it runs its program: closing would not be enough.
+        // If it cannot be unlocked, closing it is what is left.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Directory {
@@ -45,18 +52,35 @@ impl Directory {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.map_err(|source| KeepError::io(&lock_path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(fs::TryLockError::WouldBlock) => Err(KeepError::InUse(path.to_owned())),
-            Err(fs::TryLockError::Error(source)) => Err(KeepError::io(&lock_path, source)),
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(KeepError::InUse(path.to_owned())),
+            Err(fs::TryLockError::Error(source)) => return Err(KeepError::io(&lock_path, source)),
         }
+        let directory = Self { path: path.to_owned(), lock };
+        directory.forget_unfinished()?;
+        Ok(directory)
+    }
+
+    /// Removes files that a process was killed at, before they had their names.
+    fn forget_unfinished(&self) -> Result<(), KeepError> {
+        for path in self.paths()? {
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                fs::remove_file(&path).map_err(|source| KeepError::io(&path, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn paths(&self) -> Result<Vec<PathBuf>, KeepError> {
+        let io = |source| KeepError::io(&self.path, source);
+        let entries = fs::read_dir(&self.path).map_err(io)?;
+        entries.map(|entry| entry.map(|entry| entry.path()).map_err(io)).collect()
     }
 
     /// The files of a kind by their revisions, oldest first.
     pub(super) fn list(&self, kind: Kind) -> Result<Vec<(u64, PathBuf)>, KeepError> {
         let mut files = Vec::new();
-        let entries = fs::read_dir(&self.path).map_err(|source| KeepError::io(&self.path, source))?;
-        for entry in entries {
-            let path = entry.map_err(|source| KeepError::io(&self.path, source))?.path();
+        for path in self.paths()? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if let Some(revision) = name.strip_prefix(kind.prefix()).and_then(|rest| rest.parse().ok()) {
                 files.push((revision, path));

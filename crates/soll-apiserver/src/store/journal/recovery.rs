@@ -35,7 +35,11 @@ pub(super) fn read(directory: &Directory, reader: &mut impl Reader) -> Result<(R
     }
     let logs = directory.list(Kind::Log)?;
     let mut tail = None;
-    for (index, (_, path)) in logs.iter().enumerate() {
+    for (index, (first, path)) in logs.iter().enumerate() {
+        // Its name tells where it begins: what is before must be known.
+        if *first > recovery.revision + 1 {
+            return Err(KeepError::Damaged { path: path.clone(), at: 0 });
+        }
         let is_last = index + 1 == logs.len();
         let length = log(path, is_last, reader, &mut recovery)?;
         tail = Some(Tail { path: path.clone(), length });
