@@ -132,8 +132,12 @@ impl Generator {
             }
         }
         let text: String = chars.into_iter().collect();
-        // Keys of maps hold no other bytes.
+        // Keys of maps and dates hold no other bytes.
         let bytes = ["\\x", "\\2", "\\3"].iter().any(|escape| text.contains(escape));
-        if bytes && text.contains("dict") { template.to_owned() } else { text }
+        if bytes && ["dict", "date", "Date"].iter().any(|word| text.contains(word)) {
+            template.to_owned()
+        } else {
+            text
+        }
     }
 }
