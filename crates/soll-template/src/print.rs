@@ -388,8 +388,10 @@ impl Printer<'_> {
                 _ => self.bad_verb(value, verb),
             },
             Value::Object(object) => {
+                let go_syntax = self.flags.go_syntax;
                 if let Some(text) = object.string()
                     && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
+                    && !go_syntax
                 {
                     return self.text(text.as_bytes(), if verb == 'v' { 's' } else { verb });
                 }
@@ -398,10 +400,16 @@ impl Printer<'_> {
                         if object.kind() == Kind::Ptr {
                             self.push("&");
                         }
+                        if go_syntax {
+                            self.push(object.type_name().trim_start_matches('*'));
+                        }
                         self.push("{");
-                        for (index, (_, item)) in object.fields().iter().enumerate() {
+                        for (index, (name, item)) in object.fields().iter().enumerate() {
                             if index > 0 {
-                                self.push(" ");
+                                self.push(if go_syntax { ", " } else { " " });
+                            }
+                            if go_syntax {
+                                self.push(&format!("{name}:"));
                             }
                             self.value(item, verb, depth + 1);
                         }

@@ -56,6 +56,19 @@ pub(crate) fn to_yaml(value: &Value) -> Result<String, String> {
     Ok(text)
 }
 
+/// Letters of a key in YAML, quotes included.
+const LONGEST_KEY: usize = 1024;
+
+/// How many letters Go's JSON takes for a text, quotes included.
+fn json_length(text: &str) -> usize {
+    let letter = |c| match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
+        _ => 1,
+    };
+    2 + text.chars().map(letter).sum::<usize>()
+}
+
 /// What a value is after it went through JSON and was read as YAML.
 #[derive(Default)]
 struct ThroughJson {
@@ -119,8 +132,9 @@ impl ThroughJson {
     fn key(&mut self, key: &soll_yaml::Str) -> soll_yaml::Str {
         let before = self.lines;
         let text = self.text(key);
-        if self.lines > before && self.broken_key.is_none() {
-            self.broken_key = Some(format!("yaml: line {}: did not find expected ',' or '}}'", self.lines));
+        if (self.lines > before || json_length(key) > LONGEST_KEY) && self.broken_key.is_none() {
+            let line = if self.lines > 0 { format!("line {}: ", self.lines) } else { String::new() };
+            self.broken_key = Some(format!("yaml: {line}did not find expected ',' or '}}'"));
         }
         text
     }

@@ -450,3 +450,24 @@ fn hours_of_a_zone_are_looked_at_before_its_sign() {
 fn texts_that_are_too_short_to_be_decrypted_tell_their_room() {
     assert!(shown("{{ decryptAES \"k\" \"YWI=\" }}", "").ends_with("out of range [:16] with capacity 3"));
 }
+
+#[test]
+fn structs_have_names_and_fields_in_go_s_syntax() {
+    check(
+        "{{ printf \"%#v\" (semver \"1.2.3-a+b\") }}|{{ printf \"%#v\" (list (semver \"1\").IncMinor) }}",
+        "&semver.Version{major:0x1, minor:0x2, patch:0x3, pre:\"a\", metadata:\"b\", original:\"1.2.3-a+b\"}|\
+         []interface {}{semver.Version{major:0x1, minor:0x1, patch:0x0, pre:\"\", metadata:\"\", original:\"1.1.0\"}}",
+    );
+    check("{{ printf \"%#v\" (toDate \"2006-01-02\" \"2020-03-04\").Month }}", "3");
+}
+
+#[test]
+fn keys_that_yaml_cannot_read_are_not_written() {
+    check("{{ mustToYaml (dict (repeat 1022 \"a\") 1) | len }}", "1028");
+    check(
+        "{{ mustToYaml (dict (repeat 1023 \"a\") 1) }}",
+        "error: template: t:1:3: executing \"t\" at <mustToYaml (dict (repeat 1023 \"a\") 1)>: error calling mustToYaml: yaml: \
+         did not find expected ',' or '}'",
+    );
+    check("{{ toYaml (dict (repeat 300 \"<\") 1) | len }}", "0");
+}
