@@ -50,6 +50,35 @@ fn next(generator: &mut Generator, ledger: &Ledger, count: usize, long: bool) ->
     next
 }
 
+/// Cases for the kinds of arguments that chance left out.
+fn rest(generator: &mut Generator, ledger: &Ledger) -> Vec<Case> {
+    const TRIES: usize = 50_000;
+    let missing = ledger.missing();
+    missing
+        .iter()
+        .filter_map(|(subject, kind)| {
+            (0..TRIES)
+                .map(|_| generator.case(subject))
+                .find(|case| case.subject == *subject && case.kinds.contains(kind))
+        })
+        .collect()
+}
+
+/// Asks both, and adds where they differ.
+fn compare(batch: &[Case], ledger: &mut Ledger, differences: &mut Vec<String>) {
+    let asked = batch.iter().map(|case| (case.template.as_str(), case.values.as_str()));
+    for (case, original) in batch.iter().zip(oracle::render(BESIDE, asked)) {
+        ledger.note(case, matches!(original, Outcome::Output(_)));
+        let mine = ours(case);
+        if mine != original {
+            let Case { subject, template, values, .. } = case;
+            let (original, mine) = (original.shown(), mine.shown());
+            differences
+                .push(format!("{subject} {template:?}\n  values   {values}\n  original {original}\n  ours     {mine}"));
+        }
+    }
+}
+
 #[test]
 fn templates_render_as_go_and_helm_render_them() {
     let Asked { cases, seed, first_only } = Asked::or_sample(4_000);
@@ -61,18 +90,11 @@ fn templates_render_as_go_and_helm_render_them() {
         let count = BATCH.min(cases - ledger.cases());
         let subjects = next(&mut generator, &ledger, count, cases >= LONG);
         let batch: Vec<Case> = subjects.iter().map(|subject| generator.case(subject)).collect();
-        let asked = batch.iter().map(|case| (case.template.as_str(), case.values.as_str()));
-        for (case, original) in batch.iter().zip(oracle::render(BESIDE, asked)) {
-            ledger.note(case, matches!(original, Outcome::Output(_)));
-            let mine = ours(case);
-            if mine != original {
-                let Case { subject, template, values, .. } = case;
-                let (original, mine) = (original.shown(), mine.shown());
-                differences.push(format!(
-                    "{subject} {template:?}\n  values   {values}\n  original {original}\n  ours     {mine}"
-                ));
-            }
-        }
+        compare(&batch, &mut ledger, &mut differences);
+    }
+    if cases >= LONG && !first_only {
+        let batch = rest(&mut generator, &ledger);
+        compare(&batch, &mut ledger, &mut differences);
     }
     if std::env::var_os("SOLL_DIFFERENTIAL_TALLY").is_some() {
         eprint!("{ledger}");
