@@ -242,7 +242,6 @@ impl Composer<'_> {
             let scalar = resolve(self.options.flavor, tag.as_deref(), plain, value);
             let is_null = matches!(scalar, Ok(Scalar::Null));
             let text = match scalar {
-                Ok(Scalar::Text(text)) => self.interner.intern(&text),
                 Ok(scalar) => self.interner.intern(&scalar.into_key()),
                 Err(message) => return Err(YamlError::new(message, at)),
             };
@@ -284,18 +283,9 @@ impl Composer<'_> {
     }
 
     fn scalar(&mut self, tag: Option<&str>, plain: bool, text: &str, at: At) -> Result<Data, YamlError> {
-        Ok(match resolve(self.options.flavor, tag, plain, text) {
-            Ok(Scalar::Null) => Data::Null,
-            Ok(Scalar::Bool(value)) => Data::Bool(value),
-            Ok(Scalar::Int(number)) => Data::Int(number),
-            Ok(Scalar::Unsigned(number)) => Data::Float(number as f64),
-            Ok(Scalar::Float(number)) if number.is_finite() => Data::Float(number),
-            Ok(Scalar::Float(_)) => {
-                return Err(YamlError::new(format!("`{text}` has no JSON form"), at));
-            }
-            Ok(Scalar::Text(text)) => Data::Str(self.interner.intern(&text)),
-            Err(message) => return Err(YamlError::new(message, at)),
-        })
+        let scalar = resolve(self.options.flavor, tag, plain, text).map_err(|message| YamlError::new(message, at))?;
+        let data = scalar.into_data(&mut self.interner);
+        data.ok_or_else(|| YamlError::new(format!("`{text}` has no JSON form"), at))
     }
 
     fn alias(&mut self, anchor: &str, at: At) -> Result<Value, YamlError> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::timestamp;
 use crate::json::go_float;
+use crate::{Data, Interner};
 
 /// Whose rules say what a plain scalar means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub(super) fn stays_text(text: &str) -> bool {
         && !is_base_60(text)
 }
 
-impl Scalar<'_> {
+impl<'t> Scalar<'t> {
     fn tag(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -77,7 +78,7 @@ impl Scalar<'_> {
     }
 
     /// The scalar as a key of a JSON object.
-    pub(super) fn into_key(self) -> Cow<'static, str> {
+    pub(super) fn into_key(self) -> Cow<'t, str> {
         match self {
             Self::Null => "null".into(),
             Self::Bool(true) => "true".into(),
@@ -85,8 +86,21 @@ impl Scalar<'_> {
             Self::Int(number) => number.to_string().into(),
             Self::Unsigned(number) => number.to_string().into(),
             Self::Float(number) => go_float(number).into(),
-            Self::Text(text) => text.into_owned().into(),
+            Self::Text(text) => text,
         }
+    }
+
+    /// The scalar as a value; nothing for numbers that JSON cannot hold.
+    pub(super) fn into_data(self, interner: &mut Interner) -> Option<Data> {
+        Some(match self {
+            Self::Null => Data::Null,
+            Self::Bool(value) => Data::Bool(value),
+            Self::Int(number) => Data::Int(number),
+            Self::Unsigned(number) => Data::Float(number as f64),
+            Self::Float(number) if number.is_finite() => Data::Float(number),
+            Self::Float(_) => return None,
+            Self::Text(text) => Data::Str(interner.intern(&text)),
+        })
     }
 }
 

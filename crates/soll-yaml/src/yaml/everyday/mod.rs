@@ -348,23 +348,14 @@ impl<'t> Reader<'t> {
         if word.plain && word.text == "<<" {
             return None;
         }
-        Some(match resolve(self.options.flavor, None, word.plain, &word.text).ok()? {
-            Scalar::Null => return None,
-            Scalar::Text(text) => self.interner.intern(&text),
-            scalar => self.interner.intern(&scalar.into_key()),
-        })
+        match resolve(self.options.flavor, None, word.plain, &word.text).ok()? {
+            Scalar::Null => None,
+            scalar => Some(self.interner.intern(&scalar.into_key())),
+        }
     }
 
     fn scalar(&mut self, word: &Word<'_>) -> Option<Data> {
-        Some(match resolve(self.options.flavor, None, word.plain, &word.text).ok()? {
-            Scalar::Null => Data::Null,
-            Scalar::Bool(value) => Data::Bool(value),
-            Scalar::Int(number) => Data::Int(number),
-            Scalar::Unsigned(number) => Data::Float(number as f64),
-            Scalar::Float(number) if number.is_finite() => Data::Float(number),
-            Scalar::Float(_) => return None,
-            Scalar::Text(text) => Data::Str(self.interner.intern(&text)),
-        })
+        resolve(self.options.flavor, None, word.plain, &word.text).ok()?.into_data(&mut self.interner)
     }
 
     /// Goes to what ends a plain scalar on this line.
