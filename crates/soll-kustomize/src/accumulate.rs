@@ -439,6 +439,9 @@ impl<'a> Builder<'a> {
     pub(crate) fn resolve(&self, path: &Text, ks: &Kustomization) -> Option<TreePath> {
         let found = match RemoteUrl::parse(path.as_str()) {
             Some(remote) => self.fetched(&remote, path),
+            None if looks_remote(path.as_str()) => {
+                Err(format!("`{}` is no URL that can be fetched: https, http, ssh, file, or git@HOST:PATH", path.text))
+            }
             None => match ks.directory.join(path.as_str()) {
                 Ok(full) if remote_of(&full) == remote_of(&ks.directory) => Ok(full),
                 Ok(_) => Err(format!("`{path}` leads out of the repository that was fetched", path = path.text)),
@@ -652,6 +655,11 @@ fn null_in_list(value: &Value) -> Option<At> {
         return items.iter().find_map(|item| if item.is_null() { Some(item.at) } else { null_in_list(item) });
     }
     value.as_map()?.iter().find_map(|entry| null_in_list(&entry.value))
+}
+
+/// Whether a text that is no URL we know was meant as one.
+fn looks_remote(path: &str) -> bool {
+    path.contains("://") || path.contains("git::") || path.starts_with("git@") || path.contains("?ref=")
 }
 
 fn is_below(path: &TreePath, directory: &TreePath) -> bool {

@@ -57,6 +57,7 @@ fn what_is_not_built_is_refused_by_name() {
 resources:
 - https://example.com/a.yaml
 - github.com/a/b//c?ref=main
+- ftp://example.com/b
 helmCharts:
 - name: a
 transformers: [t.yaml]
@@ -68,7 +69,8 @@ metadata: {name: m}
         "
 kustomization.yaml:2:3: needs `https://example.com/a.yaml`: nothing is fetched here; copy it into the source
 kustomization.yaml:3:3: needs `github.com/a/b//c?ref=main`: nothing is fetched here; copy it into the source
-kustomization.yaml:5:3: charts are rendered by `soll kustomize --enable-helm` only: Flux renders none either
+kustomization.yaml:4:3: `ftp://example.com/b` is no URL that can be fetched: https, http, ssh, file, or git@HOST:PATH
+kustomization.yaml:6:3: charts are rendered by `soll kustomize --enable-helm` only: Flux renders none either
 t.yaml:1:1: external plugins disabled; `Magic` is not builtin (`apiVersion: builtin`)
 ",
     );
