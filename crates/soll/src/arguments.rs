@@ -149,8 +149,8 @@ pub(crate) struct Build {
 /// The flags of `kustomize build`, so that scripts need no change, and our own at the end.
 #[derive(Args)]
 pub(crate) struct Kustomize {
-    /// Directory with a kustomization
-    #[arg(value_name = "DIR", default_value = ".")]
+    /// Directory with a kustomization, on disk or in a Git repository: URL//DIR?ref=NAME
+    #[arg(value_name = "DIR|URL", default_value = ".")]
     pub(crate) path: PathBuf,
     /// Write to this file, or one file a manifest into this directory; `json` and `yaml` choose the format instead
     #[arg(short, long, value_name = "PATH|json|yaml")]

@@ -90,18 +90,14 @@ fn embedded_server(data: Option<&Path>) -> anyhow::Result<Server> {
     let Some(data) = data else { return Ok(Server::new(&ServerOptions::default())?) };
     let options = ServerOptions { keeping: Some(Keeping::new(data)), ..ServerOptions::default() };
     let server = Server::new(&options)?;
-    match server.recovery() {
-        Some(found) if !found.is_new() => {
-            let Recovery { revision, cut, .. } = found;
-            terminal::say(&format!("going on from revision {revision} in {}", data.display()));
-            if let Some(bytes) = cut {
-                terminal::say(&format!(
-                    "the last write there was not finished and never answered: its {bytes} bytes are kept beside the log, in \
-                     a file that ends in .torn"
-                ));
-            }
+    if let Some(Recovery { revision, cut, .. }) = server.recovery().filter(|found| !found.is_new()) {
+        terminal::say(&format!("going on from revision {revision} in {}", data.display()));
+        if let Some(bytes) = cut {
+            terminal::say(&format!(
+                "the last write there was not finished and never answered: its {bytes} bytes are kept beside the log, in a \
+                 file that ends in .torn"
+            ));
         }
-        _ => {}
     }
     Ok(server)
 }
