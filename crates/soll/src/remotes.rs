@@ -1,5 +1,6 @@
 //! What kustomizations name by URL, fetched for `soll kustomize`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +25,16 @@ const LARGEST_FILE: usize = 64 << 20;
 /// A tree with what its kustomizations name by URL: fetched once, when it is asked for, and kept until the end.
 pub(crate) struct RemoteTree {
     pub(crate) tree: MountedTree,
+    fetched: Mutex<Fetches>,
+}
+
+/// What was fetched, and what fetching takes.
+#[derive(Default)]
+struct Fetches {
+    /// The directory in the tree of each URL, a repository with its reference.
+    directories: HashMap<String, String>,
     /// Started by the first that is fetched; most builds fetch nothing.
-    network: Mutex<Option<Network>>,
+    network: Option<Network>,
 }
 
 /// What fetching takes.
@@ -37,28 +46,35 @@ struct Network {
 
 impl RemoteTree {
     pub(crate) fn new(base: SharedTree) -> Self {
-        Self { tree: MountedTree::new(base), network: Mutex::new(None) }
+        Self { tree: MountedTree::new(base), fetched: Mutex::default() }
     }
 
-    /// Lets a tree appear under the name of what it is, unless it is there already.
+    /// Lets the tree of a URL appear under a name that people know it by, unless it is there already. What else would have
+    /// the same name gets a number.
     fn mounted(
         &self,
+        url: String,
         name: &str,
         fetch: impl FnOnce(&Network, &str) -> anyhow::Result<SharedTree>,
     ) -> anyhow::Result<TreePath> {
-        let letter = |letter: char| if letter == '/' { ':' } else { letter };
-        let directory: String = REMOTE.chars().chain(name.chars().map(letter)).collect();
         // Held while something is fetched: a build asks for one thing after the other.
-        let mut network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.tree.has_mount(&directory) {
-            if network.is_none() {
-                let cache = tempfile::tempdir().context("cannot make a temporary directory")?;
-                *network = Some(Network { runtime: crate::runtime()?, cache });
-            }
-            let network = network.as_ref().expect("it was just started");
-            self.tree.mount(&directory, fetch(network, &directory)?);
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = fetched.directories.get(&url) {
+            return Ok(directory.parse()?);
         }
-        Ok(directory.parse()?)
+        let mut directory = format!("{REMOTE}{}", name.replace('/', ":"));
+        if self.tree.has_mount(&directory) {
+            directory += &format!("~{}", fetched.directories.len());
+        }
+        if fetched.network.is_none() {
+            let cache = tempfile::tempdir().context("cannot make a temporary directory")?;
+            fetched.network = Some(Network { runtime: crate::runtime()?, cache });
+        }
+        let network = fetched.network.as_ref().expect("it was just started");
+        self.tree.mount(&directory, fetch(network, &directory)?);
+        let path = directory.parse()?;
+        fetched.directories.insert(url, directory);
+        Ok(path)
     }
 }
 
@@ -70,11 +86,9 @@ impl fmt::Debug for RemoteTree {
 
 impl Remotes for RemoteTree {
     fn repository(&self, url: &str, reference: Option<&str>) -> Result<TreePath, String> {
-        // Not the user and password that a URL may have.
-        let shown = git::redacted(url);
-        let place = shown.split_once("://").map_or(shown.as_str(), |(_, place)| place);
-        let name = format!("{place}@{}", reference.unwrap_or("HEAD"));
-        let fetched = self.mounted(&name, |network, directory| {
+        let reference_or_head = reference.unwrap_or("HEAD");
+        let name = format!("{}@{reference_or_head}", place(url));
+        let fetched = self.mounted(format!("{url}@{reference_or_head}"), &name, |network, directory| {
             let cache = network.cache.path().join(directory);
             let fetched = network.runtime.block_on(repository(url, reference, &cache))?;
             Ok(Arc::new(fetched.tree))
@@ -84,15 +98,19 @@ impl Remotes for RemoteTree {
 
     fn file(&self, url: &str) -> Result<TreePath, String> {
         let name = url.rsplit('/').next().unwrap_or(url);
-        let place = url.split_once("://").map_or(url, |(_, place)| place);
-        let place = place.strip_suffix(name).unwrap_or(place).trim_end_matches('/');
-        let fetched = self.mounted(&format!("{place}:{name}"), |network, _| {
+        let fetched = self.mounted(url.to_owned(), &place(url), |network, _| {
             let bytes = network.runtime.block_on(file(url))?;
             Ok(Arc::new(Tree::in_memory([(name, bytes)])?))
         });
         let path = fetched.and_then(|directory| Ok(directory.join(name)?));
         path.map_err(|error| format!("{error:#}"))
     }
+}
+
+/// A URL as names of directories have it: without scheme, and without the user and password that it may have.
+fn place(url: &str) -> String {
+    let shown = git::redacted(url);
+    shown.split_once("://").map_or(shown.as_str(), |(_, place)| place).to_owned()
 }
 
 async fn repository(url: &str, reference: Option<&str>, cache: &Path) -> anyhow::Result<Fetched> {
@@ -148,16 +166,43 @@ async fn first_of(
 }
 
 async fn file(url: &str) -> anyhow::Result<Vec<u8>> {
+    let shown = git::redacted(url);
     let get = async {
-        let mut response = reqwest::get(url).await?.error_for_status()?;
+        // The error would name the URL with all that it has.
+        let response = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+        let mut response = response.map_err(reqwest::Error::without_url).with_context(|| shown.clone())?;
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
+        while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > LARGEST_FILE {
-                bail!("{url}: more than {LARGEST_FILE} bytes");
+                bail!("{shown}: more than {LARGEST_FILE} bytes");
             }
         }
         Ok(bytes)
     };
-    tokio::time::timeout(PATIENCE, get).await.with_context(|| format!("{url}: no answer within {PATIENCE:?}"))?
+    tokio::time::timeout(PATIENCE, get).await.with_context(|| format!("{shown}: no answer within {PATIENCE:?}"))?
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use soll_tree::FileTree as _;
+
+    use super::*;
+
+    #[test]
+    fn what_has_the_same_name_is_told_apart() {
+        let shared = |text: &str| -> SharedTree { Arc::new(Tree::in_memory([("a", text)]).unwrap()) };
+        let tree = RemoteTree::new(shared("disk"));
+        let read = |url: &str, text: &str| {
+            let directory = tree.mounted(url.to_owned(), &place(url), |_, _| Ok(shared(text))).unwrap();
+            String::from_utf8(tree.tree.read(&directory.join("a").unwrap()).unwrap().to_vec()).unwrap()
+        };
+        assert_eq!(read("http://host/x", "http"), "http");
+        assert_eq!(read("https://host/x", "https"), "https");
+        assert_eq!(read("http://me:secret@host/x", "mine"), "mine");
+        assert_eq!(read("http://host/x", "not asked for again"), "http");
+        assert!(!format!("{tree:?}").contains("secret"));
+    }
 }

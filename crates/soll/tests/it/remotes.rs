@@ -57,6 +57,22 @@ fn remote_bases_are_built_as_kustomize_builds_them() {
 }
 
 #[test]
+fn a_repository_on_disk_is_built_as_kustomize_builds_it() {
+    let server = GitServer::start();
+    let repository = repository(&server);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let clone = path(&folder.path().join("clone"));
+    repository.git(&["clone", "--quiet", "--bare", repository.url(), &clone]);
+    // The same repository by two URLs, at two commits.
+    let kustomization =
+        format!("resources:\n- {}//deploy/base?ref=v1\n- file://{clone}//deploy/base?ref=main\n", repository.url());
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization).expect("a file");
+    let (ours, theirs) = (soll(&path(folder.path())), kustomize(&path(folder.path())));
+    assert!(theirs.status.success(), "{}", text(&theirs.stderr));
+    assert_eq!(text(&ours.stdout), text(&theirs.stdout), "{}", text(&ours.stderr));
+}
+
+#[test]
 fn what_cannot_be_fetched_is_said_where_it_is_named() {
     let server = GitServer::start();
     let repository = repository(&server);
