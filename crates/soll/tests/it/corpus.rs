@@ -123,8 +123,10 @@ const ALLOCATED: &[&[&str]] = &[
     &["metadata", "creationTimestamp"],
     &["metadata", "resourceVersion"],
     &["metadata", "managedFields"],
-    // Written by the Deployment controller some time after the object was made.
+    // Written by the controllers of Deployments and of volumes some time after the object was made.
     &["metadata", "annotations", "deployment.kubernetes.io/revision"],
+    &["metadata", "annotations", "pv.kubernetes.io/bind-completed"],
+    &["metadata", "annotations", "pv.kubernetes.io/bound-by-controller"],
     &["metadata", "labels", "kustomize.toolkit.fluxcd.io/name"],
     &["metadata", "labels", "kustomize.toolkit.fluxcd.io/namespace"],
     &["spec", "clusterIP"],
