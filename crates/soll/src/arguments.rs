@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// GitOps for Kubernetes: keeps a cluster in the state that Git says it ought to be in.
 #[derive(Parser)]
@@ -16,40 +17,76 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Start everything on this machine: an embedded API server, the engine, and a repository to reconcile
-    Up(Up),
+    Up(Deferred<Up>),
     /// Build the manifests of a directory as the engine would, and print them
-    Build(Build),
+    Build(Deferred<Build>),
     /// Build a kustomization and print it, as `kustomize build` does
-    Kustomize(Box<Kustomize>),
+    Kustomize(Deferred<Kustomize>),
     /// Render a Helm chart and print it, as `helm template` does
-    Template(Box<crate::helm::Template>),
+    Template(Deferred<crate::helm::Template>),
     /// Print the values that a Helm chart's templates see, and where each was written
-    Values(crate::helm::Values),
+    Values(Deferred<crate::helm::Values>),
     /// Show what applying a directory would change in the cluster (exit code 1 if anything)
-    Diff(Diff),
+    Diff(Deferred<Diff>),
     /// List Flux objects and their state
-    Get(Get),
+    Get(Deferred<Get>),
     /// List what happened, newest last
-    Events(Events),
+    Events(Deferred<Events>),
     /// Ask for a reconciliation now, and wait for its end
-    Reconcile(Reconcile),
+    Reconcile(Deferred<Reconcile>),
     /// Stop reconciling an object, leaving everything as it is
-    Suspend(Named),
+    Suspend(Deferred<Named>),
     /// Start reconciling an object again
-    Resume(Named),
+    Resume(Deferred<Named>),
     /// Show what a Kustomization manages, as a tree
-    Tree(Named),
+    Tree(Deferred<Named>),
     /// Run the engine in a cluster
-    Controller(Box<Controller>),
+    Controller(Deferred<Controller>),
     /// Install the engine into a cluster: CRDs, RBAC and one Deployment
-    Install(Install),
+    Install(Deferred<Install>),
     /// Remove the engine from a cluster; the workloads stay
-    Uninstall(Uninstall),
+    Uninstall(Deferred<Uninstall>),
     /// Print a completion script for a shell
     Completion {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Arguments of a command that are described to the parser when somebody types that command, not before: to describe all
+/// of them costs a short command half of its start.
+pub(crate) struct Deferred<A>(Box<A>);
+
+impl<A> std::ops::Deref for Deferred<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.0
+    }
+}
+
+impl<A: Args> FromArgMatches for Deferred<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        A::from_arg_matches(matches).map(|arguments| Self(Box::new(arguments)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl<A: Args> Args for Deferred<A> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(|command| {
+            // What the command is for is said where it is listed, and known by now.
+            let about = Resettable::from(command.get_about().cloned());
+            A::augment_args(command).about(about)
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }
 
 /// How data is printed.

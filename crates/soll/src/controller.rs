@@ -106,12 +106,13 @@ fn any_address() -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::Deferred;
     use clap::Parser as _;
 
-    fn parse(arguments: &[&str]) -> Controller {
+    fn parse(arguments: &[&str]) -> Deferred<Controller> {
         let all = ["soll", "controller"].into_iter().chain(arguments.iter().copied());
         match crate::arguments::Arguments::try_parse_from(all).expect("valid arguments").command {
-            crate::arguments::Command::Controller(controller) => *controller,
+            crate::arguments::Command::Controller(controller) => controller,
             _ => unreachable!("the command was named"),
         }
     }
