@@ -1,10 +1,9 @@
 //! A directory on disk as a tree, for the command line.
 
-use std::collections::HashSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::{EntryKind, FileTree, ReadError, TreePath};
 
@@ -12,15 +11,15 @@ use crate::{EntryKind, FileTree, ReadError, TreePath};
 #[derive(Debug, Clone)]
 pub struct DirTree {
     root: PathBuf,
-    /// Directories with no symbolic link on the way to them, so that what lies in them is found by one look.
-    /// Shared by clones; held only to look up or add a path.
-    plain: Arc<Mutex<HashSet<PathBuf>>>,
+    /// The directory, held open.
+    handle: Arc<fs::File>,
 }
 
-/// Where a path of the tree really lies, and what is there.
-struct Real {
-    path: PathBuf,
-    metadata: fs::Metadata,
+/// What a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Reading,
+    Looking,
 }
 
 impl DirTree {
@@ -33,7 +32,8 @@ impl DirTree {
         if !root.is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory"));
         }
-        Ok(Self { root, plain: Arc::default() })
+        let handle = Arc::new(fs::File::open(&root)?);
+        Ok(Self { root, handle })
     }
 
     /// The directory, without symbolic links.
@@ -43,60 +43,74 @@ impl DirTree {
     }
 
     /// Where a path of the tree really lies; none if nothing is there.
-    fn resolve(&self, path: &TreePath) -> Result<Option<Real>, ReadError> {
-        let found = |metadata: io::Result<fs::Metadata>, real: PathBuf| match metadata {
-            Ok(metadata) => Ok(Some(Real { path: real, metadata })),
-            Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(failed(path, error)),
-        };
-        let full = self.root.join(path.as_str());
-        if full.parent().is_some_and(|parent| self.is_plain(parent)) {
-            let metadata = fs::symlink_metadata(&full);
-            if !metadata.as_ref().is_ok_and(fs::Metadata::is_symlink) {
-                return found(metadata, full);
-            }
-        }
-        match full.canonicalize() {
-            Ok(real) if real.starts_with(&self.root) => {
-                if real == full
-                    && let Some(parent) = full.parent()
-                {
-                    self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.to_owned());
-                }
-                found(fs::metadata(&real), real)
-            }
+    fn resolve(&self, path: &TreePath) -> Result<Option<PathBuf>, ReadError> {
+        match self.root.join(path.as_str()).canonicalize() {
+            Ok(real) if real.starts_with(&self.root) => Ok(Some(real)),
             Ok(real) => Err(failed(path, format!("it is a symbolic link out of the tree, to `{}`", real.display()))),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(failed(path, error)),
         }
     }
+}
 
-    fn is_plain(&self, directory: &Path) -> bool {
-        self.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(directory)
-    }
+/// Opens a path below a directory in one step, of which the kernel sees to it that no link leads out.
+#[cfg(target_os = "linux")]
+fn open_beneath(directory: &fs::File, path: &TreePath, purpose: Purpose) -> io::Result<fs::File> {
+    use rustix::fs::{Mode, OFlags, ResolveFlags};
+    let path = if path.is_root() { "." } else { path.as_str() };
+    // A pipe is not waited for: it is refused once it is seen to be one.
+    let flags = match purpose {
+        Purpose::Reading => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+        Purpose::Looking => OFlags::PATH,
+    };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let file = rustix::fs::openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)?;
+    Ok(file.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(_directory: &fs::File, _path: &TreePath, _purpose: Purpose) -> io::Result<fs::File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 impl FileTree for DirTree {
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ReadError> {
-        let real = self.resolve(path)?.ok_or_else(|| ReadError::NotFound(path.clone()))?;
-        if real.metadata.is_dir() {
-            return Err(ReadError::IsDirectory(path.clone()));
+        let absent = || ReadError::NotFound(path.clone());
+        match open_beneath(&self.handle, path, Purpose::Reading) {
+            Ok(mut file) => {
+                let metadata = file.metadata().map_err(|error| failed(path, error))?;
+                check_is_file(path, &metadata)?;
+                content(&mut file, metadata.len())
+            }
+            Err(error) if is_absence(&error) => return Err(absent()),
+            // A link that leads out, or one by an absolute path that may lead back in; or the kernel cannot say.
+            Err(_) => {
+                let real = self.resolve(path)?.ok_or_else(absent)?;
+                let metadata = fs::metadata(&real).map_err(|error| failed(path, error))?;
+                check_is_file(path, &metadata)?;
+                fs::File::open(real).and_then(|mut file| content(&mut file, metadata.len()))
+            }
         }
-        if !real.metadata.is_file() {
-            return Err(failed(path, "it is no regular file"));
-        }
-        fs::read(&real.path).map(Arc::from).map_err(|error| failed(path, error))
+        .map_err(|error| failed(path, error))
     }
 
     fn kind(&self, path: &TreePath) -> Result<Option<EntryKind>, ReadError> {
-        Ok(self.resolve(path)?.and_then(|real| kind_of(real.metadata.file_type())))
+        let metadata = match open_beneath(&self.handle, path, Purpose::Looking) {
+            Ok(file) => file.metadata(),
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(_) => match self.resolve(path)? {
+                Some(real) => fs::metadata(real),
+                None => return Ok(None),
+            },
+        };
+        metadata.map(|metadata| kind_of(metadata.file_type())).map_err(|error| failed(path, error))
     }
 
     fn list(&self, path: &TreePath) -> Result<Vec<(TreePath, EntryKind)>, ReadError> {
-        let real = self.resolve(path)?.filter(|real| real.metadata.is_dir());
+        let real = self.resolve(path)?.filter(|real| real.is_dir());
         let real = real.ok_or_else(|| ReadError::NotFound(path.clone()))?;
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&real.path).map_err(|error| failed(path, error))? {
+        for entry in fs::read_dir(&real).map_err(|error| failed(path, error))? {
             let entry = entry.map_err(|error| failed(path, error))?;
             let name = entry.file_name();
             let name = name.to_str().ok_or_else(|| failed(path, format!("{name:?} is not UTF-8")))?;
@@ -110,13 +124,40 @@ impl FileTree for DirTree {
             };
             entries.extend(kind.map(|kind| (path.entry(name), kind)));
         }
-        // The way here had no link, so the ways to what lies here have none either, but for their last step.
-        if real.path == self.root.join(path.as_str()) {
-            self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(real.path);
-        }
         entries.sort();
         Ok(entries)
     }
+}
+
+fn check_is_file(path: &TreePath, metadata: &fs::Metadata) -> Result<(), ReadError> {
+    match kind_of(metadata.file_type()) {
+        Some(EntryKind::File) => Ok(()),
+        Some(EntryKind::Directory) => Err(ReadError::IsDirectory(path.clone())),
+        None => Err(failed(path, "it is no regular file")),
+    }
+}
+
+/// Reads a file of some size; of one that grows meanwhile, what there was.
+fn content(file: &mut fs::File, size: u64) -> io::Result<Arc<[u8]>> {
+    let size = usize::try_from(size).map_err(io::Error::other)?;
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
+    let buffer = Arc::get_mut(&mut bytes).expect("nobody else has it yet");
+    let mut filled = 0;
+    while filled < size {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => return Ok(bytes[..filled].into()),
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if size > 0 {
+        return Ok(bytes);
+    }
+    // The kernel's own files say that they are empty.
+    let mut all = Vec::new();
+    file.read_to_end(&mut all)?;
+    Ok(all.into())
 }
 
 fn kind_of(kind: fs::FileType) -> Option<EntryKind> {
@@ -159,11 +200,52 @@ mod tests {
         let names: Vec<_> =
             tree.list(&TreePath::root()).unwrap().into_iter().map(|(path, _)| path.to_string()).collect();
         assert_eq!(names, ["a", "bad", "good"]);
-        // Once a directory is known, links in it are seen through still.
-        assert_eq!(tree.read(&path("good")).unwrap().as_ref(), b"inside");
-        assert!(tree.read(&path("bad")).is_err());
-        assert_eq!(tree.read(&path("a/f")).unwrap().as_ref(), b"inside");
+        assert!(tree.kind(&path("bad")).unwrap_err().to_string().contains("symbolic link out of the tree"));
+        // By an absolute path, and by way of a directory.
+        std::os::unix::fs::symlink(tree.root().join("a"), root.join("absolute")).unwrap();
+        assert_eq!(tree.read(&path("absolute/f")).unwrap().as_ref(), b"inside");
+        assert_eq!(tree.kind(&path("absolute")), Ok(Some(EntryKind::Directory)));
+        std::os::unix::fs::symlink("../..", root.join("a/up")).unwrap();
+        let refused = tree.read(&path("a/up/secret")).unwrap_err().to_string();
+        assert!(refused.contains("symbolic link out of the tree"), "{refused}");
         fs::rename(root.join("a"), root.join("b")).unwrap();
         assert_eq!(tree.read(&path("a/f")), Err(ReadError::NotFound(path("a/f"))));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_no_file_is_refused_without_waiting() {
+        let root = tempfile::tempdir().unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            root.path().join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        let tree = DirTree::open(root.path()).unwrap();
+        let refused = tree.read(&"pipe".parse().unwrap()).unwrap_err().to_string();
+        assert!(refused.contains("no regular file"), "{refused}");
+        assert_eq!(tree.kind(&"pipe".parse().unwrap()), Ok(None));
+        assert_eq!(tree.kind(&TreePath::root()), Ok(Some(EntryKind::Directory)));
+        assert_eq!(tree.read(&TreePath::root()), Err(ReadError::IsDirectory(TreePath::root())));
+    }
+
+    #[test]
+    fn contents_are_read_whatever_the_size_says() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut read = |text: &str, size: u64| {
+            use std::io::{Seek as _, Write as _};
+            file.set_len(0).unwrap();
+            file.rewind().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file.rewind().unwrap();
+            String::from_utf8(content(&mut file, size).unwrap().to_vec()).unwrap()
+        };
+        assert_eq!(read("", 0), "");
+        assert_eq!(read("abc", 3), "abc");
+        assert_eq!(read("abc", 0), "abc");
+        assert_eq!(read("abc", 9), "abc");
     }
 }
