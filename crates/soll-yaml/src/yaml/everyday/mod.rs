@@ -2,9 +2,9 @@
 //!
 //! Nearly every text consists of block mappings and lists, scalars of all styles, and small flow collections. For these a
 //! grammar that looks at lines and columns suffices, and takes a fraction of libyaml's time, which is a large part of every
-//! build. Everything else (anchors, tags, merge keys, directives, tabs between tokens, carriage returns, quotes over several
-//! lines, keys that are no scalars) and everything that looks wrong is left to libyaml: what is read here is what libyaml
-//! would have read, and what is wrong is said in libyaml's words.
+//! build. Everything else (anchors, tags, merge keys, directives, tabs between tokens, carriage returns, keys that are no
+//! scalars) and everything that looks wrong is left to libyaml: what is read here is what libyaml would have read, and what
+//! is wrong is said in libyaml's words.
 
 use std::borrow::Cow;
 
@@ -406,7 +406,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A text in quotes that end on the same line.
+    /// A text in quotes; where it goes on in another line, the break and the blanks around it are a space.
     fn quoted(&mut self) -> Option<Cow<'t, str>> {
         let quote = self.byte()?;
         self.pos += 1;
@@ -421,7 +421,13 @@ impl<'t> Reader<'t> {
             };
             self.pos += length?;
             match (self.bytes[self.pos], self.bytes.get(self.pos + 1)) {
-                (b'\n', _) => return None,
+                (b'\n', _) => {
+                    text.to_mut().push_str(self.text[copied..self.pos].trim_end_matches([' ', '\t']));
+                    match self.quoted_breaks()? {
+                        1 => text.to_mut().push(' '),
+                        breaks => text.to_mut().extend(std::iter::repeat_n('\n', breaks - 1)),
+                    }
+                }
                 (b'\'', Some(b'\'')) => {
                     text.to_mut().push_str(&self.text[copied..=self.pos]);
                     self.pos += 2;
@@ -459,7 +465,24 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A literal or folded text within a block that is indented so far. The text must end with a line break.
+    /// Goes to what a text in quotes has in its next line that is not blank; returns the number of line breaks before it.
+    fn quoted_breaks(&mut self) -> Option<usize> {
+        let mut breaks = 0;
+        while self.byte()? == b'\n' {
+            breaks += 1;
+            self.next_line();
+            // A document may begin or end at the margin, and a text in quotes does not go on beyond that.
+            if matches!(self.bytes[self.pos..], [b'-', b'-', b'-', ..] | [b'.', b'.', b'.', ..]) {
+                return None;
+            }
+            while matches!(self.byte(), Some(b' ' | b'\t')) {
+                self.pos += 1;
+            }
+        }
+        Some(breaks)
+    }
+
+    /// A literal or folded text within a block that is indented so far.
     fn block(&mut self, indent: isize) -> Option<String> {
         let is_folded = self.byte() == Some(b'>');
         self.pos += 1;
@@ -527,7 +550,13 @@ impl<'t> Reader<'t> {
                     text.extend(std::iter::repeat_n('\n', blank_lines));
                     blank_lines = 0;
                     after_blank = is_blank;
-                    let length = memchr::memchr(b'\n', &self.bytes[self.pos..])?;
+                    let Some(length) = memchr::memchr(b'\n', &self.bytes[self.pos..]) else {
+                        // The last line of all has no break, so the text has none at its end.
+                        let rest = &self.text[self.pos..];
+                        text.push_str(rest);
+                        self.pos = self.bytes.len();
+                        return (!rest.trim().is_empty()).then_some(text);
+                    };
                     text.push_str(&self.text[self.pos..self.pos + length]);
                     self.pos += length;
                     self.next_line();
@@ -605,7 +634,10 @@ impl<'t> Reader<'t> {
     fn flow_word(&mut self) -> Option<Word<'t>> {
         let first = self.byte()?;
         if matches!(first, b'"' | b'\'') {
-            return Some(Word { text: self.quoted()?, plain: false });
+            let line = self.line;
+            let text = self.quoted()?;
+            // It may be a key, which is on one line.
+            return (self.line == line).then_some(Word { text, plain: false });
         }
         // At the margin it could be the marker of a document.
         let is_number = first == b'-' && self.bytes.get(self.pos + 1).is_some_and(u8::is_ascii_digit);

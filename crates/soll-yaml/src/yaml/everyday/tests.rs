@@ -34,7 +34,7 @@ fn is_everyday(text: &str) -> bool {
 }
 
 /// Pieces that everyday texts are made of, and some that they are not.
-const PIECES: [&str; 48] = [
+const PIECES: [&str; 54] = [
     "a",
     "b: ",
     "c:",
@@ -56,6 +56,12 @@ const PIECES: [&str; 48] = [
     "\"x y\"",
     "'it''s'",
     "\"\\n\\u00e9\"",
+    "'x \n  y'",
+    "\"x\\t\t\n\n  y\n \"",
+    "' \n",
+    "\"",
+    "'",
+    "|\n  x",
     "[",
     "]",
     "{",
@@ -99,7 +105,7 @@ impl Dice {
 #[test]
 fn what_is_read_is_what_libyaml_reads() {
     let mut read = 0;
-    for seed in 1..=60_000 {
+    for seed in 1..=100_000 {
         let mut dice = Dice(u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15) | 1);
         let length = 1 + dice.roll(20);
         let text: String = (0..length).map(|_| PIECES[dice.roll(PIECES.len())]).collect();
@@ -150,6 +156,8 @@ fn everyday_texts_need_no_libyaml() {
         "\"quoted key\" : 'it''s'\n'\u{e9}': \u{e9} # column in letters\n",
         "{\n  \"json\": [\n    1,\n    {}\n  ]\n}\n",
         "- a: |2\n     deep\n  b: x:y z#1 - ? []\n",
+        "- 'a text \n\n  in quotes\t\n\n over lines '\n- \"\\t \n\" # and a note\n",
+        "a: |\n  text\n  without an end",
         "a: |\n\t\n",
     ] {
         assert_eq!(is_everyday(text), !text.ends_with("\t\n"), "{text:?}");
@@ -167,7 +175,8 @@ fn mistakes_and_rarities_are_left_to_libyaml() {
         "? a\n: b\n",
         "a: &x 1\n",
         "<<: {a: 1}\n",
-        "a: \"x\n  y\"\n",
+        "'a\n  b': c\n",
+        "a: \"x\\\n  y\"\n",
         "%YAML 1.1\n---\na\n",
         "a: !!str 1\n",
         "[a]: b\n",
