@@ -20,10 +20,14 @@ pub(crate) struct Selector {
     text: String,
 }
 
-/// A pattern for a whole text. Most are plain names and need no expression.
+/// A pattern for a whole text. Most are names, and names of groups, and need no expression.
 #[derive(Clone)]
 enum Pattern {
     Exact(Str),
+    /// As `cert-manager.io`: a dot stands for any one letter.
+    Dotted(Str),
+    /// `.*`
+    Any,
     Expression(Regex),
 }
 
@@ -122,7 +126,7 @@ impl Selector {
     pub(crate) fn plain_name(&self) -> Option<&Str> {
         match &self.name {
             Some(Pattern::Exact(name)) => Some(name),
-            Some(Pattern::Expression(_)) | None => None,
+            Some(Pattern::Dotted(_) | Pattern::Any | Pattern::Expression(_)) | None => None,
         }
     }
 
@@ -139,8 +143,11 @@ impl Selector {
 
 impl Pattern {
     fn new(text: &str) -> Result<Self, regex::Error> {
-        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/')) {
-            return Ok(Self::Exact(text.into()));
+        if text == ".*" {
+            return Ok(Self::Any);
+        }
+        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/' | b'.')) {
+            return Ok(if text.contains('.') { Self::Dotted(text.into()) } else { Self::Exact(text.into()) });
         }
         Regex::new(&format!("^(?:{text})$")).map(Self::Expression)
     }
@@ -148,6 +155,11 @@ impl Pattern {
     fn fits(&self, text: &str) -> bool {
         match self {
             Self::Exact(exact) => exact.as_str() == text,
+            Self::Dotted(name) => {
+                let fits = |(wanted, found): (char, char)| wanted == found || (wanted == '.' && found != '\n');
+                name.chars().count() == text.chars().count() && name.chars().zip(text.chars()).all(fits)
+            }
+            Self::Any => !text.contains('\n'),
             Self::Expression(expression) => expression.is_match(text),
         }
     }
@@ -253,5 +265,16 @@ mod tests {
         let pattern = Pattern::new("web.*").expect("an expression");
         assert!(pattern.fits("web-1") && !pattern.fits("my-web"));
         assert!(!Pattern::new("web").expect("plain").fits("web-1"));
+    }
+
+    #[test]
+    fn patterns_that_need_no_expression_mean_the_same() {
+        for pattern in ["web", "cert-manager.io", "a..", ".*", ""] {
+            let expression = Regex::new(&format!("^(?:{pattern})$")).expect("valid");
+            for text in ["", "web", "web-1", "cert-manager.io", "cert-managerxio", "a\u{e9}b", "ab", "a\nb", "x\n"] {
+                let fits = Pattern::new(pattern).expect("valid").fits(text);
+                assert_eq!(fits, expression.is_match(text), "{pattern:?} {text:?}");
+            }
+        }
     }
 }
