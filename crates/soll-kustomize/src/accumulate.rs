@@ -8,7 +8,7 @@ use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
 use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml, to_json};
 
 use crate::config::Config;
-use crate::kustomization::{FILE_NAMES, Kustomization, Sort, Text, Unknown, Var, read};
+use crate::kustomization::{self, FILE_NAMES, Kustomization, Sort, Text, Unknown, Var};
 use crate::merge_types::MergeTypes;
 use crate::problem::{Problem, Problems};
 use crate::provenance::{Origin, Provenance};
@@ -50,7 +50,7 @@ struct Metadata {
 #[derive(Default)]
 pub(crate) struct Accumulator {
     pub(crate) resources: Resources,
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     pub(crate) vars: Vec<Var>,
 }
 
@@ -226,13 +226,13 @@ impl<'a> Builder<'a> {
         for path in &ks.configurations {
             for value in self.values(path, ks).unwrap_or_default() {
                 let config = own.get_or_insert_with(|| defaults::config().clone());
-                self.merge(config, &Config::read(&value, &self.problems), path.at);
+                self.merge(config, &Arc::new(Config::read(&value, &self.problems)), path.at);
             }
         }
         self.merge(&mut into.config, own.as_ref().unwrap_or(defaults::config()), ks.at);
         for path in &ks.crds {
             for value in self.values(path, ks).unwrap_or_default() {
-                if let Err(message) = plugin::read_crd(&value, &mut into.config) {
+                if let Err(message) = plugin::read_crd(&value, Arc::make_mut(&mut into.config)) {
                     self.problems.add(path.at, message);
                 }
             }
@@ -256,11 +256,11 @@ impl<'a> Builder<'a> {
         self.add_vars(into, ks.vars.clone());
     }
 
-    fn merge(&self, config: &mut Config, other: &Config, at: At) {
+    fn merge(&self, config: &mut Arc<Config>, other: &Arc<Config>, at: At) {
         // Nothing is known yet: every configuration that comes here has the defaults.
         if config.name_prefix.is_empty() {
             config.clone_from(other);
-        } else if let Err(message) = config.merge(other) {
+        } else if let Err(message) = Config::share(config, other) {
             self.problems.add(at, message);
         }
     }
@@ -278,9 +278,9 @@ impl<'a> Builder<'a> {
     /// One entry of `resources`: a file of objects, or a directory with a kustomization.
     fn resource(&self, into: &mut Accumulator, path: &Text, ks: &Kustomization, place: &Place<'_>) {
         let Some(full) = self.resolve(path, ks) else { return };
-        match self.tree.kind(&full) {
-            Ok(Some(EntryKind::File)) => {
-                let Some(objects) = self.objects(path, ks) else { return };
+        match self.tree.read(&full) {
+            Ok(bytes) => {
+                let Some(objects) = self.objects(path, &full, &bytes, ks) else { return };
                 for value in objects {
                     let mut resource = Resource::new(value);
                     if self.metadata.get().tracks {
@@ -296,9 +296,9 @@ impl<'a> Builder<'a> {
                     into.resources.append(resource, &self.problems);
                 }
             }
-            Ok(Some(EntryKind::Directory)) => self.directory(into, path, full, place, Role::Base),
-            Ok(None) => self.problems.add(path.at, format!("`{}` does not exist", full)),
-            Err(error) => self.problems.add(path.at, error.to_string()),
+            Err(ReadError::IsDirectory(_)) => self.directory(into, path, full, place, Role::Base),
+            Err(ReadError::NotFound(_)) => self.problems.add(path.at, format!("`{full}` does not exist")),
+            Err(error @ ReadError::Io { .. }) => self.problems.add(path.at, error.to_string()),
         }
     }
 
@@ -363,26 +363,39 @@ impl<'a> Builder<'a> {
 
     /// The kustomization of a directory.
     fn kustomization(&self, directory: &TreePath, named_at: At, unknown: Unknown) -> Option<Kustomization> {
-        let path_of = |name: &&str| directory.join(name).expect("the names lead nowhere else");
-        let is_file = |path: &TreePath| matches!(self.tree.kind(path), Ok(Some(EntryKind::File)));
-        let found: Vec<_> = FILE_NAMES.iter().map(path_of).filter(is_file).collect();
-        let path = match found.as_slice() {
-            [path] => path,
+        let file_of = |name: &&str| {
+            let path = directory.join(name).expect("the names lead nowhere else");
+            match self.tree.read(&path) {
+                Err(ReadError::NotFound(_) | ReadError::IsDirectory(_)) => None,
+                read => Some((path, read)),
+            }
+        };
+        let found: Vec<_> = FILE_NAMES.iter().filter_map(file_of).collect();
+        let (path, read) = match found.as_slice() {
+            [(path, read)] => (path, read),
             [] => {
                 let names = FILE_NAMES.join("`, `");
                 self.problems.add(named_at, format!("unable to find one of `{names}` in directory `{directory}`"));
                 return None;
             }
             several => {
-                let names: Vec<_> = several.iter().map(TreePath::file_name).collect();
+                let names: Vec<_> = several.iter().map(|(path, _)| path.file_name()).collect();
                 let message =
                     format!("found multiple kustomization files in `{directory}`: {}; keep one", names.join(", "));
                 self.problems.add(named_at, message);
                 return None;
             }
         };
-        let text = self.read(path, named_at)?;
-        let mut documents = self.kustomization_text(&text, self.sources.add(path.as_str()))?;
+        self.count_load(named_at)?;
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.problems.add(named_at, error.to_string());
+                return None;
+            }
+        };
+        let text = self.text_of(bytes, path, named_at)?;
+        let mut documents = self.kustomization_text(text, self.sources.add(path.as_str()))?;
         documents.retain(|document| !document.is_null());
         let first_line = At::new(self.sources.add(path.as_str()), 1, 1);
         let [document] = documents.as_slice() else {
@@ -393,7 +406,7 @@ impl<'a> Builder<'a> {
             self.problems.add(first_line, message);
             return None;
         };
-        Some(read(document, directory, path.file_name(), unknown, &self.problems))
+        Some(kustomization::read(document, directory, path.file_name(), unknown, &self.problems))
     }
 
     /// The documents of a kustomization file. Of two equal keys the last counts, as in kustomize; that is worth a word.
@@ -479,28 +492,40 @@ impl<'a> Builder<'a> {
     /// The content of a file that a kustomization names.
     pub(crate) fn file(&self, path: &Text, ks: &Kustomization) -> Option<(TreePath, Arc<[u8]>)> {
         let full = self.resolve(path, ks)?;
-        let is_near = is_below(&full, &ks.directory) || RemoteUrl::parse(path.as_str()).is_some();
+        self.check_reach(path, &full, ks)?;
+        let bytes = self.bytes(&full, path.at)?;
+        Some((full, bytes))
+    }
+
+    /// Refuses files that a kustomization may not read.
+    fn check_reach(&self, path: &Text, full: &TreePath, ks: &Kustomization) -> Option<()> {
+        let is_near = is_below(full, &ks.directory) || RemoteUrl::parse(path.as_str()).is_some();
         if self.options.load == LoadRestriction::RootOnly && !is_near {
             let message = format!("security; file `{full}` is not in or below `{}`", ks.directory);
             self.problems.add(path.at, message);
             return None;
         }
-        let bytes = self.bytes(&full, path.at)?;
-        Some((full, bytes))
+        Some(())
     }
 
     /// The documents of a YAML file that a kustomization names, as kyaml reads them.
     pub(crate) fn values(&self, path: &Text, ks: &Kustomization) -> Option<Vec<Value>> {
         let (full, bytes) = self.file(path, ks)?;
-        let text = self.text_of(&bytes, &full, path.at)?;
+        self.values_of(&bytes, &full, path.at)
+    }
+
+    fn values_of(&self, bytes: &[u8], full: &TreePath, named_at: At) -> Option<Vec<Value>> {
+        let text = self.text_of(bytes, full, named_at)?;
         let mut values = self.parse(text, self.sources.add(full.as_str()), &ParseOptions::go_v3())?;
         values.retain(|value| !value.is_null() && value.as_map().is_none_or(|map| !map.is_empty()));
         Some(values)
     }
 
     /// The objects of a file, lists opened.
-    fn objects(&self, path: &Text, ks: &Kustomization) -> Option<Vec<Value>> {
-        Some(self.opened(self.values(path, ks)?))
+    fn objects(&self, path: &Text, full: &TreePath, bytes: &[u8], ks: &Kustomization) -> Option<Vec<Value>> {
+        self.check_reach(path, full, ks)?;
+        self.count_load(path.at)?;
+        Some(self.opened(self.values_of(bytes, full, path.at)?))
     }
 
     /// Objects, with those in lists behind the others. Complains about what is no object.
@@ -570,11 +595,7 @@ impl<'a> Builder<'a> {
     }
 
     fn bytes(&self, path: &TreePath, named_at: At) -> Option<Arc<[u8]>> {
-        self.loads.set(self.loads.get() + 1);
-        if self.loads.get() > self.options.limits.loads {
-            self.problems.add(named_at, format!("more than {} files are loaded", self.options.limits.loads));
-            return None;
-        }
+        self.count_load(named_at)?;
         match self.tree.read(path) {
             Ok(bytes) => Some(bytes),
             Err(error @ (ReadError::NotFound(_) | ReadError::IsDirectory(_) | ReadError::Io { .. })) => {
@@ -582,6 +603,15 @@ impl<'a> Builder<'a> {
                 None
             }
         }
+    }
+
+    fn count_load(&self, named_at: At) -> Option<()> {
+        self.loads.set(self.loads.get() + 1);
+        if self.loads.get() > self.options.limits.loads {
+            self.problems.add(named_at, format!("more than {} files are loaded", self.options.limits.loads));
+            return None;
+        }
+        Some(())
     }
 
     pub(crate) fn text_of<'b>(&self, bytes: &'b [u8], path: &TreePath, named_at: At) -> Option<&'b str> {

@@ -1,13 +1,15 @@
 //! Which fields the transformers of one kustomization know: the defaults and what `configurations` adds.
 
-use soll_yaml::{Str, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::field_spec::{FieldSpec, split};
+use soll_yaml::Value;
+
+use crate::field_spec::{FieldSpec, Keys, Kinds};
 use crate::problem::Problems;
-use crate::resource::Gvk;
 
 /// The fields that each transformer writes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) name_prefix: Vec<FieldSpec>,
     pub(crate) name_suffix: Vec<FieldSpec>,
@@ -25,17 +27,27 @@ pub(crate) struct Config {
 /// Which fields hold the name of an object of some kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NameReference {
-    pub(crate) target: Gvk,
+    pub(crate) target: Kinds,
     pub(crate) referrers: Vec<FieldSpec>,
 }
 
 impl Config {
+    /// Adds what another configuration knows. Most know nothing but the defaults, and are these.
+    ///
+    /// # Errors
+    /// If two field specs disagree.
+    pub(crate) fn share(this: &mut Arc<Self>, other: &Arc<Self>) -> Result<(), String> {
+        if Arc::ptr_eq(this, other) {
+            return Ok(());
+        }
+        Arc::make_mut(this).merge(other)
+    }
+
     /// Adds what another configuration knows.
     ///
     /// # Errors
     /// If two field specs disagree.
     pub(crate) fn merge(&mut self, other: &Self) -> Result<(), String> {
-        // Most kustomizations know nothing but the defaults.
         let has_references = self.name_references == other.name_references;
         merge_specs(&mut self.name_prefix, &other.name_prefix)?;
         merge_specs(&mut self.name_suffix, &other.name_suffix)?;
@@ -88,7 +100,8 @@ impl Config {
                 "nameReference" => {
                     for item in entry.value.as_list().unwrap_or_default() {
                         let referrers = read_specs(item.get("fieldSpecs"), problems);
-                        if let Err(message) = config.add_reference(&NameReference { target: read_gvk(item), referrers })
+                        if let Err(message) =
+                            config.add_reference(&NameReference { target: read_kinds(item), referrers })
                         {
                             problems.add(item.at, message);
                         }
@@ -117,7 +130,7 @@ pub(crate) fn merge_specs(specs: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Res
     }
     for spec in more {
         // A known spec for a kind covers one for all kinds, by kustomize's reading.
-        match specs.iter().find(|known| known.gvk.is_selected(&spec.gvk) && known.path == spec.path) {
+        match specs.iter().find(|known| known.kinds.are_among(&spec.kinds) && known.path == spec.path) {
             None => specs.push(spec.clone()),
             Some(known) if known.create == spec.create => {}
             Some(_) => {
@@ -144,12 +157,12 @@ pub(crate) fn read_specs(value: Option<&Value>, problems: &Problems) -> Vec<Fiel
             return None;
         };
         let create = item.get("create").and_then(Value::as_bool).unwrap_or(false);
-        Some(FieldSpec { gvk: read_gvk(item), path: split(path), create })
+        Some(FieldSpec { kinds: read_kinds(item), path: Keys::from(path.to_owned()), create })
     };
     items.iter().filter_map(read).collect()
 }
 
-fn read_gvk(item: &Value) -> Gvk {
-    let part = |name: &str| item.lookup_str(&[name]).map_or_else(Str::new, Str::from);
-    Gvk { group: part("group"), version: part("version"), kind: part("kind") }
+fn read_kinds(item: &Value) -> Kinds {
+    let part = |name: &str| Cow::Owned(item.lookup_str(&[name]).unwrap_or_default().to_owned());
+    Kinds { group: part("group"), version: part("version"), kind: part("kind") }
 }

@@ -1,18 +1,13 @@
 //! The fields that transformers know without being told: kustomize's tables, in its order.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::config::{Config, NameReference};
-use crate::field_spec::FieldSpec;
-use crate::resource::Gvk;
+use crate::field_spec::{FieldSpec, Keys, Kinds};
 
 /// What every kustomization starts with.
-pub(crate) fn config() -> &'static Config {
-    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
-        let mut config = Config::default();
-        config.merge(&tables()).expect("the tables agree with themselves");
-        config
-    });
+pub(crate) fn config() -> &'static Arc<Config> {
+    static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| Arc::new(tables()));
     &CONFIG
 }
 
@@ -39,6 +34,11 @@ type Row = (&'static str, &'static str, &'static str, &'static str, bool);
 
 fn spec(row: &Row) -> FieldSpec {
     FieldSpec::new(row.0, row.1, row.2, row.3, row.4)
+}
+
+/// A field that is not made, at a path below another.
+fn below(kinds: Kinds, base: &str, path: &str) -> FieldSpec {
+    FieldSpec { kinds, path: Keys::from([base, "/", path].concat()), create: false }
 }
 
 const SELECTORS: &[Row] = &[
@@ -160,15 +160,12 @@ fn name_references() -> Vec<NameReference> {
     let in_pods = |pods: &[Pods], paths: &[&str]| -> Vec<FieldSpec> {
         let of_kind = |pod: &Pods| {
             let (kind, version, base) = *pod;
-            paths.iter().map(move |path| FieldSpec::new(kind, "", version, &format!("{base}/{path}"), false))
+            paths.iter().map(move |path| below(Kinds::new("", version, kind), base, path))
         };
         pods.iter().flat_map(|pod| of_kind(pod).collect::<Vec<_>>()).collect()
     };
     let rows = |rows: &[Row]| -> Vec<FieldSpec> { rows.iter().map(spec).collect() };
-    let to = |kind: &str, group: &str, version: &str, referrers: Vec<FieldSpec>| NameReference {
-        target: Gvk { group: group.into(), version: version.into(), kind: kind.into() },
-        referrers,
-    };
+    let to = |kind, group, version, referrers| NameReference { target: Kinds::new(group, version, kind), referrers };
     let mut references = Vec::new();
     for kind in ["Deployment", "ReplicationController", "ReplicaSet", "StatefulSet"] {
         references.push(to(
@@ -330,8 +327,20 @@ fn var_references() -> Vec<FieldSpec> {
     ];
     let mut specs = Vec::new();
     for (kind, base) in PODS {
-        specs.extend(IN_POD.iter().map(|path| FieldSpec::new(kind, "", "", &format!("{base}/{path}"), false)));
+        specs.extend(IN_POD.iter().map(|path| below(Kinds::new("", "", kind), base, path)));
     }
     specs.extend(ELSEWHERE.iter().map(spec));
     specs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_agree_with_themselves() {
+        let mut merged = Config::default();
+        merged.merge(&tables()).expect("nothing conflicts");
+        assert_eq!(merged, tables(), "nothing stands twice");
+    }
 }

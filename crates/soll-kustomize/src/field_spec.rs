@@ -1,19 +1,33 @@
 //! Paths of fields that transformers write, and the walk along them.
 
-use soll_yaml::{At, Str, Value};
+use std::borrow::Cow;
+
+use soll_yaml::{At, Value};
 
 use crate::resource::Gvk;
 
 /// Where a transformer writes: a path within objects of some kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldSpec {
-    /// Which objects; empty parts match anything.
-    pub(crate) gvk: Gvk,
-    /// Keys; lists on the way are walked item by item. A trailing `[]` says a key holds a list.
-    pub(crate) path: Vec<Str>,
+    pub(crate) kinds: Kinds,
+    pub(crate) path: Keys,
     /// Whether missing fields are made.
     pub(crate) create: bool,
 }
+
+/// Some kinds of objects; an empty part means any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    pub(crate) group: Cow<'static, str>,
+    pub(crate) version: Cow<'static, str>,
+    pub(crate) kind: Cow<'static, str>,
+}
+
+/// The keys to a field, joined by `/`; `\/` stands for a slash within a key.
+///
+/// Lists on the way are walked item by item. A trailing `[]` says a key holds a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keys(Cow<'static, str>);
 
 /// What a walk makes at the end of a path that is to be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,19 +40,115 @@ pub(crate) enum Leaf {
     Map,
 }
 
+impl Kinds {
+    pub(crate) const fn new(group: &'static str, version: &'static str, kind: &'static str) -> Self {
+        Self { group: Cow::Borrowed(group), version: Cow::Borrowed(version), kind: Cow::Borrowed(kind) }
+    }
+
+    pub(crate) fn includes(&self, gvk: &Gvk) -> bool {
+        fits(&self.kind, &gvk.kind) && fits(&self.group, &gvk.group) && fits(&self.version, &gvk.version)
+    }
+
+    /// Whether these are among others, by kustomize's reading: no kind in particular is not among any.
+    pub(crate) fn are_among(&self, others: &Self) -> bool {
+        fits(&others.kind, &self.kind) && fits(&others.group, &self.group) && fits(&others.version, &self.version)
+    }
+}
+
+fn fits(wanted: &str, found: &str) -> bool {
+    wanted.is_empty() || wanted == found
+}
+
+impl From<&Gvk> for Kinds {
+    fn from(gvk: &Gvk) -> Self {
+        let part = |part: &str| Cow::Owned(part.to_owned());
+        Self { group: part(&gvk.group), version: part(&gvk.version), kind: part(&gvk.kind) }
+    }
+}
+
+impl Keys {
+    pub(crate) const fn of(path: &'static str) -> Self {
+        Self(Cow::Borrowed(path))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let mut rest = Some(self.0.as_ref());
+        std::iter::from_fn(move || {
+            let (key, after) = split_key(rest?);
+            rest = after;
+            Some(key)
+        })
+    }
+
+    pub(crate) fn ends_with(&self, last: &[&str]) -> bool {
+        let keys: Vec<_> = self.iter().collect();
+        keys.len() >= last.len() && keys[keys.len() - last.len()..] == *last
+    }
+
+    /// The path as it is written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Keys {
+    fn from(path: String) -> Self {
+        match path.strip_prefix('/') {
+            Some(_) => Self(path.trim_start_matches('/').to_owned().into()),
+            None => Self(path.into()),
+        }
+    }
+}
+
+impl FromIterator<String> for Keys {
+    fn from_iter<T: IntoIterator<Item = String>>(keys: T) -> Self {
+        let keys: Vec<_> = keys.into_iter().map(|key| key.replace('/', "\\/")).collect();
+        Self(keys.join("/").into())
+    }
+}
+
+/// The first key of a path, and the rest if there is one.
+fn split_key(path: &str) -> (Cow<'_, str>, Option<&str>) {
+    let Some(end) = path.find(['/', '\\']) else { return (path.into(), None) };
+    if path.as_bytes()[end] == b'/' {
+        return (path[..end].into(), Some(&path[end + 1..]));
+    }
+    let mut key = path[..end].to_owned();
+    let mut rest = &path[end..];
+    loop {
+        if let Some(after) = rest.strip_prefix("\\/") {
+            key.push('/');
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('/') {
+            return (key.into(), Some(after));
+        } else if let Some(letter) = rest.chars().next() {
+            key.push(letter);
+            rest = &rest[letter.len_utf8()..];
+        } else {
+            return (key.into(), None);
+        }
+    }
+}
+
 impl FieldSpec {
-    pub(crate) fn new(kind: &str, group: &str, version: &str, path: &str, create: bool) -> Self {
-        let gvk = Gvk { group: group.into(), version: version.into(), kind: kind.into() };
-        Self { gvk, path: split(path), create }
+    pub(crate) const fn new(
+        kind: &'static str,
+        group: &'static str,
+        version: &'static str,
+        path: &'static str,
+        create: bool,
+    ) -> Self {
+        Self { kinds: Kinds::new(group, version, kind), path: Keys::of(path), create }
     }
 
     /// Says whether objects of this kind have the field.
     pub(crate) fn applies_to(&self, gvk: &Gvk) -> bool {
-        gvk.is_selected(&self.gvk)
+        self.kinds.includes(gvk)
     }
 
+    /// The path for people.
     pub(crate) fn path_text(&self) -> String {
-        self.path.join("/")
+        self.path.as_str().replace("\\/", "/")
     }
 
     /// Calls `visit` for each value at the end of the path.
@@ -51,20 +161,21 @@ impl FieldSpec {
         visit: &mut dyn FnMut(&mut Value),
     ) -> Result<(), (String, At)> {
         // Looked at first, so that objects without the field stay shared.
-        if !self.create && !exists(object, &self.path) {
+        let path = Some(self.path.as_str());
+        if !self.create && !exists(object, path) {
             return Ok(());
         }
-        self.walk(object, &self.path, leaf, visit)
+        self.walk(object, path, leaf, visit)
     }
 
     fn walk(
         &self,
         value: &mut Value,
-        path: &[Str],
+        path: Option<&str>,
         leaf: Leaf,
         visit: &mut dyn FnMut(&mut Value),
     ) -> Result<(), (String, At)> {
-        let Some((key, rest)) = path.split_first() else {
+        let Some(keys) = path else {
             visit(value);
             return Ok(());
         };
@@ -79,11 +190,12 @@ impl FieldSpec {
             let message = format!("field `{}` leads through a scalar; expected a map or a list", self.path_text());
             return Err((message, at));
         };
+        let (key, rest) = split_key(keys);
         let (key, is_list) = match key.strip_suffix("[]") {
             Some(key) => (key, true),
-            None => (key.as_str(), false),
+            None => (key.as_ref(), false),
         };
-        let make = match (rest.is_empty(), leaf) {
+        let make = match (rest.is_none(), leaf) {
             _ if !self.create || is_list || leaf == Leaf::Existing => None,
             (true, Leaf::Scalar) => Some(Value::null()),
             (true, _) | (false, _) => Some(Value::map()),
@@ -102,34 +214,15 @@ impl FieldSpec {
     }
 }
 
-fn exists(value: &Value, path: &[Str]) -> bool {
-    let Some((key, rest)) = path.split_first() else { return true };
+fn exists(value: &Value, path: Option<&str>) -> bool {
+    let Some(keys) = path else { return true };
     if let Some(items) = value.as_list() {
         return items.iter().any(|item| exists(item, path));
     }
     // A scalar in the way counts, so that the walk can complain about it.
     let Some(map) = value.as_map() else { return !value.is_null() };
-    map.get(key.strip_suffix("[]").unwrap_or(key)).is_some_and(|next| exists(next, rest))
-}
-
-/// Splits a path at `/`; `\/` stands for a slash within a key.
-pub(crate) fn split(path: &str) -> Vec<Str> {
-    if !path.contains('\\') {
-        return path.trim_start_matches('/').split('/').map(Str::from).collect();
-    }
-    let mut parts = vec![String::new()];
-    let mut letters = path.trim_start_matches('/').chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' if letters.peek() == Some(&'/') => {
-                letters.next();
-                parts.last_mut().expect("starts with one").push('/');
-            }
-            '/' => parts.push(String::new()),
-            letter => parts.last_mut().expect("starts with one").push(letter),
-        }
-    }
-    parts.into_iter().map(Str::from).collect()
+    let (key, rest) = split_key(keys);
+    map.get(key.strip_suffix("[]").unwrap_or(&key)).is_some_and(|next| exists(next, rest))
 }
 
 #[cfg(test)]
@@ -137,7 +230,7 @@ mod tests {
     use super::*;
     use soll_yaml::{parse_json, to_json};
 
-    fn check(path: &str, create: bool, leaf: Leaf, before: &str, after: &str) {
+    fn check(path: &'static str, create: bool, leaf: Leaf, before: &str, after: &str) {
         let mut value = parse_json(before.as_bytes()).expect("valid");
         let spec = FieldSpec::new("", "", "", path, create);
         spec.visit(&mut value, leaf, &mut |leaf| *leaf = Value::from("x")).expect("no scalar in the way");
@@ -159,6 +252,12 @@ mod tests {
 
     #[test]
     fn keys_may_hold_slashes() {
+        let keys = |path: &str| Keys::from(path.to_owned()).iter().map(Cow::into_owned).collect::<Vec<_>>();
+        assert_eq!(keys(r"a/b\/c\d\//e"), ["a", "b/c\\d/", "e"]);
+        assert_eq!(keys("//a//b/"), ["a", "", "b", ""]);
+        assert_eq!(keys(""), [""]);
+        let joined: Keys = ["a".to_owned(), "b/c".to_owned()].into_iter().collect();
+        assert_eq!(joined, Keys::of(r"a/b\/c"));
         check("a/b\\/c", false, Leaf::Existing, r#"{"a":{"b/c":1}}"#, r#"{"a":{"b/c":"x"}}"#);
     }
 }

@@ -6,7 +6,7 @@ use soll_yaml::{Str, Value};
 use crate::accumulate::{Accumulator, Builder};
 use crate::charts;
 use crate::config::{Config, NameReference, read_specs};
-use crate::field_spec::FieldSpec;
+use crate::field_spec::{FieldSpec, Kinds};
 use crate::generate;
 use crate::hash;
 use crate::kustomization::{
@@ -245,7 +245,10 @@ fn read_properties(
     let Some(properties) = definition.get("properties").and_then(Value::as_map) else { return Ok(()) };
     for entry in properties {
         path.push(entry.key.clone());
-        let spec = |path: &[Str]| FieldSpec { gvk: owner.clone(), path: path.to_vec(), create: false };
+        let spec = |path: &[Str]| {
+            let path = path.iter().map(ToString::to_string).collect();
+            FieldSpec { kinds: owner.into(), path, create: false }
+        };
         let text = |name: &str| entry.value.lookup_str(&[name]);
         if text("x-kubernetes-annotation").is_some() {
             config.common_annotations.push(spec(path));
@@ -261,7 +264,7 @@ fn read_properties(
         {
             let mut full = path.clone();
             full.push(text("x-kubernetes-object-ref-name-key").unwrap_or("name").into());
-            let target = Gvk { group: Str::new(), version: version.into(), kind: kind.into() };
+            let target = Kinds { group: "".into(), version: version.to_owned().into(), kind: kind.to_owned().into() };
             config.add_reference(&NameReference { target, referrers: vec![spec(&full)] })?;
         }
         if let Some(inner) = text("$ref").and_then(|name| all.get(name)).filter(|_| depth < 32) {

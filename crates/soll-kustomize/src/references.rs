@@ -8,9 +8,9 @@ use soll_yaml::{At, Data, Str, Value};
 
 use crate::accumulate::Builder;
 use crate::config::NameReference;
-use crate::field_spec::{FieldSpec, Leaf};
+use crate::field_spec::{FieldSpec, Kinds, Leaf};
 use crate::problem::Problem;
-use crate::resource::{Gvk, Id, Resource};
+use crate::resource::{Id, Resource};
 use crate::resources::Resources;
 
 /// Fixes all references of the build.
@@ -18,16 +18,16 @@ pub(crate) fn fix(resources: &mut Resources, references: &[NameReference], build
     // A name that never changed needs no fixing: only renamed objects are candidates. Paths are walked all the same,
     // because one that does not fit its object is a mistake.
     let targets = Targets::of(resources);
-    let mut by_kind: HashMap<&Str, Vec<(&Gvk, &FieldSpec)>> = HashMap::new();
+    let mut by_kind: HashMap<&str, Vec<(&Kinds, &FieldSpec)>> = HashMap::new();
     for reference in references {
         for spec in &reference.referrers {
-            by_kind.entry(&spec.gvk.kind).or_default().push((&reference.target, spec));
+            by_kind.entry(&spec.kinds.kind).or_default().push((&reference.target, spec));
         }
     }
-    let any_kind = by_kind.get(&Str::new()).cloned().unwrap_or_default();
+    let any_kind = by_kind.remove("").unwrap_or_default();
     for resource in resources.contents_mut() {
         let first = resource.first_id();
-        let own_kind = by_kind.get(&first.gvk.kind).filter(|_| !first.gvk.kind.is_empty());
+        let own_kind = by_kind.get(first.gvk.kind.as_str());
         let specs = own_kind.into_iter().flatten().chain(&any_kind);
         let specs: Vec<_> = specs.filter(|(_, spec)| spec.applies_to(&first.gvk)).collect();
         if specs.is_empty() {
@@ -91,7 +91,7 @@ struct Referrer {
     namespace: Str,
     prefixes: Vec<Str>,
     suffixes: Vec<Str>,
-    role: Option<Gvk>,
+    role: Option<Kinds>,
     /// Namespaces of a RoleBinding's subjects.
     subjects: HashSet<String>,
 }
@@ -99,7 +99,7 @@ struct Referrer {
 struct Search<'s> {
     targets: &'s Targets,
     referrer: &'s Referrer,
-    target: &'s Gvk,
+    target: &'s Kinds,
     spec: &'s FieldSpec,
 }
 
@@ -137,8 +137,8 @@ impl Referrer {
     fn of(resource: &Resource) -> Self {
         let id = resource.id();
         let role = resource.value.get("roleRef").and_then(|role| {
-            let part = |name: &str| role.lookup_str(&[name]).map(Str::from);
-            Some(Gvk { group: part("apiGroup")?, version: Str::new(), kind: part("kind")? })
+            let part = |name: &str| role.lookup_str(&[name]).map(|part| part.to_owned().into());
+            Some(Kinds { group: part("apiGroup")?, version: "".into(), kind: part("kind")? })
         });
         let mut subjects = HashSet::new();
         if id.gvk.kind.as_str() == "RoleBinding" {
@@ -243,9 +243,8 @@ impl Search<'_> {
     }
 
     fn is_of_kind(&self, target: &Target) -> bool {
-        let is_role = self.spec.path.len() >= 2 && self.spec.path.ends_with(&["roleRef".into(), "name".into()]);
-        let role = self.referrer.role.as_ref().filter(|_| is_role);
-        let selected = |wanted: &Gvk| target.previous.iter().any(|id| id.gvk.is_selected(wanted));
+        let role = self.referrer.role.as_ref().filter(|_| self.spec.path.ends_with(&["roleRef", "name"]));
+        let selected = |wanted: &Kinds| target.previous.iter().any(|id| wanted.includes(&id.gvk));
         selected(self.target) && role.is_none_or(selected)
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Id {
     pub(crate) namespace: Str,
 }
 
-/// Group, version and kind. In a selector, an empty part matches anything.
+/// Group, version and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Gvk {
     pub(crate) group: Str,

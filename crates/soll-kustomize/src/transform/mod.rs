@@ -111,7 +111,7 @@ pub(crate) fn visit(
     visitor: &mut dyn FnMut(&mut Value),
 ) {
     // Kustomize keeps its notes in the annotations, so these are there, whatever `create` says.
-    if resource.has_notes() && spec.path.len() == 2 && spec.path_text() == "metadata/annotations" {
+    if resource.has_notes() && spec.path.as_str() == "metadata/annotations" {
         let metadata = resource.value.make_map().get_or_insert_with("metadata", Value::map);
         metadata.make_map().get_or_insert_with("annotations", Value::map);
     }

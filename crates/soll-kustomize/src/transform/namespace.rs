@@ -64,7 +64,7 @@ pub(crate) fn of_object(
         subjects(resource, namespace, mode, builder);
     }
     for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
-        let path = spec.path_text();
+        let path = spec.path.as_str();
         let is_core = resource.value.lookup_str(&["apiVersion"]) == Some("v1");
         let handled = path == "metadata/namespace"
             || (path == "metadata/name" && !is_core)

@@ -22,7 +22,7 @@ pub(crate) fn run(resources: &mut Resources, replica: &Replica, specs: &[FieldSp
         }
     }
     if !is_found {
-        let kinds: Vec<_> = specs.iter().map(|spec| spec.gvk.kind.as_str()).collect();
+        let kinds: Vec<_> = specs.iter().map(|spec| spec.kinds.kind.as_ref()).collect();
         let name = &replica.name.text;
         builder.problems.add(replica.name.at, format!("`{name}` matches no {}", kinds.join(", no ")));
     }

@@ -5,7 +5,7 @@ use soll_yaml::{Data, Value};
 use super::namespace::{self, Mode};
 use super::replace;
 use crate::accumulate::Builder;
-use crate::field_spec::split;
+use crate::field_spec::Keys;
 use crate::kustomization::{Fields, Kustomization, Text};
 use crate::problem::Problem;
 use crate::resources::Resources;
@@ -64,7 +64,7 @@ fn add(resources: &mut Resources, position: usize, target: &Target, value: &Text
     if target.path.as_str() == "metadata/namespace" {
         return namespace::of_object(resource, value, &[], &Mode::default(), builder);
     }
-    let keys = split(target.path.as_str());
+    let keys = Keys::from(target.path.as_str().to_owned());
     let mut field = &mut resource.value;
     for key in keys.iter().filter(|key| !key.is_empty()) {
         if field.is_null() {
@@ -74,7 +74,7 @@ fn add(resources: &mut Resources, position: usize, target: &Target, value: &Text
             let message = format!("`{}` leads through a {}", target.path.text, field.type_name());
             return builder.problems.push(Problem::new(target.path.at, message).of(&resource.id()));
         }
-        field = field.make_map().get_or_insert_with(key, Value::null);
+        field = field.make_map().get_or_insert_with(&key, Value::null);
     }
     if matches!(field.data, Data::List(_) | Data::Map(_)) {
         let message = format!("`{}` holds a {}; only a text can be set", target.path.text, field.type_name());

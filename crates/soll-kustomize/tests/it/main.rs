@@ -42,8 +42,11 @@ impl Files {
 
 impl FileTree for Files {
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ReadError> {
-        let content = self.0.get(path.as_str()).ok_or_else(|| ReadError::NotFound(path.clone()))?;
-        Ok(content.as_slice().into())
+        match (self.0.get(path.as_str()), self.kind(path)?) {
+            (Some(content), _) => Ok(content.as_slice().into()),
+            (None, Some(_)) => Err(ReadError::IsDirectory(path.clone())),
+            (None, None) => Err(ReadError::NotFound(path.clone())),
+        }
     }
 
     fn kind(&self, path: &TreePath) -> Result<Option<EntryKind>, ReadError> {
