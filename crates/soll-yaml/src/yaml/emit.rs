@@ -352,21 +352,28 @@ impl Writer {
 
     /// Writes text and breaks its line at the first lone space past the width.
     fn folded(&mut self, text: &str, context: Context) {
+        let is_ascii = text.is_ascii();
         let mut previous_space = false;
-        for (position, letter) in text.char_indices() {
-            if letter == ' ' {
-                let next_is_space = text.as_bytes().get(position + 1) == Some(&b' ');
-                if context != Context::Key && !previous_space && self.is_wide() && !next_is_space {
-                    self.new_line();
-                } else {
-                    self.put(letter);
-                }
-                previous_space = true;
-            } else {
-                self.put(letter);
+        let mut position = 0;
+        while position < text.len() {
+            let rest = &text[position..];
+            let length = memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
+            if length > 0 {
+                self.out.push_str(&rest[..length]);
+                self.column += if is_ascii { length } else { rest[..length].chars().count() };
                 self.at_indent = false;
                 previous_space = false;
+                position += length;
+                continue;
             }
+            let next_is_space = rest.as_bytes().get(1) == Some(&b' ');
+            if context != Context::Key && !previous_space && self.is_wide() && !next_is_space {
+                self.new_line();
+            } else {
+                self.put(' ');
+            }
+            previous_space = true;
+            position += 1;
         }
     }
 
@@ -407,6 +414,7 @@ impl Writer {
 }
 
 /// Which ways of writing keep a text as it is.
+#[derive(Debug, PartialEq)]
 struct Shape {
     plain_allowed: bool,
     single_allowed: bool,
@@ -419,7 +427,16 @@ impl Shape {
         let (Some(first), Some(last)) = (text.chars().next(), text.chars().next_back()) else {
             return Self { plain_allowed: true, single_allowed: true, block_allowed: false, breaks: false };
         };
-        let mut indicators = text.starts_with("---") || text.starts_with("...") || is_leading_indicator(first, text);
+        if is_printable_ascii(text) {
+            let indicators = is_marker(text) || is_leading_indicator(first, text) || has_indicator(text);
+            let plain_allowed = !indicators && first != ' ' && last != ' ';
+            return Self { plain_allowed, single_allowed: true, block_allowed: last != ' ', breaks: false };
+        }
+        Self::by_letters(text, (first, last), style)
+    }
+
+    fn by_letters(text: &str, (first, last): (char, char), style: Style) -> Self {
+        let mut indicators = is_marker(text) || is_leading_indicator(first, text);
         let (mut special, mut tabs) = (false, false);
         let (mut breaks, mut break_space, mut space_break) = (false, false, false);
         let mut previous = ' ';
@@ -451,6 +468,25 @@ impl Shape {
             breaks,
         }
     }
+}
+
+/// Whether a text begins as the mark of a document does.
+fn is_marker(text: &str) -> bool {
+    text.starts_with("---") || text.starts_with("...")
+}
+
+/// Whether a text consists of what most texts do. Looks at every byte, which the processor does many at a time.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+}
+
+/// Whether a line has a colon before a space or at its end, or a hash behind a space.
+fn has_indicator(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    memchr::memchr2_iter(b':', b'#', bytes).any(|position| match bytes[position] {
+        b':' => matches!(bytes.get(position + 1), None | Some(b' ')),
+        _ => position > 0 && bytes[position - 1] == b' ',
+    })
 }
 
 fn is_leading_indicator(first: char, text: &str) -> bool {
@@ -569,6 +605,18 @@ mod tests {
 
     fn emitted(json: &str) -> String {
         emit_yaml(&parse_json(json.as_bytes()).expect("valid"))
+    }
+
+    #[test]
+    fn common_texts_have_the_shape_that_their_letters_say() {
+        const PIECES: [&str; 14] = ["a", "Z", "0", "-", ".", ":", "#", " ", "'", "[", "?", "~", "--", ".."];
+        let length = PIECES.len();
+        for number in 0..length.pow(4) {
+            let text: String = (0..4).map(|place| PIECES[number / length.pow(place) % length]).collect();
+            let text = &text[number % 3..];
+            let ends = (text.chars().next().expect("not empty"), text.chars().next_back().expect("not empty"));
+            assert_eq!(Shape::of(text, Style::V3), Shape::by_letters(text, ends, Style::V3), "{text:?}");
+        }
     }
 
     #[test]
