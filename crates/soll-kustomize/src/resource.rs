@@ -1,6 +1,7 @@
 //! One object under construction, and what it was called before.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use soll_yaml::{At, Data, Entry, Str, Value};
 
@@ -62,19 +63,23 @@ pub(crate) struct Resource {
 }
 
 /// The effective namespace of what has none.
-pub(crate) const CLUSTER: &str = "_non_namespaceable_";
+static CLUSTER: LazyLock<Str> = LazyLock::new(|| "_non_namespaceable_".into());
+
+/// The effective namespace of what names none.
+static DEFAULT: LazyLock<Str> = LazyLock::new(|| "default".into());
 
 impl Gvk {
-    pub(crate) fn new(api_version: &str, kind: &str) -> Self {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        Self { group: group.into(), version: version.into(), kind: kind.into() }
+    pub(crate) fn new(api_version: impl Into<Str>, kind: impl Into<Str>) -> Self {
+        let api_version = api_version.into();
+        let (group, version) = match api_version.split_once('/') {
+            Some((group, version)) => (group.into(), version.into()),
+            None => (Str::new(), api_version),
+        };
+        Self { group, version, kind: kind.into() }
     }
 
     pub(crate) fn of(value: &Value) -> Self {
-        Self::new(
-            value.lookup_str(&["apiVersion"]).unwrap_or_default(),
-            value.lookup_str(&["kind"]).unwrap_or_default(),
-        )
+        Self::new(text(value, &["apiVersion"]), text(value, &["kind"]))
     }
 
     /// Says whether this is one of what the selector describes.
@@ -92,9 +97,9 @@ impl Id {
     /// The namespace that tells objects apart: none and `default` are the same.
     pub(crate) fn effective_namespace(&self) -> Str {
         if self.gvk.is_cluster_scoped() {
-            CLUSTER.into()
+            CLUSTER.clone()
         } else if self.namespace.is_empty() {
-            "default".into()
+            DEFAULT.clone()
         } else {
             self.namespace.clone()
         }
@@ -109,7 +114,7 @@ impl Id {
 impl fmt::Display for Id {
     /// `Deployment/apps/podinfo`, as failures name objects.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() || self.namespace == CLUSTER {
+        if self.namespace.is_empty() || self.namespace == *CLUSTER {
             write!(f, "{}/{}", self.gvk.kind, self.name)
         } else {
             write!(f, "{}/{}/{}", self.gvk.kind, self.namespace, self.name)
@@ -260,10 +265,15 @@ impl Resource {
     }
 
     fn text(&self, path: &[&str]) -> Str {
-        match self.value.lookup(path).map(|value| &value.data) {
-            Some(soll_yaml::Data::Str(text)) => text.clone(),
-            _ => Str::new(),
-        }
+        text(&self.value, path)
+    }
+}
+
+/// The text at a path; empty if there is none.
+fn text(value: &Value, path: &[&str]) -> Str {
+    match value.lookup(path).map(|value| &value.data) {
+        Some(Data::Str(text)) => text.clone(),
+        _ => Str::new(),
     }
 }
 

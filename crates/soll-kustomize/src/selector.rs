@@ -146,7 +146,7 @@ impl Pattern {
         if text == ".*" {
             return Ok(Self::Any);
         }
-        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/' | b'.')) {
+        if is_dotted(text) {
             return Ok(if text.contains('.') { Self::Dotted(text.into()) } else { Self::Exact(text.into()) });
         }
         Regex::new(&format!("^(?:{text})$")).map(Self::Expression)
@@ -155,14 +155,25 @@ impl Pattern {
     fn fits(&self, text: &str) -> bool {
         match self {
             Self::Exact(exact) => exact.as_str() == text,
-            Self::Dotted(name) => {
-                let fits = |(wanted, found): (char, char)| wanted == found || (wanted == '.' && found != '\n');
-                name.chars().count() == text.chars().count() && name.chars().zip(text.chars()).all(fits)
-            }
+            Self::Dotted(name) => strip_dotted(text, name) == Some(""),
             Self::Any => !text.contains('\n'),
             Self::Expression(expression) => expression.is_match(text),
         }
     }
+}
+
+/// Whether the one thing that makes an expression of a name are its dots.
+pub(crate) fn is_dotted(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/' | b'.'))
+}
+
+/// What follows a name that a text begins with; a dot in the name stands for any one letter.
+pub(crate) fn strip_dotted<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let mut letters = text.chars();
+    for wanted in name.chars() {
+        letters.next().filter(|found| wanted == *found || (wanted == '.' && *found != '\n'))?;
+    }
+    Some(letters.as_str())
 }
 
 impl Requirement {

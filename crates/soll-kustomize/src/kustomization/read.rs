@@ -359,7 +359,7 @@ fn gvk(fields: &mut Fields<'_>) -> Gvk {
     let (group, version, kind) = (part("group"), part("version"), part("kind"));
     match part("apiVersion") {
         empty if empty.is_empty() => Gvk { group, version, kind },
-        api_version => Gvk::new(&api_version, &kind),
+        api_version => Gvk::new(api_version, kind),
     }
 }
 

@@ -8,12 +8,41 @@ use crate::accumulate::Builder;
 use crate::field_spec::{FieldSpec, Leaf};
 use crate::kustomization::Image;
 use crate::resources::Resources;
+use crate::selector::{is_dotted, strip_dotted};
+
+/// Images of one name, with any tag and digest. The name is an expression to kustomize.
+enum Pattern {
+    /// As most names are: `ghcr.io/stefanprodan/podinfo`.
+    Dotted(String),
+    Expression(Regex),
+}
+
+impl Pattern {
+    fn new(name: &str) -> Result<Self, regex::Error> {
+        if is_dotted(name) {
+            return Ok(Self::Dotted(name.to_owned()));
+        }
+        let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
+        Regex::new(&pattern).map(Self::Expression)
+    }
+
+    fn is_match(&self, image: &str) -> bool {
+        let name = match self {
+            Self::Dotted(name) => name,
+            Self::Expression(expression) => return expression.is_match(image),
+        };
+        let Some(mut rest) = strip_dotted(image, name) else { return false };
+        let of_tag = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '{' | '}' | '-');
+        for start in [":", "@sha256:"] {
+            rest = rest.strip_prefix(start).map_or(rest, |tag| tag.trim_start_matches(of_tag));
+        }
+        rest.is_empty()
+    }
+}
 
 /// Changes the image wherever containers name it.
 pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec], builder: &Builder<'_>) {
-    // The name is an expression to kustomize, and it says nothing about names that are none.
-    let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name.text);
-    let pattern = match Regex::new(&pattern) {
+    let pattern = match Pattern::new(&image.name.text) {
         Ok(pattern) => pattern,
         Err(error) => {
             let message = format!("`{}` is no regular expression: {error}", image.name.text);
@@ -44,7 +73,7 @@ pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec],
 }
 
 /// Every list named `containers` or `initContainers`, wherever it stands.
-fn in_containers(value: &mut Value, pattern: &Regex, update: &mut dyn FnMut(&mut Value)) {
+fn in_containers(value: &mut Value, pattern: &Pattern, update: &mut dyn FnMut(&mut Value)) {
     // Looked at first, so that what has no such image stays shared.
     if !mentions(value, pattern) {
         return;
@@ -66,7 +95,7 @@ fn in_containers(value: &mut Value, pattern: &Regex, update: &mut dyn FnMut(&mut
 }
 
 /// Says whether some `image` below has a name that fits.
-fn mentions(value: &Value, pattern: &Regex) -> bool {
+fn mentions(value: &Value, pattern: &Pattern) -> bool {
     match &value.data {
         Data::List(items) => items.iter().any(|item| mentions(item, pattern)),
         Data::Map(map) => map.iter().any(|entry| match &entry.value.data {
@@ -116,6 +145,23 @@ fn split(image: &str) -> (&str, &str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_need_no_expression_mean_the_same() {
+        for name in ["nginx", "ghcr.io/a/b", ""] {
+            let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
+            let expression = Regex::new(&pattern).expect("valid");
+            for start in ["nginx", "ghcr.io/a/b", "ghcr-io/a/b", "ghcr.io/a", "my-nginx", ""] {
+                for end in
+                    ["", ":", ":1.2-{a}_b", ":1:2", "@sha256:f", "@sha1:f", ":1@sha256:f", "@sha256:f:1", ":\u{e9}"]
+                {
+                    let image = format!("{start}{end}");
+                    let found = Pattern::new(name).expect("valid").is_match(&image);
+                    assert_eq!(found, expression.is_match(&image), "{name:?} {image:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn images_split_into_name_tag_and_digest() {
