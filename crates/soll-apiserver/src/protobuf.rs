@@ -1,6 +1,6 @@
 //! Reading the protobuf bodies that Go clients send for builtin kinds.
 //!
-//! Driven by the schema table, which knows the number of each field. Nothing is written in protobuf: all
+//! Driven by the schema table, which knows the number of each field. No object is written in protobuf: all
 //! clients take JSON as the second choice.
 
 use base64::Engine as _;

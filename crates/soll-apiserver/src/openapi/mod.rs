@@ -3,6 +3,7 @@
 //! Clients read three things from them: which media types a PATCH takes, which options a request takes,
 //! and the types of fields (`kubectl apply`, `diff`, `explain`). There are no descriptions.
 
+mod protobuf;
 mod second;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,11 @@ use crate::rest::answer;
 /// Answers paths below `/openapi`.
 pub(crate) fn answer(table: &Table, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     if path == "/openapi/v2" {
-        // There it is in protobuf, too; who takes nothing else goes on without.
         let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+        if accept.contains(protobuf::ASKED_AS) || accept.contains(protobuf::MEDIA_TYPE) {
+            let document = protobuf::encode(&second::swagger(table));
+            return Some(answer::answer(200, protobuf::MEDIA_TYPE, answer::full(document)));
+        }
         let takes_json = accept.contains("application/json") || accept.contains("*/*");
         return takes_json.then(|| answer::json(200, &second::swagger(table)));
     }
