@@ -34,7 +34,7 @@ struct Arguments {
 enum Task {
     /// Build the real servers and reference tools that are missing or out of date
     Servers {
-        /// Only these (etcd, kube-apiserver, kube-controller-manager, kubectl, kustomize, kustomize-oracle, template-oracle, flux, helm)
+        /// Only these (etcd, kube-apiserver, kube-controller-manager, kubectl, kustomize, kustomize-oracle, template-oracle, flux, helm, helm3, client-python, client-node)
         names: Vec<String>,
     },
     /// Run the whole suite, real servers included; the last line says how many tests passed

@@ -1,6 +1,6 @@
 //! The real servers and reference tools that the tests compare us with.
 //!
-//! All are built from their published Go modules. A binary is kept in the cache beside a key, a digest of
+//! Most are built from their published Go modules; clients in other languages are installed from their registries. A binary is kept in the cache beside a key, a digest of
 //! all that went into it, so that a changed version is built again and an unchanged one costs nothing.
 
 use crate::repository::{Repository, output, run, spoken};
@@ -34,6 +34,16 @@ enum Recipe {
         files: &'static [(&'static str, &'static str)],
         stamps: &'static [&'static str],
     },
+    /// A program of our own in `tests/clients/<folder>` around a client library, which its package manager installs at
+    /// the versions that the folder pins.
+    Client { folder: &'static str, manager: Manager },
+}
+
+/// What installs a client library into a folder of the cache.
+#[derive(Clone, Copy)]
+enum Manager {
+    Pip,
+    Npm,
 }
 
 /// Without these `/version` says nothing, and clients decide by it.
@@ -117,6 +127,8 @@ const SERVERS: &[Server] = &[
         recipe: Recipe::Install { package: "helm.sh/helm/v3/cmd/helm", version: "v3.21.4", stamps: &[] },
         cold: "1 min",
     },
+    Server { name: "client-python", recipe: Recipe::Client { folder: "python", manager: Manager::Pip }, cold: "10 s" },
+    Server { name: "client-node", recipe: Recipe::Client { folder: "node", manager: Manager::Npm }, cold: "10 s" },
 ];
 
 /// Builds what is missing or out of date, all or only those named.
@@ -139,7 +151,7 @@ pub(crate) fn ensure(repository: &Repository, names: &[String]) -> Result<()> {
         if binary.exists() && fs::read_to_string(&key_file).is_ok_and(|built| built == key) {
             continue;
         }
-        eprintln!("building {} from its Go module (cold, on two cores: {})", server.name, server.cold);
+        eprintln!("building {} from {} (cold, on two cores: {})", server.name, server.recipe.origin(), server.cold);
         let start = Instant::now();
         server.build(repository, &binary).with_context(|| format!("cannot build {}", server.name))?;
         fs::write(&key_file, key).with_context(|| format!("cannot write {}", key_file.display()))?;
@@ -168,6 +180,11 @@ impl Server {
             Recipe::Oracle { folder, stamps } => {
                 stamps.iter().for_each(|stamp| add(stamp.as_bytes()));
                 for path in files_of(&oracle_folder(repository, folder))? {
+                    add(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+                }
+            }
+            Recipe::Client { folder, .. } => {
+                for path in files_of(&client_folder(repository, folder))? {
                     add(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
                 }
             }
@@ -220,9 +237,78 @@ impl Server {
                 }
                 run(go_build(stamps, &fresh).arg(package).current_dir(&source))?;
             }
+            Recipe::Client { folder, manager } => {
+                let installed = repository.cache().join("install").join(self.name);
+                if installed.exists() {
+                    fs::remove_dir_all(&installed).with_context(|| format!("cannot remove {}", installed.display()))?;
+                }
+                copy_folder(&client_folder(repository, folder), &installed)?;
+                manager.install(&installed)?;
+                write_program(&fresh, &manager.script(self.name))?;
+            }
         }
         fs::rename(&fresh, binary).with_context(|| format!("cannot write {}", binary.display()))
     }
+}
+
+impl Recipe {
+    /// Where it comes from, for people.
+    fn origin(&self) -> &'static str {
+        match self {
+            Self::Module { .. } | Self::Oracle { .. } | Self::Install { .. } | Self::Patched { .. } => "its Go module",
+            Self::Client { manager: Manager::Pip, .. } => "its packages on PyPI",
+            Self::Client { manager: Manager::Npm, .. } => "its packages on npm",
+        }
+    }
+}
+
+impl Manager {
+    /// Installs what the folder pins, beside the program that uses it.
+    fn install(self, folder: &Path) -> Result<()> {
+        match self {
+            Self::Pip => {
+                // Without this module, which Debian has in a package of its own, an environment has no pip.
+                present("python3", &["-c", "import ensurepip"], "python3-venv")?;
+                run(Command::new("python3").args(["-m", "venv", "venv"]).current_dir(folder))?;
+                let mut pip = Command::new(folder.join("venv/bin/pip"));
+                pip.args(["install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+                run(pip.args(["--requirement", "requirements.txt"]).current_dir(folder))
+            }
+            Self::Npm => {
+                present("node", &["--version"], "nodejs")?;
+                present("npm", &["--version"], "npm")?;
+                let mut npm = Command::new("npm");
+                run(npm.args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder))
+            }
+        }
+    }
+
+    /// The program that stands among the binaries: it starts the client from where it was installed.
+    fn script(self, name: &str) -> String {
+        let folder = format!("$(dirname \"$0\")/../install/{name}");
+        match self {
+            Self::Pip => format!("#!/bin/sh\nexec \"{folder}/venv/bin/python\" \"{folder}/client.py\" \"$@\"\n"),
+            Self::Npm => format!("#!/bin/sh\nexec node \"{folder}/client.mjs\" \"$@\"\n"),
+        }
+    }
+}
+
+/// Says which package to install if a program is not there, or not as it is needed.
+fn present(program: &str, arguments: &[&str], package: &str) -> Result<()> {
+    match Command::new(program).args(arguments).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => bail!(
+            "`{program} {}` does not work: please install {package} (Debian's name), as ./x test does",
+            arguments.join(" ")
+        ),
+    }
+}
+
+fn write_program(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let all_may_run = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(path, all_may_run).with_context(|| format!("cannot make {} a program", path.display()))
 }
 
 /// Whether a part of a package's path is a major version, after which Go names no binary.
@@ -236,6 +322,10 @@ fn module_folder(repository: &Repository, folder: &str) -> PathBuf {
 
 fn oracle_folder(repository: &Repository, folder: &str) -> PathBuf {
     repository.root().join("tests/oracles").join(folder)
+}
+
+fn client_folder(repository: &Repository, folder: &str) -> PathBuf {
+    repository.root().join("tests/clients").join(folder)
 }
 
 /// The files of a folder, in order.

@@ -31,10 +31,10 @@ pub(crate) struct Bed {
     pub(crate) cluster: Cluster,
     pub(crate) git: GitServer,
     api: Mutex<ApiServer>,
-    kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
     engine: Mutex<Kept>,
     // Last, so that the engine is killed before its folder is removed.
-    _keeper: Keeper,
+    keeper: Keeper,
 }
 
 /// The API server of a bed, which can go away and come back with all its objects.
@@ -126,7 +126,7 @@ impl Bed {
             cluster,
             kubeconfig,
             api: Mutex::new(api),
-            _keeper: keeper,
+            keeper,
         };
         runtime().block_on(async {
             for crd in soll_api::crds() {
@@ -159,11 +159,17 @@ impl Bed {
         self.engine.lock().expect("nobody panics here").ended()
     }
 
+    /// A program that finds this cluster, and keeps what it learns of it to this bed: ports are used again.
+    pub(crate) fn program(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.keeper.folder().join("discovery"));
+        command.env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
     /// A command line on this cluster.
     pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(program);
-        command.env("KUBECONFIG", &self.kubeconfig).env("NO_COLOR", "1").args(arguments).stdin(Stdio::null());
-        Ran::of(&mut command)
+        Ran::of(self.program(program).args(arguments))
     }
 
     /// The original kubectl on this cluster; its output, whether it succeeded or not.

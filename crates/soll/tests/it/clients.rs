@@ -1,4 +1,9 @@
-//! The original command lines, unchanged, against the objects that the engine reconciles.
+//! The original clients, unchanged: `kubectl` and `flux` on the objects that the engine reconciles; Helm, kube-rs, and the
+//! Python and the Node client on their own.
+
+mod helm;
+mod kube_rs;
+mod programs;
 
 use std::path::PathBuf;
 
