@@ -92,8 +92,11 @@ pub struct AppliedObject {
     pub uid: String,
     /// The version it was left at.
     pub resource_version: String,
-    /// How the server showed it then; nothing if nobody asked.
+    /// How the server showed it then to the identity that applies; nothing if it did not ask.
     pub live: Option<Object>,
+    /// How the server showed it to the controller itself. Others may conclude from it that nothing needs doing, and
+    /// nothing else: it may hold what the identity that applies may not read.
+    pub listed: Option<Object>,
 }
 
 /// An apply that did not reach its end.

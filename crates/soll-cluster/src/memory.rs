@@ -1,13 +1,14 @@
 //! What is known of objects that we applied, so that unchanged ones cost no call.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use soll_api::{Object, ObjectRef};
 use soll_plan::{ApplySettings, Managers};
-use soll_yaml::{Value, to_json_sorted};
+use soll_yaml::{Value, parse_json, to_json, to_json_sorted};
 use tokio::time::Instant;
 
 use crate::Identity;
@@ -29,6 +30,15 @@ struct State {
     watched: HashMap<(String, String), HashMap<ObjectRef, String>>,
     /// Objects that we are writing, with what a watch showed of them since we began.
     writing: HashMap<ObjectRef, Option<Shown>>,
+    /// Objects that an earlier process applied, as a list showed them, as long as nothing newer is known.
+    recalled: HashMap<ObjectRef, Recalled>,
+}
+
+/// An object that nobody has compared yet with what it ought to be. There may be many: as text it takes least room.
+#[derive(Debug)]
+struct Recalled {
+    resource_version: String,
+    json: String,
 }
 
 /// What a watch shows of an object.
@@ -47,6 +57,11 @@ impl State {
 
     /// Notes what a watch shows of an object; `None` if it is gone.
     fn show(&mut self, live: &Object, version: Option<&str>) {
+        if let Entry::Occupied(recalled) = self.recalled.entry(live.object_ref())
+            && version != Some(&recalled.get().resource_version)
+        {
+            recalled.remove();
+        }
         let kind = self.watched.get_mut(&(live.group().to_owned(), live.kind().to_owned()));
         match (kind, version) {
             (Some(kind), Some(version)) => drop(kind.insert(live.object_ref(), version.to_owned())),
@@ -111,6 +126,41 @@ impl Memory {
             kept.filter(|kept| watched && kept.verified.elapsed() < TRUSTED_FOR).map(|kept| kept.applied)
         };
         known.is_some_and(|applied| applied == digest(desired, settings, identity))
+    }
+
+    /// Notes objects that an earlier process may have applied, as a list has just shown them: a run that wants one of
+    /// them compares it with this instead of reading it.
+    pub fn recall(&self, listed: &[Object]) {
+        let mut state = self.state();
+        for object in listed {
+            let reference = object.object_ref();
+            if !state.objects.contains_key(&reference) && !state.writing.contains_key(&reference) {
+                let recalled =
+                    Recalled { resource_version: object.resource_version().to_owned(), json: to_json(object.value()) };
+                state.recalled.insert(reference, recalled);
+            }
+        }
+    }
+
+    /// Lets go of what [`Memory::recall`] noted of a kind and nobody asked for.
+    pub fn let_go(&self, group: &str, kind: &str) {
+        let mut state = self.state();
+        state.recalled.retain(|reference, _| reference.group != group || reference.kind != kind);
+        state.recalled.shrink_to_fit();
+    }
+
+    /// Takes out what a list showed of an object, if it was noted in the same version of the API and is the newest that is
+    /// known.
+    pub(crate) fn take_recalled(&self, desired: &Object) -> Option<Object> {
+        let recalled = self.state().recalled.remove(&desired.object_ref())?;
+        let object = Object::new(parse_json(recalled.json.as_bytes()).ok()?).ok()?;
+        (object.api_version() == desired.api_version()).then_some(object)
+    }
+
+    /// Says whether an object was applied, or compared, by this process.
+    #[must_use]
+    pub fn knows(&self, reference: &ObjectRef) -> bool {
+        self.state().objects.contains_key(reference)
     }
 
     /// Remembers an object as an apply, or a comparison that found no difference, left it.
@@ -249,6 +299,7 @@ impl Memory {
 
     /// Notes that a kind is watched no more: nothing vouches for its objects.
     pub fn unwatch(&self, group: &str, kind: &str) {
+        self.let_go(group, kind);
         self.state().watched.remove(&(group.to_owned(), kind.to_owned()));
     }
 
@@ -467,6 +518,27 @@ mod tests {
         assert!(memory.vouches(&desired(""), &settings(), None));
         assert_eq!(memory.restart("", "ConfigMap", &[], "2"), [desired("").object_ref()]);
         assert!(!memory.vouches(&desired(""), &settings(), None));
+    }
+
+    #[test]
+    fn what_is_recalled_is_handed_out_once_and_only_while_it_is_the_newest() {
+        let memory = Memory::new();
+        memory.recall(&[live("7", "t1", "")]);
+        assert_eq!(memory.take_recalled(&desired("")).map(|live| live.resource_version().to_owned()), Some("7".into()));
+        assert_eq!(memory.take_recalled(&desired("")), None);
+        for lost in [false, true] {
+            memory.recall(&[live("7", "t1", "")]);
+            memory.observe(&live("7", "t1", ""));
+            let later = live("8", "t1", "");
+            assert_eq!(if lost { memory.lose(&later) } else { memory.observe(&later) }, Observed::Unknown);
+            assert_eq!(memory.take_recalled(&desired("")), None, "something newer is known");
+        }
+        memory.recall(&[live("9", "t1", "")]);
+        memory.let_go("", "ConfigMap");
+        assert_eq!(memory.take_recalled(&desired("")), None);
+        memory.keep(&desired(""), &live("9", "t1", ""), &settings(), None);
+        memory.recall(&[live("9", "t1", "")]);
+        assert_eq!(memory.take_recalled(&desired("")), None, "it is known already");
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Watch {
     gvk: Gvk,
     selection: Selection,
     depth: Depth,
+    /// How much the next list tells of each object.
+    list_depth: Depth,
     state: State,
     failures: u32,
     _place: OwnedSemaphorePermit,
@@ -107,6 +109,7 @@ impl Cluster {
             gvk: gvk.clone(),
             selection,
             depth,
+            list_depth: depth,
             state: State::List(Instant::now()),
             failures: 0,
             _place: place,
@@ -115,6 +118,12 @@ impl Cluster {
 }
 
 impl Watch {
+    /// Has the first list tell of whole objects, whatever the depth of what follows.
+    #[must_use]
+    pub fn whole_at_first(self) -> Self {
+        Self { list_depth: Depth::Whole, ..self }
+    }
+
     /// The kind.
     #[must_use]
     pub fn gvk(&self) -> &Gvk {
@@ -165,8 +174,9 @@ impl Watch {
     }
 
     async fn list(&mut self) -> Result<Option<WatchEvent>, ApiError> {
-        match self.cluster.list(&self.gvk, &self.selection, self.depth).await {
+        match self.cluster.list(&self.gvk, &self.selection, self.list_depth).await {
             Ok(list) => {
+                self.list_depth = self.depth;
                 self.state = State::Resume { resource_version: list.resource_version, from: Instant::now() };
                 Ok(Some(WatchEvent::Restarted(list.items)))
             }

@@ -13,6 +13,7 @@ use soll_yaml::{DecodeError, Value, from_value, to_value};
 use crate::artifacts::Artifacts;
 use crate::config::EngineConfig;
 use crate::events::{Event, EventBus, Involved};
+use crate::first_pass::FirstPass;
 use crate::gitrepository::Remotes;
 use crate::handle::{LocalRepositories, SshAgents};
 use crate::kustomization::{LiveWatches, Runs};
@@ -42,6 +43,7 @@ pub(crate) struct Context {
     pub(crate) waker: Waker,
     pub(crate) events: EventBus,
     pub(crate) metrics: Metrics,
+    pub(crate) first_pass: Arc<FirstPass>,
 }
 
 /// A write of a status or a finalizer that did not come about. The object is tried again with backoff.

@@ -17,6 +17,7 @@ use crate::artifacts::Artifacts;
 use crate::config::EngineConfig;
 use crate::context::{Context, Trees, WriteError};
 use crate::events::{EventBus, publish_to_cluster};
+use crate::first_pass::FirstPass;
 use crate::gitrepository::Remotes;
 use crate::handle::{EngineHandle, LocalRepositories, SshAgents};
 use crate::kustomization::{LiveWatcher, Runs};
@@ -67,6 +68,7 @@ impl Engine {
         let (leadership, contenders) = leadership::contend(&config, &cluster);
         let backoff = Backoff::new(config.min_retry_delay, config.max_retry_delay);
         let runner = Runner::new(Lanes::of(config.concurrent), backoff);
+        let first_pass = Arc::new(FirstPass::new());
         let ctx = Context {
             leadership,
             objects: Objects::new(),
@@ -80,7 +82,8 @@ impl Engine {
             agents: SshAgents::default(),
             waker: runner.waker(),
             events: EventBus::new(),
-            metrics: Metrics::new(runner.waker(), cluster.clone()),
+            metrics: Metrics::new(runner.waker(), cluster.clone(), Arc::clone(&first_pass)),
+            first_pass,
             config,
             cluster,
         };
@@ -212,7 +215,11 @@ async fn start_won_kinds(ctx: Arc<Context>, stop: CancellationToken) -> Result<&
 }
 
 fn wake_all(ctx: &Context, kind: Kind) {
-    ctx.objects.of_kind(kind).into_iter().for_each(|(key, _)| ctx.waker.wake(key));
+    let keys = || ctx.objects.of_kind(kind).into_iter().map(|(key, _)| key);
+    if ctx.leadership.holds(kind) && ctx.objects.are_complete() {
+        ctx.first_pass.begin(kind, keys());
+    }
+    keys().for_each(|key| ctx.waker.wake(key));
 }
 
 /// Follows the ConfigMaps or Secrets that are marked to wake the Kustomizations that use them.
@@ -289,6 +296,7 @@ impl Reconcile for Controllers {
                     (Next::Backoff, "error")
                 }
             };
+            self.ctx.first_pass.note(&key);
             self.ctx.metrics.reconciled(&key, began.elapsed(), word);
             next
         })

@@ -18,6 +18,7 @@ pub mod behaviours;
 mod config;
 mod engine;
 mod events;
+mod first_pass;
 mod handle;
 mod leadership;
 mod metrics;

@@ -1,6 +1,6 @@
 //! Metrics under Flux's names, in Prometheus' text format.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use soll_cluster::Cluster;
 
 use crate::Key;
+use crate::first_pass::FirstPass;
 use crate::runner::Waker;
 
 /// What is counted and measured.
@@ -37,7 +38,7 @@ struct ResultLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(waker: Waker, cluster: Cluster) -> Self {
+    pub(crate) fn new(waker: Waker, cluster: Cluster, first_pass: Arc<FirstPass>) -> Self {
         let durations = Family::<ObjectLabels, Histogram>::new_with_constructor(|| {
             // Flux's buckets.
             Histogram::new(exponential_buckets_range(0.01, 1800.0, 10))
@@ -47,7 +48,7 @@ impl Metrics {
         let help = "How long a reconcile of an object took";
         registry.register_with_unit("gotk_reconcile_duration", help, Unit::Seconds, durations.clone());
         registry.register("controller_runtime_reconcile", "Reconciles, by how they ended", results.clone());
-        registry.register_collector(Box::new(Live { waker, cluster }));
+        registry.register_collector(Box::new(Live { waker, cluster, first_pass }));
         Self { registry: Mutex::new(registry), durations, results }
     }
 
@@ -89,6 +90,7 @@ fn controller(key: &Key) -> &'static str {
 struct Live {
     waker: Waker,
     cluster: Cluster,
+    first_pass: Arc<FirstPass>,
 }
 
 impl std::fmt::Debug for Live {
@@ -125,6 +127,13 @@ impl Collector for Live {
                 let count = if value == 0 { depth.added } else { depth.retries };
                 ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
             }
+        }
+        let metric = ConstGauge::new(0.0);
+        let help = "Seconds from the start until every object that was there had its first pass; nothing before that";
+        let mut family = encoder.encode_descriptor("soll_first_pass_seconds", help, None, metric.metric_type())?;
+        for (kind, took) in self.first_pass.over() {
+            let labels = [("name", kind.name().to_lowercase())];
+            ConstGauge::new(took.as_secs_f64()).encode(family.encode_family(&labels)?)?;
         }
         let metric = ConstCounter::new(0u64);
         let help = "Requests to the API server, by method and answer";

@@ -17,6 +17,8 @@ use crate::{ApiError, ApplyOptions, Mode};
 pub(super) enum Step {
     /// It is as we left it; nobody was asked.
     Remembered,
+    /// It is as wanted, as a list showed it.
+    Recalled(Object),
     /// It asked to be left alone.
     Skip(Skip),
     /// It is as wanted.
@@ -67,7 +69,26 @@ impl Run<'_> {
         if trusts && self.applier.memory.vouches(desired, self.settings, self.applier.cluster.identity()) {
             return Ok(Step::Remembered);
         }
+        if trusts && let Some(step) = self.recall(desired) {
+            return Ok(step);
+        }
         self.look_at_live(desired).await
+    }
+
+    /// Compares with what a list showed after the start of this process. It may say that nothing needs doing; anything
+    /// else is decided by what the identity that applies can read.
+    fn recall(&self, desired: &Object) -> Option<Step> {
+        let listed = self.applier.memory.take_recalled(desired)?;
+        match soll_plan::look(desired, Some(&listed)) {
+            Look::Skip(skip) => Some(Step::Skip(skip)),
+            Look::DryRun if self.is_as_applied(desired, &listed) => Some(Step::Recalled(listed)),
+            Look::DryRun | Look::Create => None,
+        }
+    }
+
+    fn is_as_applied(&self, desired: &Object, live: &Object) -> bool {
+        let known = Schemas::builtin().type_of(desired.group(), desired.version(), desired.kind());
+        soll_plan::as_applied(desired, live, &self.settings.managers, known)
     }
 
     /// Reads the object and tries what applying it would change.
@@ -85,9 +106,8 @@ impl Run<'_> {
             Look::DryRun => {}
         }
         let Some(live) = live else { return Ok(Step::Create) };
-        // After a restart, and once an hour: most objects need no more than this look.
-        let known = Schemas::builtin().type_of(desired.group(), desired.version(), desired.kind());
-        if soll_plan::as_applied(desired, &live, &self.settings.managers, known) {
+        // Once an hour, and when somebody asks: most objects need no more than this look.
+        if self.is_as_applied(desired, &live) {
             return Ok(Step::Unchanged(live));
         }
         let options = self.options().dry();

@@ -85,7 +85,7 @@ impl Run<'_> {
 
     async fn outcome(&self, desired: &Object) -> Result<Outcome, Failure> {
         Ok(match self.look_at_live(desired).await? {
-            Step::Remembered | Step::Unchanged(_) => Outcome::Unchanged,
+            Step::Remembered | Step::Recalled(_) | Step::Unchanged(_) => Outcome::Unchanged,
             Step::Skip(skip) => Outcome::Skipped(skip),
             Step::Create => {
                 let created: Result<Object, ApiError> =

@@ -24,7 +24,8 @@ impl Run<'_> {
             if written.left.action == Action::Skipped || settled {
                 continue;
             }
-            self.wait_for_one(desired, written.left.live.clone(), deadline).await?;
+            let known = written.left.live.clone().or_else(|| written.left.listed.clone());
+            self.wait_for_one(desired, known, deadline).await?;
             self.applier.memory.settle(desired);
             if changed && let Some((group, kind)) = defined_kind(desired) {
                 tracing::debug!(group, kind, "a kind was defined");

@@ -50,6 +50,7 @@ impl Run<'_> {
                 let left = AppliedObject { uid, resource_version, ..left(desired, Action::Unchanged) };
                 return Ok(untouched(left));
             }
+            Step::Recalled(live) => return Ok(self.confirm(desired, live)),
             Step::Skip(_) => return Ok(untouched(left(desired, Action::Skipped))),
             Step::Unchanged(live) => (Action::Unchanged, live),
             Step::Create => (Action::Created, self.apply(desired, desired).await?),
@@ -60,6 +61,17 @@ impl Run<'_> {
         let (uid, resource_version) = (live.uid().to_owned(), live.resource_version().to_owned());
         let left = AppliedObject { uid, resource_version, live: Some(live), ..left(desired, action) };
         Ok(Written { left, since })
+    }
+
+    /// Remembers an object that a list showed as wanted.
+    fn confirm(&self, desired: &Object, listed: Object) -> Written {
+        let identity = self.applier.cluster.identity();
+        let since = self.applier.memory.keep(desired, &listed, self.settings, identity);
+        let (uid, resource_version) = (listed.uid().to_owned(), listed.resource_version().to_owned());
+        // The list was read as the controller itself.
+        let (live, listed) = if identity.is_none() { (Some(listed), None) } else { (None, Some(listed)) };
+        let left = AppliedObject { uid, resource_version, live, listed, ..left(desired, Action::Unchanged) };
+        Written { left, since }
     }
 
     async fn apply(&self, desired: &Object, payload: &Object) -> Result<Object, Failure> {
@@ -149,5 +161,6 @@ fn left(desired: &Object, action: Action) -> AppliedObject {
         uid: String::new(),
         resource_version: String::new(),
         live: None,
+        listed: None,
     }
 }

@@ -117,6 +117,7 @@ impl Wait {
                     places: places(&left.object).unwrap_or_default(),
                     object: left.object.clone(),
                     live: left.live.clone(),
+                    listed: left.listed.clone(),
                     watched: true,
                 })
                 .collect();
@@ -131,8 +132,9 @@ impl Wait {
             };
             let left = applied.checked.iter().find(|left| left.object == object);
             let live = left.and_then(|left| left.live.clone());
+            let listed = left.and_then(|left| left.listed.clone());
             let places = places(&object).unwrap_or_default();
-            WaitFor { gvk, desired: desired(&object), places, object, live, watched: left.is_some() }
+            WaitFor { gvk, desired: desired(&object), places, object, live, listed, watched: left.is_some() }
         });
         listed.filter(|check| !own(&check.object)).collect()
     }
@@ -146,7 +148,7 @@ impl Wait {
         background: Background,
     ) -> Self {
         let now = Timestamp::now();
-        let check = |WaitFor { object, gvk, desired, places, live, watched }| {
+        let check = |WaitFor { object, gvk, desired, places, live, listed, watched }| {
             let mut check = Check {
                 object,
                 gvk,
@@ -159,7 +161,7 @@ impl Wait {
                 read_at: None,
                 reads: 0,
             };
-            if let Some(live) = live {
+            if let Some(live) = live.or_else(|| listed.filter(|listed| is_plainly_current(listed, &expressions, now))) {
                 check.judge(Ok(Some(live)), &expressions, now);
             }
             check
@@ -253,6 +255,8 @@ pub(crate) struct WaitFor {
     places: Places,
     /// How the server showed it when it was applied.
     live: Option<Object>,
+    /// How the server showed it to somebody who may read more than the identity that applies.
+    listed: Option<Object>,
     watched: bool,
 }
 
@@ -285,6 +289,11 @@ impl Check {
         let doubt = if self.watched { DOUBT } else { POLL };
         self.moved || clock || (!self.is_current() && age >= doubt)
     }
+}
+
+/// Whether an object needs no closer look. What an expression says of it would tell of what it reads.
+fn is_plainly_current(listed: &Object, expressions: &HealthExpressions, now: Timestamp) -> bool {
+    expressions.health(listed).is_none() && soll_plan::health(listed, now).status == HealthStatus::Current
 }
 
 /// The health of what a read answered.

@@ -1,15 +1,17 @@
 //! Watches of what was applied: the metadata of all objects with owner labels, one watch per kind.
 //!
-//! They tell of drift and of progress, and decide one thing only: that nothing needs doing. Verdicts come from objects
+//! They tell of drift and of progress, and after a start their first lists of what is there. They decide one thing only:
+//! that nothing needs doing. Verdicts come from objects
 //! that are read as the identity that applies.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use soll_api::{Gvk, Object, ObjectRef, names};
 use soll_cluster::{ApiError, Depth, Observed, Selection, Watch, WatchEvent};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -22,12 +24,27 @@ use crate::{Key, Kind};
 /// Asks for watches. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct LiveWatches {
-    wanted: mpsc::Sender<Gvk>,
+    wanted: mpsc::Sender<Request>,
+}
+
+/// Asks for a watch.
+struct Request {
+    gvk: Gvk,
+    /// Whoever waits for its first list; nobody hears of it if there is no place for the watch.
+    asker: Option<oneshot::Sender<watch::Receiver<FirstList>>>,
+}
+
+/// Whether a watch has listed its kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FirstList {
+    UnderWay,
+    /// Its objects are known, or it has failed.
+    Over,
 }
 
 /// What opens the watches that are asked for.
 pub(crate) struct LiveWatcher {
-    wanted: mpsc::Receiver<Gvk>,
+    wanted: mpsc::Receiver<Request>,
 }
 
 /// How many requests may wait. A request that finds no room is made again by the next pass.
@@ -43,34 +60,56 @@ impl LiveWatches {
     /// Has the kinds watched from now on, if the budget allows.
     pub(super) fn ensure(&self, kinds: impl IntoIterator<Item = Gvk>) {
         let kinds: HashSet<Gvk> = kinds.into_iter().collect();
-        for kind in kinds {
-            if self.wanted.try_send(kind).is_err() {
+        for gvk in kinds {
+            if self.wanted.try_send(Request { gvk, asker: None }).is_err() {
                 debug!("no room for another request for a watch; the next pass asks again");
             }
         }
+    }
+
+    /// Has the kinds watched, and waits until what is there of them is in memory. A kind that cannot be listed is not
+    /// waited for: its objects are read one by one.
+    pub(super) async fn recall(&self, kinds: impl IntoIterator<Item = Gvk>) {
+        let kinds: HashSet<Gvk> = kinds.into_iter().collect();
+        let lists = kinds.into_iter().map(|gvk| async {
+            let (asker, answer) = oneshot::channel();
+            let asked = self.wanted.send(Request { gvk, asker: Some(asker) }).await;
+            if asked.is_ok()
+                && let Ok(mut list) = answer.await
+            {
+                // The watch may end before that.
+                let _ = list.wait_for(|list| *list == FirstList::Over).await;
+            }
+        });
+        futures::future::join_all(lists).await;
     }
 }
 
 impl LiveWatcher {
     /// Opens watches as they are asked for, until `shutdown`.
     pub(crate) async fn run(mut self, ctx: Arc<Context>, shutdown: CancellationToken) {
-        let mut open: HashSet<(String, String)> = HashSet::new();
+        let mut open: HashMap<(String, String), watch::Receiver<FirstList>> = HashMap::new();
         let mut watches = JoinSet::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return watches.shutdown().await,
-                Some(gvk) = self.wanted.recv() => {
-                    let group_kind = (gvk.group.clone(), gvk.kind.clone());
-                    if open.contains(&group_kind) {
-                        continue;
-                    }
-                    let selection = Selection::labelled(names::kustomize::OWNER_NAME);
-                    match ctx.cluster.watch(&gvk, selection, Depth::Metadata) {
-                        Some(watch) => {
-                            open.insert(group_kind);
-                            watches.spawn(follow(Arc::clone(&ctx), gvk, watch));
+                Some(Request { gvk, asker }) = self.wanted.recv() => {
+                    let first = match open.entry((gvk.group.clone(), gvk.kind.clone())) {
+                        Entry::Occupied(open) => open.into_mut(),
+                        Entry::Vacant(place) => {
+                            let selection = Selection::labelled(names::kustomize::OWNER_NAME);
+                            let Some(watch) = ctx.cluster.watch(&gvk, selection, Depth::Metadata) else {
+                                warn!(%gvk, "the budget of watches is used up: drift of this kind is corrected at intervals");
+                                continue;
+                            };
+                            let (first, told) = watch::channel(FirstList::UnderWay);
+                            watches.spawn(follow(Arc::clone(&ctx), gvk, watch.whole_at_first(), first));
+                            place.insert(told)
                         }
-                        None => warn!(%gvk, "the budget of watches is used up: drift of this kind is corrected at intervals"),
+                    };
+                    if let Some(asker) = asker {
+                        // It may have given up.
+                        let _ = asker.send(first.clone());
                     }
                 }
                 Some(ended) = watches.join_next() => {
@@ -84,11 +123,27 @@ impl LiveWatcher {
     }
 }
 
+/// How long a list that was taken at the start is kept for passes that have not come to it.
+const RECALLED_FOR: Duration = Duration::from_secs(300);
+
 /// Follows one kind until it is served no more.
-async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch) -> Gvk {
+async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch, first: watch::Sender<FirstList>) -> Gvk {
+    let let_go = tokio::time::sleep(RECALLED_FOR);
+    tokio::pin!(let_go);
+    let mut listed = false;
     loop {
-        match watch.next().await {
+        let event = tokio::select! {
+            event = watch.next() => event,
+            () = &mut let_go, if !let_go.is_elapsed() => {
+                ctx.live.let_go(&gvk.group, &gvk.kind);
+                continue;
+            }
+        };
+        match event {
             WatchEvent::Restarted(objects) => {
+                if !std::mem::replace(&mut listed, true) {
+                    ctx.live.recall(&objects);
+                }
                 for lost in ctx.live.restart(&gvk.group, &gvk.kind, &objects, watch.told_up_to()) {
                     drifted(&ctx, &lost, None);
                 }
@@ -114,6 +169,7 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch) -> Gvk {
             }
             WatchEvent::Interrupted(error) => debug!(%gvk, %error, "a watch was interrupted"),
         }
+        first.send_if_modified(|list| std::mem::replace(list, FirstList::Over) == FirstList::UnderWay);
     }
 }
 

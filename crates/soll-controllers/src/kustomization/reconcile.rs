@@ -1,5 +1,6 @@
 //! One pass over a Kustomization: observe, decide, act, report.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -161,6 +162,7 @@ impl<'c> Pass<'c> {
         self.widen_inventory(&offer, old.union(&planned)).await?;
         ctx.check_ownership(self.key)?;
         let applier = self.applier(run);
+        self.recall(&desired, &old).await;
         ctx.runs.own(self.key, desired.iter().map(Object::object_ref));
         let applied = applier.apply(stages, &settings, &sources).await.map_err(|stopped| {
             let mut failed = Failed::at(Step::Applying, &revision, stopped.failure);
@@ -275,6 +277,18 @@ impl<'c> Pass<'c> {
             && !self.has_drift(signals)
             && success.inputs == *inputs
             && success.reads.unchanged_in(tree)
+    }
+
+    /// Has what an earlier process applied listed, kind by kind, so that it need not be read object by object.
+    async fn recall(&self, desired: &[Object], inventory: &soll_api::Inventory) {
+        if self.asked {
+            return;
+        }
+        let unknown = desired.iter().filter(|object| !self.ctx.live.knows(&object.object_ref()));
+        let ids: HashSet<&str> = inventory.entries.iter().map(|entry| entry.id.as_str()).collect();
+        let applied = unknown.filter(|object| ids.contains(object.object_ref().inventory_id().as_str()));
+        let kinds: Vec<_> = applied.map(Object::gvk).collect();
+        self.ctx.live_watches.recall(kinds).await;
     }
 
     fn settings(&self) -> Result<ApplySettings, Failure> {

@@ -1,5 +1,6 @@
 //! What is remembered of one Kustomization between two passes, in memory only: after a restart a pass finds out anew.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -41,6 +42,8 @@ pub(crate) struct Runs {
 struct Tables {
     runs: HashMap<Key, Run>,
     owners: HashMap<ObjectRef, Key>,
+    /// The objects of each Kustomization, as it applied them last; somebody else may own some of them since.
+    owned: HashMap<Key, Vec<ObjectRef>>,
     signals: HashMap<Key, Signals>,
     corrections: HashMap<Key, Corrections>,
 }
@@ -83,9 +86,11 @@ impl Runs {
 
     /// Notes which objects a Kustomization has in the cluster, in place of those before.
     pub(super) fn own(&self, key: &Key, objects: impl IntoIterator<Item = ObjectRef>) {
+        let objects: Vec<ObjectRef> = objects.into_iter().collect();
         let mut tables = self.tables();
-        tables.owners.retain(|_, owner| owner != key);
-        tables.owners.extend(objects.into_iter().map(|object| (object, key.clone())));
+        tables.disown(key);
+        tables.owners.extend(objects.iter().map(|object| (object.clone(), key.clone())));
+        tables.owned.insert(key.clone(), objects);
     }
 
     /// The Kustomization that has an object in its inventory.
@@ -130,7 +135,19 @@ impl Runs {
         tables.runs.remove(key);
         tables.signals.remove(key);
         tables.corrections.remove(key);
-        tables.owners.retain(|_, owner| owner != key);
+        tables.disown(key);
+    }
+}
+
+impl Tables {
+    fn disown(&mut self, key: &Key) {
+        for object in self.owned.remove(key).unwrap_or_default() {
+            if let Entry::Occupied(owner) = self.owners.entry(object)
+                && owner.get() == key
+            {
+                owner.remove();
+            }
+        }
     }
 }
 
@@ -151,6 +168,7 @@ mod tests {
         assert_eq!((runs.owner(&object("1")), runs.owner(&object("2"))), (Some(a.clone()), Some(b)));
         runs.own(&a, [object("3")]);
         assert_eq!(runs.owner(&object("1")), None);
+        assert_eq!(runs.owner(&object("2")), Some(key("b")), "what is another's by now stays its own");
         runs.forget(&a);
         assert_eq!(runs.owner(&object("3")), None);
     }

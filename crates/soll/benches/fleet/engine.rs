@@ -10,6 +10,8 @@ use soll_testkit::{Keeper, Kept};
 /// Linux tells CPU time to programs in hundredths of a second, whatever the kernel counts in.
 const TICKS_PER_SECOND: u64 = 100;
 
+const FIRST_PASS: &str = "soll_first_pass_seconds{name=\"kustomization\"}";
+
 /// Where it answers: the same after a restart, as behind a Service.
 #[derive(Clone, Copy)]
 struct Ports {
@@ -41,21 +43,24 @@ impl Engine {
         self.process = run(&self.keeper, self.ports, binary, kubeconfig, flags);
     }
 
-    /// Waits until so many objects have been reconciled at least once.
-    pub(crate) async fn first_pass(&self, objects: usize, patience: Duration) {
+    /// Waits until every Kustomization was reconciled at least once; returns how long after its start it says that was.
+    pub(crate) async fn first_pass(&self, patience: Duration) -> f64 {
         let deadline = Instant::now() + patience;
-        while self.reconciled().await < objects {
+        loop {
+            if let Some(seconds) = self.first_pass_seconds() {
+                return seconds;
+            }
             assert!(Instant::now() < deadline, "not all objects had their first pass\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// How many objects its metrics tell a reconciliation of.
-    async fn reconciled(&self) -> usize {
+    fn first_pass_seconds(&self) -> Option<f64> {
         let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
         let curl = Command::new("curl").args(["--silent", "--max-time", "5", &url]).output().expect("curl is there");
         let metrics = String::from_utf8_lossy(&curl.stdout).into_owned();
-        metrics.lines().filter(|line| line.starts_with("gotk_reconcile_duration_seconds_count{")).count()
+        let seconds = metrics.lines().find_map(|line| line.strip_prefix(FIRST_PASS))?;
+        Some(seconds.trim().parse().expect("a number"))
     }
 
     /// CPU time since it was started.

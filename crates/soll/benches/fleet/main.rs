@@ -145,8 +145,9 @@ impl Fleet {
         let before = self.requests();
         let start = Instant::now();
         self.engine.restart(binary, &self.servers.engine_kubeconfig(), flags);
-        self.engine.first_pass(self.count + 1, PATIENCE).await;
+        let first_pass = self.engine.first_pass(PATIENCE).await;
         self.report("restart", start.elapsed(), &before, Duration::ZERO);
+        println!("  first pass over all after {first_pass:.2} s, by its own account");
     }
 
     async fn rest(&mut self, time: Duration) {
