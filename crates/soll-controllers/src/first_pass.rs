@@ -1,5 +1,6 @@
 //! The first pass over all objects of a kind: when it is over, whatever changed while nobody looked is known.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -34,10 +35,8 @@ impl FirstPass {
 
     /// Begins with all objects of a kind. Only the first call counts.
     pub(crate) fn begin(&self, kind: Kind, objects: impl IntoIterator<Item = Key>) {
-        let mut kinds = self.kinds();
-        if !kinds.contains_key(&kind) {
-            let left: HashSet<Key> = objects.into_iter().collect();
-            kinds.insert(kind, self.state(kind, left));
+        if let Entry::Vacant(place) = self.kinds().entry(kind) {
+            place.insert(self.state(kind, objects.into_iter().collect()));
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Bed {
     pub(crate) git: GitServer,
     api: Mutex<ApiServer>,
     pub(crate) kubeconfig: PathBuf,
-    engine: Mutex<Kept>,
+    engine: Mutex<Option<Kept>>,
     // Last, so that the engine is killed before its folder is removed.
     keeper: Keeper,
 }
@@ -111,6 +111,13 @@ impl Bed {
 
     /// A bed of one's own: for what would disturb others.
     pub(crate) fn start(ground: Ground) -> Self {
+        let bed = Self::without_engine(ground);
+        *bed.engine.lock().expect("nobody panics here") = Some(start_engine(&bed.keeper, &bed.kubeconfig));
+        bed
+    }
+
+    /// A bed for engines that somebody else starts.
+    pub(crate) fn without_engine(ground: Ground) -> Self {
         let folder = tempfile::Builder::new().prefix("soll-bed-").tempdir().expect("a temporary folder").keep();
         let keeper = Keeper::of(folder).expect("a shell can be started");
         let api = ApiServer::start(ground);
@@ -121,7 +128,7 @@ impl Bed {
             Cluster::connect(&options).await.expect("a kubeconfig that works")
         });
         let bed = Self {
-            engine: Mutex::new(start_engine(&keeper, &kubeconfig)),
+            engine: Mutex::default(),
             git: GitServer::start(),
             cluster,
             kubeconfig,
@@ -156,7 +163,7 @@ impl Bed {
 
     /// Whether the engine has ended by itself.
     pub(crate) fn engine_has_ended(&self) -> bool {
-        self.engine.lock().expect("nobody panics here").ended()
+        self.engine.lock().expect("nobody panics here").as_mut().is_some_and(Kept::ended)
     }
 
     /// A program that finds this cluster, and keeps what it learns of it to this bed: ports are used again.

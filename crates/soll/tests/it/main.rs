@@ -8,6 +8,7 @@ mod commands;
 mod corpus;
 mod drift;
 mod failures;
+mod faults;
 mod fields;
 mod life;
 mod remotes;

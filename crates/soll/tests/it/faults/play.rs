@@ -1,0 +1,177 @@
+//! One play of a scenario: a namespace, a repository, a proxy, and an engine that is started again whenever it dies.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use soll_cluster::{DeleteOptions, Patch};
+use soll_testkit::{Answered, Fault, Keeper, Kept, Point, Proxy};
+
+use super::outcome;
+use super::scenarios::Scenario;
+use crate::bed::{Bed, PATIENCE, Stage, gvk, runtime};
+
+/// What stands for the namespace of a play wherever it is told of.
+const HERE: &str = "HERE";
+
+/// What a scenario plays on.
+pub(super) struct Play<'b> {
+    pub(super) stage: Stage<'b>,
+    pub(super) proxy: Proxy,
+    pub(super) engine: Arc<Supervisor>,
+    fault: Mutex<Option<(Point, Fault)>>,
+    uids: Mutex<BTreeMap<String, String>>,
+}
+
+/// What came of a play.
+pub(super) struct Played {
+    /// What was asked since the faults began to threaten.
+    pub(super) asked: Vec<Answered>,
+    pub(super) reached: bool,
+    pub(super) left: Vec<String>,
+    /// How it failed to come to its end.
+    pub(super) panicked: Option<String>,
+    /// The end of the engine's log.
+    pub(super) told: String,
+}
+
+impl<'b> Play<'b> {
+    /// Sets a play up; the engine is started by the scenario.
+    pub(super) fn new(bed: &'b Bed) -> Self {
+        static PLAYS: AtomicUsize = AtomicUsize::new(0);
+        let stage = bed.stage(&format!("fault-{:04}", PLAYS.fetch_add(1, Ordering::Relaxed)));
+        let folder = tempfile::Builder::new().prefix("soll-play-").tempdir().expect("a temporary folder").keep();
+        let keeper = Keeper::of(folder).expect("a shell can be started");
+        let kubeconfig = keeper.folder().join("kubeconfig");
+        let engine = Arc::new(Supervisor {
+            running: Mutex::default(),
+            keeper,
+            kubeconfig: kubeconfig.clone(),
+            namespace: stage.namespace.clone(),
+        });
+        let supervisor = Arc::clone(&engine);
+        let proxy = Proxy::start(&bed.kubeconfig, move || supervisor.restart());
+        std::fs::write(kubeconfig, proxy.kubeconfig()).expect("the temporary folder can be written");
+        Self { stage, proxy, engine, fault: Mutex::default(), uids: Mutex::default() }
+    }
+
+    /// Plays a scenario, with a fault or without.
+    pub(super) fn of(bed: &'b Bed, scenario: &Scenario, fault: Option<(Point, Fault)>) -> Played {
+        let play = Self::new(bed);
+        *play.fault.lock().expect("nobody panics here") =
+            fault.map(|(point, fault)| (renamed(&point, HERE, &play.stage.namespace), fault));
+        let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (scenario.act)(&play)));
+        let panicked = acted.err().map(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+        });
+        let asked = play
+            .proxy
+            .log()
+            .into_iter()
+            .map(|answered| Answered { point: renamed(&answered.point, &play.stage.namespace, HERE), ..answered });
+        let asked: Vec<_> = asked.collect();
+        let left = outcome::of(&play.stage, &play.uids.lock().expect("nobody panics here"), &asked);
+        let left = left.into_iter().map(|line| line.replace(&play.stage.namespace, HERE)).collect();
+        let played = Played { asked, reached: play.proxy.reached(), left, panicked, told: play.engine.told() };
+        play.clear();
+        played
+    }
+
+    /// From here on the fault threatens, and what there is counts as what was there before.
+    pub(super) fn threaten(&self) {
+        *self.uids.lock().expect("nobody panics here") = outcome::uids(&self.stage);
+        self.proxy.arm(self.fault.lock().expect("nobody panics here").take());
+    }
+
+    /// Removes what would be in the way of later plays.
+    fn clear(self) {
+        self.engine.stop();
+        let (bed, namespace) = (self.stage.bed, self.stage.namespace.as_str());
+        let free = br#"{"metadata":{"finalizers":null}}"#;
+        let free = Patch::Merge(soll_yaml::parse_json(free).expect("JSON"));
+        runtime().block_on(async {
+            for kind in ["Kustomization", "GitRepository"] {
+                for name in outcome::names(bed, kind, namespace).await {
+                    let freed = bed.cluster.patch(&gvk(kind), namespace, &name, &free, "test").await;
+                    freed.unwrap_or_else(|error| panic!("free {kind}/{name}: {error}"));
+                }
+            }
+            let deleted = bed.cluster.delete(&gvk("Namespace"), "", namespace, &DeleteOptions::default()).await;
+            deleted.unwrap_or_else(|error| panic!("delete {namespace}: {error}"));
+        });
+    }
+}
+
+/// The same request in another namespace.
+fn renamed(point: &Point, from: &str, to: &str) -> Point {
+    let rename = |text: &String| if text == from { to.to_owned() } else { text.clone() };
+    let mut point = point.clone();
+    point.asked.namespace = rename(&point.asked.namespace);
+    point.asked.name = rename(&point.asked.name);
+    point
+}
+
+/// Keeps an engine for one namespace running.
+pub(super) struct Supervisor {
+    running: Mutex<Option<Kept>>,
+    kubeconfig: PathBuf,
+    namespace: String,
+    // Last, so that the engine is killed before its folder is removed.
+    keeper: Keeper,
+}
+
+impl Supervisor {
+    pub(super) fn start(&self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_soll"));
+        // The address that is advertised stays the same: nobody else asks for artifacts.
+        command.args(["controller", "--storage-addr=127.0.0.1:0", "--storage-adv-addr=artifacts.invalid"]);
+        command.args(["--health-addr=0", "--metrics-addr=0", "--requeue-dependency=1s", "--log-level=debug"]);
+        command.args(["--watch-all-namespaces=false", "--runtime-namespace", &self.namespace]);
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command.arg("--storage-path").arg(self.keeper.folder().join("data"));
+        let started = self.keeper.start("engine", &mut command).expect("the engine starts");
+        *self.running() = Some(started);
+    }
+
+    /// Kills it.
+    pub(super) fn stop(&self) {
+        drop(self.running().take());
+    }
+
+    fn restart(&self) {
+        self.stop();
+        self.start();
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
+        self.running.lock().expect("nobody panics here")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        Path::new(self.keeper.folder()).join("engine.log")
+    }
+
+    /// Waits until the engine that runs now has looked at every Kustomization there is.
+    pub(super) fn first_passes(&self, engines: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let is_told = |line: &&str| line.contains("every object had its first pass") && line.contains("Kustomization");
+        while self.log().lines().filter(is_told).count() < engines {
+            assert!(Instant::now() < deadline, "no first pass over all\n{}", self.told());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn told(&self) -> String {
+        let log = self.log();
+        let last: Vec<_> = log.lines().rev().take(60).collect();
+        last.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
