@@ -38,7 +38,11 @@ enum Task {
         names: Vec<String>,
     },
     /// Run the whole suite, real servers included; the last line says how many tests passed
-    Test,
+    Test {
+        /// Only the faults: kill the engine at every request of every scenario, and have the API server fail it
+        #[arg(long)]
+        faults: bool,
+    },
     /// Check format, lints, and what we depend on
     Check,
     /// Measure
@@ -129,7 +133,8 @@ fn main() -> Result<()> {
     let repository = Repository::here()?;
     match Arguments::parse().task {
         Task::Servers { names } => servers::ensure(&repository, &names),
-        Task::Test => suite::run(&repository),
+        Task::Test { faults: false } => suite::run(&repository),
+        Task::Test { faults: true } => suite::all_faults(&repository),
         Task::Check => gates::check(&repository),
         Task::Bench(Bench::Up { binary, runs }) => bench::up::measure(&repository, binary, runs),
         Task::Bench(Bench::Fleet { binary, arguments }) => bench::fleet::measure(&repository, binary, &arguments),

@@ -1,7 +1,7 @@
 //! The whole suite, and the count of what passed.
 
 use crate::gates::GATES;
-use crate::repository::{Repository, shown, spoken};
+use crate::repository::{self, Repository, shown, spoken};
 use crate::servers;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
@@ -40,6 +40,17 @@ pub(crate) fn run(repository: &Repository) -> Result<()> {
         std::process::exit(1);
     }
     Ok(())
+}
+
+/// Plays every scenario of `crates/soll/tests/it/faults` with every fault, on both grounds, and shows what is found as it is.
+pub(crate) fn all_faults(repository: &Repository) -> Result<()> {
+    servers::ensure(repository, &[])?;
+    let start = Instant::now();
+    let mut command = repository.cargo();
+    command.args(["test", "--quiet", "--package", "soll", "--test", "it", "faults::", "--", "--nocapture"]);
+    let played = repository::run(command.env("SOLL_CACHE", repository.cache()).env("SOLL_FAULTS", "all"));
+    eprintln!("all faults took {}", spoken(start.elapsed()));
+    played
 }
 
 /// Runs `cargo test`, showing its output as it comes and counting as it goes.
