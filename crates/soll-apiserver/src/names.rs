@@ -44,10 +44,11 @@ pub(crate) fn check_labels(object: &Value) -> Vec<Cause> {
     for (field, what) in [("labels", true), ("annotations", false)] {
         let Some(value) = object.lookup(&["metadata", field]) else { continue };
         for entry in value.as_map().into_iter().flatten() {
-            if !is_qualified_name(&entry.key) {
-                let shown = format!("{:?}", entry.key.as_str());
-                causes.push(Cause::invalid(format!("metadata.{field}"), &shown, QUALIFIED));
-            }
+            // Of annotations the case does not matter, not even in a domain.
+            let key = if what { entry.key.to_string() } else { entry.key.to_lowercase() };
+            let shown = format!("{:?}", entry.key.as_str());
+            let mistakes = label_key_mistakes(&key).into_iter();
+            causes.extend(mistakes.map(|why| Cause::invalid(format!("metadata.{field}"), &shown, why)));
             let text = entry.value.as_str().unwrap_or_default();
             if what && !is_label_value(text) {
                 causes.push(Cause::invalid(format!("metadata.{field}"), &format!("{text:?}"), LABEL_VALUE));
@@ -141,23 +142,21 @@ pub(crate) fn is_label(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-fn is_qualified_name(text: &str) -> bool {
-    let (prefix, name) = match text.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, text),
-    };
-    prefix.is_none_or(|prefix| subdomain(prefix).is_ok()) && !name.is_empty() && is_label_value(name)
-}
-
 /// Why a text is no key of a label.
 pub(crate) fn check_label_key(key: &str) -> Result<(), String> {
+    let wrong = label_key_mistakes(key);
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// All that is wrong with a text as a key of a label.
+fn label_key_mistakes(key: &str) -> Vec<String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let mut wrong = Vec::new();
     if name.contains('/') {
         let rule = QUALIFIED.trim_start_matches("name part must consist of ");
-        return Err(format!(
+        return vec![format!(
             "a valid label key must consist of {rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        ));
+        )];
     }
     match prefix {
         Some("") => wrong.push("prefix part must be non-empty".to_owned()),
@@ -172,7 +171,7 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), String> {
     if name.is_empty() || !is_label_value(name) && name.len() <= 63 {
         wrong.push(QUALIFIED.to_owned());
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    wrong
 }
 
 /// Why a text is no value of a label.
@@ -216,8 +215,9 @@ mod tests {
 
     #[test]
     fn labels_follow_their_grammar() {
-        assert!(is_qualified_name("app.kubernetes.io/name") && is_qualified_name("A_b"));
-        assert!(!is_qualified_name("/a") && !is_qualified_name("a/") && !is_qualified_name("a b"));
+        let is_key = |text| check_label_key(text).is_ok();
+        assert!(is_key("app.kubernetes.io/name") && is_key("A_b"));
+        assert!(!is_key("/a") && !is_key("a/") && !is_key("a b"));
         assert!(is_label_value("") && is_label_value("v1.2_x") && !is_label_value("-a"));
     }
 }

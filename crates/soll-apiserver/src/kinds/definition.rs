@@ -22,7 +22,11 @@ pub(crate) fn settle(object: &mut Value) {
         names.get_or_insert_with("listKind", || Value::from(format!("{kind}List")));
     }
     let strategy = || Map::from_iter([("strategy", Value::str("None"))]).into();
-    spec.get_or_insert_with("conversion", strategy);
+    let conversion = spec.get_or_insert_with("conversion", strategy).make_map();
+    let client = conversion.get_mut("webhook").and_then(|webhook| webhook.as_map_mut()?.get_mut("clientConfig"));
+    if let Some(service) = client.and_then(|client| client.as_map_mut()?.get_mut("service")?.as_map_mut()) {
+        service.get_or_insert_with("port", || Value::from(443));
+    }
 }
 
 /// Writes the status that says it is served.
@@ -40,13 +44,17 @@ pub(crate) fn prepare(object: &mut Value, now: Timestamp) {
     {
         stored.push(Value::from(storage));
     }
-    let before = object.clone();
+    let conforms = approval(object);
+    let mut before = object.clone();
+    // Before there are conditions there is a list for them.
+    let status = before.make_map().get_or_insert_with("status", Value::map).make_map();
+    status.get_or_insert_with("conditions", || Value::list(Vec::new()));
     let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
     status.insert("acceptedNames", names);
-    let condition = |kind: &str, reason: &str, message: &str| {
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
         let fields = [
             ("type", Value::str(kind)),
-            ("status", Value::str("True")),
+            ("status", Value::str(status)),
             ("lastTransitionTime", Value::from(meta::time(now))),
             ("reason", Value::str(reason)),
             ("message", Value::str(message)),
@@ -54,10 +62,14 @@ pub(crate) fn prepare(object: &mut Value, now: Timestamp) {
         Value::from(Map::from_iter(fields))
     };
     status.get_or_insert_with("conditions", || {
-        Value::list(vec![
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ])
+        let mut conditions = vec![
+            condition("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+            condition("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+        ];
+        conditions.extend(conforms.map(|(status, reason, message)| {
+            condition("KubernetesAPIApprovalPolicyConformant", status, reason, &message)
+        }));
+        Value::list(conditions)
     });
     *object = fields::by_server("kube-apiserver", "status", Some(&before), object);
 }
@@ -113,17 +125,33 @@ pub(crate) fn validate(old: Option<&Value>, object: &Value) -> Vec<Cause> {
     causes
 }
 
+const APPROVAL: &str = "api-approved.kubernetes.io";
+
+/// Whether a group is one of Kubernetes itself.
+fn is_protected(group: &str) -> bool {
+    ["k8s.io", "kubernetes.io"].iter().any(|own| group == *own || group.ends_with(&format!(".{own}")))
+}
+
+/// Whether a definition in a group of Kubernetes itself was approved: status, reason and message of the condition.
+fn approval(object: &Value) -> Option<(&'static str, &'static str, String)> {
+    let approval = object.lookup_str(&["metadata", "annotations", APPROVAL]).unwrap_or_default();
+    if !is_protected(object.lookup_str(&["spec", "group"]).unwrap_or_default()) {
+        return None;
+    }
+    Some(match approval.starts_with("unapproved") {
+        true => ("False", "UnapprovedAnnotation", format!("not approved: {approval:?}")),
+        false => ("True", "ApprovedAnnotation", format!("approved in {approval}")),
+    })
+}
+
 /// Groups of Kubernetes itself are for those whose API was approved.
 fn check_approval(object: &Value, group: &str) -> Option<Cause> {
-    const APPROVAL: &str = "api-approved.kubernetes.io";
-    let is_protected =
-        ["k8s.io", "kubernetes.io"].iter().any(|own| group == *own || group.ends_with(&format!(".{own}")));
     let approval = object.lookup_str(&["metadata", "annotations", APPROVAL]).unwrap_or_default();
     let field = format!("metadata.annotations[{APPROVAL}]");
     let see = "see https://github.com/kubernetes/enhancements/pull/1111";
     let is_answer = approval.starts_with("http") || approval.starts_with("unapproved");
     match approval {
-        _ if !is_protected || is_answer => None,
+        _ if !is_protected(group) || is_answer => None,
         "" => {
             let why = format!("protected groups must have approval annotation \"{APPROVAL}\", {see}");
             Some(Cause::required(field, &why))

@@ -42,6 +42,7 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("networking.k8s.io", "ingressclasses") => various::ingress_class(object),
         ("networking.k8s.io", "networkpolicies") => various::network_policy(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => various::role_binding(object),
+        ("apiregistration.k8s.io", "apiservices") => various::api_service(object),
         ("storage.k8s.io", "storageclasses") => various::storage_class(object),
         ("scheduling.k8s.io", "priorityclasses") => various::priority_class(object),
         (
@@ -190,6 +191,8 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
     }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::validate(old, object),
+        ("", "secrets") => secret::validate(object),
+        ("", "configmaps") => secret::validate_config_map(object),
         ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
         ("", "services") => service::validate(object),
         ("networking.k8s.io", "ingresses") => various::validate_ingress(object),

@@ -75,7 +75,8 @@ pub(crate) fn validate_binding(namespaced: bool, binding: &Value) -> Vec<Cause> 
         match of("kind") {
             "ServiceAccount" => {
                 causes.extend(group(""));
-                if of("namespace").is_empty() {
+                // Those of a namespace are its own if nothing else is said.
+                if of("namespace").is_empty() && !namespaced {
                     causes.push(Cause::required(at("namespace"), ""));
                 }
             }
@@ -110,8 +111,8 @@ mod tests {
         let binding = br#"{"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},
             "subjects":[{"kind":"ServiceAccount","name":"s"},{"kind":"Robot","name":"r"},{"kind":"User","name":"u"}]}"#;
         let binding = soll_yaml::parse_json(binding).expect("JSON");
-        let wrong = ["subjects[0].namespace", "subjects[1].kind", "subjects[2].apiGroup"];
-        assert_eq!(fields(&validate_binding(true, &binding)), wrong);
-        assert_eq!(fields(&validate_binding(false, &binding))[0], "roleRef.kind");
+        assert_eq!(fields(&validate_binding(true, &binding)), ["subjects[1].kind", "subjects[2].apiGroup"]);
+        let wrong = ["roleRef.kind", "subjects[0].namespace", "subjects[1].kind", "subjects[2].apiGroup"];
+        assert_eq!(fields(&validate_binding(false, &binding)), wrong);
     }
 }

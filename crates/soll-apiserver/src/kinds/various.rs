@@ -194,6 +194,13 @@ pub(crate) fn role_binding(object: &mut Value) {
     }
 }
 
+/// API services: their servers listen where servers of HTTPS do.
+pub(crate) fn api_service(object: &mut Value) {
+    if let Some(service) = child(spec_of(object), "service") {
+        default(service, "port", 443);
+    }
+}
+
 /// Storage classes.
 pub(crate) fn storage_class(object: &mut Value) {
     let class = object.make_map();

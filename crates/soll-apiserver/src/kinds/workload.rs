@@ -25,7 +25,13 @@ pub(crate) fn settle(kind: &str, object: &mut Value) {
             default(spec, "replicas", 1);
             default(spec, "revisionHistoryLimit", 10);
             default(spec, "podManagementPolicy", "OrderedReady");
-            rolling(spec, "updateStrategy", &[("partition", Value::from(0))]);
+            // A type that is chosen gets no numbers by itself.
+            let is_chosen = spec
+                .get("updateStrategy")
+                .is_some_and(|strategy| strategy.get("type").is_some() && strategy.get("rollingUpdate").is_none());
+            if !is_chosen {
+                rolling(spec, "updateStrategy", &[("partition", Value::from(0))]);
+            }
             let retention = spec.get_or_insert_with("persistentVolumeClaimRetentionPolicy", Value::map).make_map();
             default(retention, "whenDeleted", "Retain");
             default(retention, "whenScaled", "Retain");
@@ -244,7 +250,10 @@ fn singular(kind: &str) -> &str {
 }
 
 fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause> {
-    let pod = spec.lookup(&["template", "spec"]).cloned().unwrap_or_default();
+    let mut pod = spec.lookup(&["template", "spec"]).cloned().unwrap_or_default();
+    if kind == "statefulsets" {
+        add_claims(spec, &mut pod);
+    }
     let at = format!("{at}.template.spec");
     let mut causes = validate::check(&pod, &at);
     let policy = pod.lookup_str(&["restartPolicy"]).unwrap_or_default();
@@ -258,6 +267,23 @@ fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause> {
         _ => {}
     }
     causes
+}
+
+/// Adds the volumes that a pod gets from the templates of claims, in place of its own of the same names.
+fn add_claims(spec: &Value, pod: &mut Value) {
+    let claims = spec.get("volumeClaimTemplates").and_then(Value::as_list).unwrap_or_default();
+    let names: Vec<&str> = claims.iter().filter_map(|claim| claim.lookup_str(&["metadata", "name"])).collect();
+    if names.is_empty() {
+        return;
+    }
+    let volumes = pod.make_map().get_or_insert_with("volumes", || Value::list(Vec::new()));
+    let Some(volumes) = volumes.as_list_mut() else { return };
+    volumes.retain(|volume| !volume.lookup_str(&["name"]).is_some_and(|name| names.contains(&name)));
+    let claimed = |name: &&str| {
+        let source = Map::from_iter([("claimName", Value::str(name))]);
+        Value::from(Map::from_iter([("name", Value::str(name)), ("persistentVolumeClaim", source.into())]))
+    };
+    volumes.extend(names.iter().map(claimed));
 }
 
 /// What is wrong with a change of a workload.
@@ -336,6 +362,21 @@ mod tests {
         let causes = validate_update("deployments", &wrong, &good);
         assert_eq!(causes[0].field, "spec.selector");
         assert!(causes[0].message.ends_with("field is immutable"));
+    }
+
+    #[test]
+    fn pods_of_a_stateful_set_mount_what_it_claims() {
+        let spec = r#"{"selector":{"matchLabels":{"a":"b"}},"volumeClaimTemplates":[{"metadata":{"name":"data"}}],
+            "updateStrategy":{"type":"RollingUpdate"},
+            "template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1","volumeMounts":
+            [{"name":"data","mountPath":"/data"},{"name":"other","mountPath":"/other"}]}]}}}"#;
+        let mut set = parse_json(format!(r#"{{"spec":{spec}}}"#).as_bytes()).expect("JSON");
+        settle("statefulsets", &mut set);
+        let causes = validate("statefulsets", &set);
+        let fields: Vec<_> = causes.iter().map(|cause| cause.field.as_str()).collect();
+        assert_eq!(fields, ["spec.template.spec.containers[0].volumeMounts[1].name"]);
+        let strategy = set.lookup(&["spec", "updateStrategy"]).map(to_json_sorted);
+        assert_eq!(strategy.as_deref(), Some(r#"{"type":"RollingUpdate"}"#));
     }
 
     #[test]

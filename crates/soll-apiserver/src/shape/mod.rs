@@ -2,6 +2,9 @@
 
 pub(crate) mod quantity;
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD as STANDARD_ALPHABET;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use soll_schema::{ListType, Scalar, Shape, TypeRef};
 use soll_yaml::{Data, FieldPath, Step, Value};
 
@@ -143,7 +146,12 @@ impl Fitter {
 
     fn scalar(&mut self, scalar: Scalar, value: &mut Value) {
         match (scalar, &value.data) {
-            (Scalar::String | Scalar::Bytes, Data::Str(_))
+            (Scalar::Bytes, Data::Str(text)) => match base64_as_go_writes_it(text) {
+                Some(canonical) if canonical == text.as_str() => {}
+                Some(canonical) => *value = Value::from(canonical).at(value.at),
+                None => self.misfit("base64", value),
+            },
+            (Scalar::String, Data::Str(_))
             | (Scalar::Bool, Data::Bool(_))
             | (Scalar::Int32 | Scalar::Int64, Data::Int(_))
             | (Scalar::IntOrString, Data::Int(_) | Data::Str(_))
@@ -190,6 +198,14 @@ impl Fitter {
         run(self);
         self.path.0.pop();
     }
+}
+
+/// Bytes pass through Go's decoder, which reads over line ends, and lie in one line then. None if it would refuse them.
+fn base64_as_go_writes_it(text: &str) -> Option<String> {
+    const LENIENT: GeneralPurpose =
+        GeneralPurpose::new(&STANDARD_ALPHABET, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+    let line: String = text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
+    Some(LENIENT.encode(LENIENT.decode(line).ok()?))
 }
 
 /// Optional lists and maps of leaves that Go leaves out; an empty struct may be a choice and stays, and the

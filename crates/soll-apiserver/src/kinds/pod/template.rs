@@ -33,8 +33,8 @@ fn container(container: &mut Map) {
     default(container, "terminationMessagePolicy", "File");
     items(container, "ports").for_each(|port| default(port, "protocol", "TCP"));
     for env in items(container, "env") {
-        if let Some(field) = child(env, "valueFrom").and_then(|from| child(from, "fieldRef")) {
-            default(field, "apiVersion", "v1");
+        if let Some(from) = child(env, "valueFrom") {
+            refer(from);
         }
     }
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
@@ -101,10 +101,16 @@ fn volume(volume: &mut Map) {
 }
 
 fn downward(source: &mut Map) {
-    for item in items(source, "items") {
-        if let Some(field) = child(item, "fieldRef") {
-            default(field, "apiVersion", "v1");
-        }
+    items(source, "items").for_each(refer);
+}
+
+/// What is taken from the pod itself: a field, or a number of its resources.
+fn refer(from: &mut Map) {
+    if let Some(field) = child(from, "fieldRef") {
+        default(field, "apiVersion", "v1");
+    }
+    if let Some(resource) = child(from, "resourceFieldRef") {
+        default(resource, "divisor", "0");
     }
 }
 

@@ -9,6 +9,7 @@
 mod fuzz;
 mod known;
 mod ledger;
+mod manifests;
 mod normal;
 mod script;
 mod side;
