@@ -26,6 +26,8 @@ pub struct Behaviour {
 pub struct Behaviours {
     /// See [`TABLE`], as for the others.
     pub drift_by_events: bool,
+    /// What another Kustomization builds is not pruned.
+    pub hand_over: bool,
     /// A newer revision ends the wait for health.
     pub newer_revision_ends_wait: bool,
     /// Ready keeps its value during a pass.
@@ -55,6 +57,14 @@ pub const TABLE: &[Behaviour] = &[
         flux: false,
         sentence: "Drift is corrected when it happens; else at the interval.",
         get: |on| &mut on.drift_by_events,
+    },
+    Behaviour {
+        name: "hand-over",
+        per_object: true,
+        default: true,
+        flux: false,
+        sentence: "What leaves one Kustomization and is built by another is left to that; else it may be deleted and made anew.",
+        get: |on| &mut on.hand_over,
     },
     Behaviour {
         name: "newer-revision-ends-wait",
@@ -138,6 +148,7 @@ impl Default for Behaviours {
     fn default() -> Self {
         let mut behaviours = Self {
             drift_by_events: false,
+            hand_over: false,
             newer_revision_ends_wait: false,
             steady_ready: false,
             push_dependents: false,

@@ -16,7 +16,7 @@ use crate::events::{Event, EventBus, Involved};
 use crate::first_pass::FirstPass;
 use crate::gitrepository::Remotes;
 use crate::handle::{LocalRepositories, SshAgents};
-use crate::kustomization::{LiveWatches, Runs};
+use crate::kustomization::{Builds, LiveWatches, Runs};
 use crate::leadership::Leadership;
 use crate::memory::Objects;
 use crate::metrics::Metrics;
@@ -38,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) live: Arc<Memory>,
     pub(crate) live_watches: LiveWatches,
     pub(crate) runs: Runs,
+    pub(crate) builds: Builds,
     pub(crate) local: LocalRepositories,
     pub(crate) agents: SshAgents,
     pub(crate) waker: Waker,

@@ -20,7 +20,7 @@ use crate::events::{EventBus, publish_to_cluster};
 use crate::first_pass::FirstPass;
 use crate::gitrepository::Remotes;
 use crate::handle::{EngineHandle, LocalRepositories, SshAgents};
-use crate::kustomization::{LiveWatcher, Runs};
+use crate::kustomization::{Builds, LiveWatcher, Runs};
 use crate::leadership::{self, Contenders};
 use crate::memory::Objects;
 use crate::metrics::Metrics;
@@ -78,6 +78,7 @@ impl Engine {
             live: Arc::new(Memory::new()),
             live_watches,
             runs: Runs::default(),
+            builds: Builds::default(),
             local: LocalRepositories::default(),
             agents: SshAgents::default(),
             waker: runner.waker(),
@@ -265,6 +266,10 @@ fn wake(ctx: &Context, kind: Kind, seen: &Seen) {
         Kind::Kustomization if ours(Kind::Kustomization) => {
             let push = ctx.config.behaviours.push_dependents;
             kustomization::watches::seen(seen, &ctx.objects, push, &ctx.waker);
+            let handing_over = ctx.runs.handing_over();
+            if !handing_over.is_empty() && kustomization::watches::has_moved_on(seen) {
+                handing_over.into_iter().for_each(|key| ctx.waker.wake(key));
+            }
         }
         Kind::Kustomization => {}
     }

@@ -60,6 +60,23 @@ impl Applier {
         pruned
     }
 
+    /// The entries whose objects are there and still carry our owner's labels, or may.
+    pub async fn still_owned(&self, inventory: &Inventory, owner: &Owner) -> Inventory {
+        let mut owned = Inventory::default();
+        for entry in &inventory.entries {
+            let Ok(reference) = entry.object_ref() else { continue };
+            let is_owned = match self.cluster.find_ref(&reference, &entry.v).await {
+                Ok(live) => live.is_some_and(|live| owner.owns(&live)),
+                // It is not known: as if.
+                Err(_) => true,
+            };
+            if is_owned {
+                owned.entries.push(entry.clone());
+            }
+        }
+        owned
+    }
+
     async fn prune_one(
         &self,
         reference: &ObjectRef,

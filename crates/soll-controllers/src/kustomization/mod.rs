@@ -5,6 +5,7 @@ mod dependencies;
 mod drift;
 mod explain;
 mod finalize;
+mod handover;
 mod health;
 mod inputs;
 mod live;
@@ -15,6 +16,7 @@ mod status;
 pub(crate) mod watches;
 
 pub use build::{Built, build_objects};
+pub(crate) use handover::Builds;
 pub use inputs::{set_inline, variables};
 pub(crate) use live::{LiveWatcher, LiveWatches, live_watches};
 pub(crate) use reconcile::{panicked, reconcile};

@@ -10,6 +10,7 @@ use soll_plan::{ApplySettings, HealthExpressions, IgnoreRules, Managers, Owner};
 use tracing::{debug, info, warn};
 
 use super::build::{self, Built};
+use super::handover::{self, Sorted};
 use super::health::{Background, Look, Subject, Wait};
 use super::inputs;
 use super::run::{Moved, Run, Signals, Success};
@@ -27,6 +28,7 @@ use crate::schedule;
 pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteError> {
     let Some(object) = ctx.object(key) else {
         ctx.runs.forget(key);
+        ctx.builds.forget(key);
         ctx.metrics.forget(key);
         ctx.waker.forget(key);
         return Ok(Next::Await);
@@ -146,7 +148,7 @@ impl<'c> Pass<'c> {
 
         // Decide.
         let Built { objects, sources, reads, digest } =
-            build::build(&self.ks, tree, inputs.variables, inputs.missing, &ctx.config)
+            build::build(&self.ks, tree.clone(), inputs.variables, inputs.missing, &ctx.config)
                 .await
                 .map_err(failed(Step::Building))?;
         let owner = Owner::of(&self.ks);
@@ -175,11 +177,14 @@ impl<'c> Pass<'c> {
         ctx.live_watches.ensure(desired.iter().map(Object::gvk));
         let mut inventory = applied.changes.inventory();
         let mut pruned = String::new();
+        let mut awaited = soll_api::Inventory::default();
         if self.ks.spec.prune {
-            let stale = old.difference(&inventory);
-            let result = applier.prune(&stale, &owner).await;
+            let left = old.difference(&inventory);
+            let sorted = self.sort(left, &offer, &tree).await;
+            let result = applier.prune(&sorted.stale, &owner).await;
             pruned = result.changes.event();
-            inventory = inventory.union(&result.unconfirmed);
+            awaited = handover::not_taken(&sorted.awaited, &applier, &owner).await;
+            inventory = inventory.union(&result.unconfirmed).union(&awaited);
             if let Some(failure) = result.failure {
                 let mut failed = Failed::at(Step::Applying, &revision, failure);
                 failed.digest = Some(digest);
@@ -196,8 +201,9 @@ impl<'c> Pass<'c> {
         }
 
         // What follows is the verdict: at once if nobody asked for health, else by events.
-        // What somebody else wrote to meanwhile is looked at again soon.
-        let undisturbed = applied.overtaken.is_empty();
+        // What somebody else wrote to meanwhile is looked at again soon, what others are about to take when they have it.
+        ctx.runs.hand_over(self.key, !awaited.is_empty());
+        let undisturbed = applied.overtaken.is_empty() && awaited.is_empty();
         for object in &applied.overtaken {
             live::overtaken(ctx, self.key, &self.object, object);
         }
@@ -277,6 +283,14 @@ impl<'c> Pass<'c> {
             && !self.has_drift(signals)
             && success.inputs == *inputs
             && success.reads.unchanged_in(tree)
+    }
+
+    /// Sorts what left the build: what others build now is left to them.
+    async fn sort(&self, left: soll_api::Inventory, offer: &Offer, tree: &soll_tree::Tree) -> Sorted {
+        if left.is_empty() || !self.behaviours.hand_over {
+            return Sorted { stale: left, ..Sorted::default() };
+        }
+        handover::sort(left, self.key, offer, tree, self.ctx).await
     }
 
     /// Has what an earlier process applied listed, kind by kind, so that it need not be read object by object.
@@ -365,11 +379,17 @@ impl<'c> Pass<'c> {
             run.success = None;
         }
         let report = status::summarize(&self.ks, outcome, self.ctx.now());
-        self.write(report.status).await?;
+        if let Err(error) = self.write(report.status).await {
+            // The next pass must come to the same status, not find that there is nothing to do.
+            run.success = None;
+            return Err(error);
+        }
         self.ctx.say(self.key, &self.object, report.said);
         Ok(match outcome {
             Outcome::Unchanged(_) | Outcome::Succeeded(..) => self.ctx.at_interval(self.ks.spec.interval.std()),
-            Outcome::Waiting(_, at) => Next::After(at.saturating_duration_since(Instant::now())),
+            Outcome::Waiting(_, at) => {
+                Next::After(at.saturating_duration_since(Instant::now()))
+            }
             Outcome::SourceNotReady(failure) | Outcome::DependencyNotReady(failure) | Outcome::Refused(failure) => {
                 self.after(failure)
             }

@@ -1,7 +1,7 @@
 //! What is remembered of one Kustomization between two passes, in memory only: after a restart a pass finds out anew.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -46,6 +46,8 @@ struct Tables {
     owned: HashMap<Key, Vec<ObjectRef>>,
     signals: HashMap<Key, Signals>,
     corrections: HashMap<Key, Corrections>,
+    /// Kustomizations that have objects which others are about to take.
+    handing_over: HashSet<Key>,
 }
 
 /// Objects that changed, each with the resource version that a watch showed.
@@ -129,9 +131,25 @@ impl Runs {
         tables.corrections.entry(owner.clone()).or_default().note_overtaken(object, soon)
     }
 
+    /// Notes whether a Kustomization has objects that others are about to take.
+    pub(super) fn hand_over(&self, key: &Key, waits: bool) {
+        let mut tables = self.tables();
+        if waits {
+            tables.handing_over.insert(key.clone());
+        } else {
+            tables.handing_over.remove(key);
+        }
+    }
+
+    /// The Kustomizations that have objects which others are about to take.
+    pub(crate) fn handing_over(&self) -> Vec<Key> {
+        self.tables().handing_over.iter().cloned().collect()
+    }
+
     /// Forgets a Kustomization that is gone.
     pub(super) fn forget(&self, key: &Key) {
         let mut tables = self.tables();
+        tables.handing_over.remove(key);
         tables.runs.remove(key);
         tables.signals.remove(key);
         tables.corrections.remove(key);

@@ -55,6 +55,20 @@ fn has_new_artifact(before: Option<&Object>, now: &Object) -> bool {
     new.is_some() && (new != old || digest(now) != before.and_then(digest))
 }
 
+/// Whether what a Kustomization has in the cluster may be something else than before, so that others can let go of it.
+pub(crate) fn has_moved_on(seen: &Seen) -> bool {
+    let state = |object: &Object| {
+        let ks = Kustomization::from_object(object).ok()?;
+        let ready = ks.status.conditions.get(soll_api::types::READY).map(|ready| (ready.status, ready.reason.clone()));
+        Some((ks.status.last_applied_revision, ready, ks.status.inventory))
+    };
+    match seen {
+        Seen::Present { before, now, .. } => before.as_ref().is_none_or(|before| state(before) != state(now)),
+        Seen::Gone { .. } => true,
+        Seen::Complete => false,
+    }
+}
+
 /// A Kustomization came to be ready for what its spec says now, or for a new revision.
 fn became_ready(before: Option<&Object>, now: &Object) -> bool {
     let state = |object: &Object| {
