@@ -12,6 +12,7 @@ mod restart;
 mod scenarios;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use soll_compare::Random;
@@ -25,7 +26,7 @@ use scenarios::{SCENARIOS, Scenario};
 on_both_grounds!(whatever_happens_the_end_is_the_same);
 
 /// How many plays the sample has, besides one of each of its scenarios without a fault.
-const SAMPLE: usize = 6;
+const SAMPLE: usize = 12;
 const SAMPLED_SCENARIOS: usize = 3;
 
 #[allow(clippy::print_stdout, reason = "an account of what was tried")]
@@ -54,21 +55,44 @@ fn whatever_happens_the_end_is_the_same(ground: Ground) {
         while !exhaustive && faults.len() > SAMPLE / scenarios.len() {
             faults.swap_remove(random.below(faults.len()));
         }
-        for (point, fault) in faults {
-            let played = Play::of(&bed, scenario, Some((point.clone(), fault)));
-            reached += usize::from(played.reached);
+        for tried in at_once(faults, |(point, fault)| {
+            let played = Play::of(&bed, scenario, Some((point.clone(), *fault)));
             let end = played.panicked.map_or_else(|| outcome::difference(&measure.left, &played.left), Some);
-            if let Some(difference) = end {
-                let what = format!("{}: {fault:?} at {point}:\n{difference}", scenario.name);
-                println!("{what}\n{}", played.told);
-                wrong.push(what);
+            let wrong = end.map(|difference| format!("{}: {fault:?} at {point}:\n{difference}", scenario.name));
+            if let Some(wrong) = &wrong {
+                println!("{wrong}\n{}", played.told);
             }
+            (played.reached, wrong)
+        }) {
+            reached += usize::from(tried.0);
+            wrong.extend(tried.1);
         }
         println!("{ground:?} {}: {seen} faults so far, {reached} reached, {:?}", scenario.name, start.elapsed());
     }
     assert!(wrong.is_empty(), "{} of {reached} ended otherwise, seed {seed}:\n{}", wrong.len(), wrong.join("\n"));
     // What a play asks depends a little on when events arrive.
     assert!(reached > 0, "no point was reached");
+}
+
+/// How many plays go on at a time: most of what they do is wait.
+const AT_ONCE: usize = 4;
+
+/// Does the same for all, some at a time.
+fn at_once<T: Send, R: Send>(all: Vec<T>, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (queue, results) = (Mutex::new(all), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().expect("nobody panics here").pop();
+                    let Some(next) = next else { return };
+                    let result = work(&next);
+                    results.lock().expect("nobody panics here").push(result);
+                }
+            });
+        }
+    });
+    results.into_inner().expect("nobody panics here")
 }
 
 /// What can befall the requests of a play: death at each; anything else at the first and the last of each kind.

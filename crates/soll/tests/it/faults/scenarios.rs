@@ -13,6 +13,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "prune", act: prune },
     Scenario { name: "upgrade", act: upgrade },
     Scenario { name: "rename", act: rename },
+    Scenario { name: "move-on", act: |play| move_on(play, "first", "second") },
+    Scenario { name: "move-back", act: |play| move_on(play, "second", "first") },
     Scenario { name: "force", act: force },
     Scenario { name: "delete-mirror-prune", act: |play| delete(play, "MirrorPrune") },
     Scenario { name: "delete-delete", act: |play| delete(play, "Delete") },
@@ -124,6 +126,32 @@ fn rename(play: &Play<'_>) {
     let commit = repository.remove("old/map.yaml").remove("old/web.yaml").push("renamed");
     play.stage.kustomization("app", "./new", &play.spec("prune: true"));
     play.stage.ready("app", &commit);
+}
+
+/// Objects move to another Kustomization by a commit. They stay what they are, whoever comes first.
+fn move_on(play: &Play<'_>, from: &str, to: &str) {
+    let repository = &play.stage.repository;
+    let (map, web) = (format!("{from}/map.yaml"), format!("{from}/web.yaml"));
+    repository.write(&map, &config_map("settings", "one")).write(&web, &deployment("web", "1"));
+    for folder in [from, to] {
+        repository.write(&format!("{folder}/own.yaml"), &config_map(folder, "one"));
+    }
+    play.installed(from, &format!("./{from}"), "prune: true");
+    play.stage.kustomization(to, &format!("./{to}"), &play.spec("prune: true"));
+    play.stage.ready(to, &repository.git(&["rev-parse", "HEAD"]));
+    let uid = |kind: &str, name: &str| play.stage.find(kind, name).map(|object| object.uid().to_owned());
+    let before = (uid("ConfigMap", "settings"), uid("Deployment", "web"));
+    play.threaten();
+    repository.git(&["mv", &map, &web, to]);
+    let commit = repository.push("moved");
+    play.stage.ready(to, &commit);
+    // It keeps what it had until the other one has it.
+    play.stage.wait("Kustomization", from, |from| {
+        let entries = from.and_then(|from| from.value().lookup(&["status", "inventory", "entries"]));
+        entries.and_then(|entries| entries.as_list()).is_some_and(|entries| entries.len() == 1)
+    });
+    play.stage.ready(from, &commit);
+    assert_eq!((uid("ConfigMap", "settings"), uid("Deployment", "web")), before, "they are the same objects");
 }
 
 fn force(play: &Play<'_>) {
