@@ -12,7 +12,7 @@ use crate::kustomization::{self, FILE_NAMES, Kustomization, Sort, Text, Unknown,
 use crate::merge_types::MergeTypes;
 use crate::problem::{Problem, Problems};
 use crate::provenance::{Origin, Provenance};
-use crate::remote::{RemoteDirectory, RemoteUrl, remote_of};
+use crate::remote::{RemoteDirectory, RemoteUrl, remote_of, shown_path};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::written::Written;
@@ -297,8 +297,8 @@ impl<'a> Builder<'a> {
                 }
             }
             Err(ReadError::IsDirectory(_)) => self.directory(into, path, full, place, Role::Base),
-            Err(ReadError::NotFound(_)) => self.problems.add(path.at, format!("`{full}` does not exist")),
-            Err(error @ ReadError::Io { .. }) => self.problems.add(path.at, error.to_string()),
+            Err(ReadError::NotFound(_)) => self.problems.add(path.at, format!("`{}` does not exist", self.name(&full))),
+            Err(error @ ReadError::Io { .. }) => self.problems.add(path.at, self.unread(&error)),
         }
     }
 
@@ -307,16 +307,16 @@ impl<'a> Builder<'a> {
         match self.tree.kind(&full) {
             Ok(Some(EntryKind::Directory)) => self.directory(into, path, full, place, Role::Component),
             Ok(Some(EntryKind::File)) => {
-                self.problems.add(path.at, format!("`{full}` is a file; a component is a directory"));
+                self.problems.add(path.at, format!("`{}` is a file; a component is a directory", self.name(&full)));
             }
-            Ok(None) => self.problems.add(path.at, format!("`{full}` does not exist")),
-            Err(error) => self.problems.add(path.at, error.to_string()),
+            Ok(None) => self.problems.add(path.at, format!("`{}` does not exist", self.name(&full))),
+            Err(error) => self.problems.add(path.at, self.unread(&error)),
         }
     }
 
     fn directory(&self, into: &mut Accumulator, path: &Text, full: TreePath, place: &Place<'_>, role: Role) {
         if place.holds(&full) {
-            let message = format!("cycle detected: `{full}` is loaded while it is being built");
+            let message = format!("cycle detected: `{}` is loaded while it is being built", self.name(&full));
             return self.problems.add(path.at, message);
         }
         if place.depth + 1 >= self.options.limits.depth {
@@ -327,10 +327,11 @@ impl<'a> Builder<'a> {
         match (role, ks.is_component) {
             (Role::Base, false) | (Role::Component, true) => {}
             (Role::Base, true) => {
-                return self.problems.add(path.at, format!("`{full}` is a component; list it under `components`"));
+                let message = format!("`{}` is a component; list it under `components`", self.name(&full));
+                return self.problems.add(path.at, message);
             }
             (Role::Component, false) => {
-                let message = format!("expected kind `Component` for `{full}`; list it under `resources`");
+                let message = format!("expected kind `Component` for `{}`; list it under `resources`", self.name(&full));
                 return self.problems.add(path.at, message);
             }
         }
@@ -375,13 +376,14 @@ impl<'a> Builder<'a> {
             [(path, read)] => (path, read),
             [] => {
                 let names = FILE_NAMES.join("`, `");
+                let directory = self.name(directory);
                 self.problems.add(named_at, format!("unable to find one of `{names}` in directory `{directory}`"));
                 return None;
             }
             several => {
                 let names: Vec<_> = several.iter().map(|(path, _)| path.file_name()).collect();
-                let message =
-                    format!("found multiple kustomization files in `{directory}`: {}; keep one", names.join(", "));
+                let (directory, names) = (self.name(directory), names.join(", "));
+                let message = format!("found multiple kustomization files in `{directory}`: {names}; keep one");
                 self.problems.add(named_at, message);
                 return None;
             }
@@ -390,7 +392,7 @@ impl<'a> Builder<'a> {
         let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.problems.add(named_at, error.to_string());
+                self.problems.add(named_at, self.unread(error));
                 return None;
             }
         };
@@ -501,7 +503,8 @@ impl<'a> Builder<'a> {
     fn check_reach(&self, path: &Text, full: &TreePath, ks: &Kustomization) -> Option<()> {
         let is_near = is_below(full, &ks.directory) || RemoteUrl::parse(path.as_str()).is_some();
         if self.options.load == LoadRestriction::RootOnly && !is_near {
-            let message = format!("security; file `{full}` is not in or below `{}`", ks.directory);
+            let (file, directory) = (self.name(full), self.name(&ks.directory));
+            let message = format!("security; file `{file}` is not in or below `{directory}`");
             self.problems.add(path.at, message);
             return None;
         }
@@ -598,10 +601,23 @@ impl<'a> Builder<'a> {
         self.count_load(named_at)?;
         match self.tree.read(path) {
             Ok(bytes) => Some(bytes),
-            Err(error @ (ReadError::NotFound(_) | ReadError::IsDirectory(_) | ReadError::Io { .. })) => {
-                self.problems.add(named_at, error.to_string());
+            Err(error) => {
+                self.problems.add(named_at, self.unread(&error));
                 None
             }
+        }
+    }
+
+    /// A path of the tree as people know it.
+    pub(crate) fn name(&self, path: &TreePath) -> String {
+        shown_path(self.tree, path)
+    }
+
+    fn unread(&self, error: &ReadError) -> String {
+        match error {
+            ReadError::NotFound(path) => format!("`{}` does not exist", self.name(path)),
+            ReadError::IsDirectory(path) => format!("`{}` is a directory", self.name(path)),
+            ReadError::Io { path, message } => format!("cannot read `{}`: {message}", self.name(path)),
         }
     }
 
@@ -618,7 +634,8 @@ impl<'a> Builder<'a> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Some(text),
             Err(error) => {
-                let message = format!("`{path}` is no UTF-8 text: invalid byte at offset {}", error.valid_up_to());
+                let (path, offset) = (self.name(path), error.valid_up_to());
+                let message = format!("`{path}` is no UTF-8 text: invalid byte at offset {offset}");
                 self.problems.add(named_at, message);
                 None
             }

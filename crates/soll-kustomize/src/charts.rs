@@ -140,7 +140,7 @@ fn directory(chart: &Chart, ks: &Kustomization, builder: &Builder<'_>) -> Option
         };
         format!("charts are not fetched here: run `helm pull --untar --untardir {home} {source}{version}` first")
     });
-    let message = format!("no chart found at `{full}`");
+    let message = format!("no chart found at `{}`", builder.name(&full));
     builder.problems.push(Problem { hint, ..Problem::new(chart.at, message) });
     None
 }

@@ -217,7 +217,7 @@ fn env_file(pairs: &mut Vec<Pair>, path: &Text, ks: &Kustomization, builder: &Bu
     let Some((full, content)) = builder.file(path, ks) else { return };
     let source = builder.sources.add(full.as_str());
     let Ok(text) = std::str::from_utf8(&content) else {
-        return builder.problems.add(path.at, format!("`{full}` has invalid utf8 bytes"));
+        return builder.problems.add(path.at, format!("`{}` has invalid utf8 bytes", builder.name(&full)));
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {

@@ -44,7 +44,7 @@ use soll_yaml::{ParseLimits, Sources, Value};
 pub use charts::{ChartRelease, ChartRenderer, ReleaseName};
 pub use file_names::file_names;
 pub use problem::{BuildErrors, Problem};
-pub use remote::{REMOTE, RemoteDirectory, RemoteUrl, Remotes};
+pub use remote::{REMOTE, RemoteDirectory, RemoteUrl, Remotes, shown_path};
 
 use accumulate::Builder;
 use kustomization::Kustomization;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use soll_tree::TreePath;
+use soll_tree::{FileTree, TreePath};
 
 /// How the names of directories begin in which the tree of a build has what was fetched. Nothing leads out of them.
 pub const REMOTE: &str = "remote:";
@@ -113,6 +113,16 @@ fn split(host: &str, path: &str) -> (String, String) {
 /// The fetched tree that a path is in.
 pub(crate) fn remote_of(path: &TreePath) -> Option<&str> {
     path.as_str().split('/').next().filter(|first| first.starts_with(REMOTE))
+}
+
+/// A path of a tree as people know it: where the tree is a whole disk, it begins with a slash.
+#[must_use]
+pub fn shown_path(tree: &dyn FileTree, path: &TreePath) -> String {
+    match tree.prefix() {
+        "" => path.to_string(),
+        _ if remote_of(path).is_some() => path.to_string(),
+        prefix => format!("{prefix}{}", path.as_str()),
+    }
 }
 
 #[cfg(test)]

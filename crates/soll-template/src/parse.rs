@@ -34,10 +34,19 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Vec<Arc<Tree>>> {
         action: None,
         ranges: 0,
         nesting: 0,
+        nodes: Vec::new(),
+        commands: Vec::new(),
+        operands: Vec::new(),
     };
     let root = parser.file()?;
     parser.add(Tree { name: Str::from(name), source, root })?;
     Ok(parser.trees.into_iter().map(Arc::new).collect())
+}
+
+/// What a list, a pipe or a command consists of is gathered on a stack, and moved to a place of its size when it is
+/// complete: a chart has thousands of these, and keeps all of them.
+fn gathered<T>(stack: &mut Vec<T>, from: usize) -> Vec<T> {
+    stack.drain(from..).collect()
 }
 
 struct Parser<'t> {
@@ -61,6 +70,10 @@ struct Parser<'t> {
     /// Loops around.
     ranges: usize,
     nesting: usize,
+    /// Parts of what is not complete yet.
+    nodes: Vec<Node>,
+    commands: Vec<Command>,
+    operands: Vec<Expr>,
 }
 
 /// How a list of nodes ended.
@@ -172,10 +185,10 @@ impl<'t> Parser<'t> {
     }
 
     fn file(&mut self) -> Result<Vec<Node>> {
-        let mut nodes = Vec::new();
+        let first = self.nodes.len();
         loop {
             match self.peek().kind {
-                Kind::Eof => return Ok(nodes),
+                Kind::Eof => return Ok(gathered(&mut self.nodes, first)),
                 Kind::LeftDelim => {
                     let delimiter = self.next();
                     let token = self.next_non_space();
@@ -189,7 +202,7 @@ impl<'t> Parser<'t> {
                 _ => {}
             }
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
+                Item::Node(node) => self.nodes.push(node),
                 Item::End(end) => return self.error(format!("unexpected {}", end.text())),
             }
         }
@@ -228,11 +241,11 @@ impl<'t> Parser<'t> {
     }
 
     fn list(&mut self) -> Result<(Vec<Node>, End)> {
-        let mut nodes = Vec::new();
+        let first = self.nodes.len();
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
-                Item::End(end) => return Ok((nodes, end)),
+                Item::Node(node) => self.nodes.push(node),
+                Item::End(end) => return Ok((gathered(&mut self.nodes, first), end)),
             }
         }
         self.error("unexpected EOF")
@@ -376,8 +389,8 @@ impl<'t> Parser<'t> {
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe> {
         let pos = self.peek_non_space().pos;
-        // Most pipes are one command, most commands two words: a chart has thousands of them.
-        let mut pipe = Pipe { pos, assign: false, declared: Vec::new(), commands: Vec::with_capacity(1) };
+        let mut pipe = Pipe { pos, assign: false, declared: Vec::new(), commands: Vec::new() };
+        let first = self.commands.len();
         self.declarations(context, &mut pipe)?;
         loop {
             let token = self.next_non_space();
@@ -397,11 +410,12 @@ impl<'t> Parser<'t> {
                 | Kind::LeftParen => {
                     self.back(token);
                     let command = self.command()?;
-                    pipe.commands.push(command);
+                    self.commands.push(command);
                 }
                 _ => return self.unexpected(&token, context),
             }
         }
+        pipe.commands = gathered(&mut self.commands, first);
         self.check(&pipe, context)?;
         Ok(pipe)
     }
@@ -453,11 +467,12 @@ impl<'t> Parser<'t> {
     }
 
     fn command(&mut self) -> Result<Command> {
-        let mut command = Command { pos: self.peek_non_space().pos, args: Vec::with_capacity(2) };
+        let pos = self.peek_non_space().pos;
+        let first = self.operands.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                command.args.push(operand);
+                self.operands.push(operand);
             }
             let token = self.next();
             match token.kind {
@@ -468,10 +483,10 @@ impl<'t> Parser<'t> {
             }
             break;
         }
-        if command.args.is_empty() {
+        if self.operands.len() == first {
             return self.error("empty command");
         }
-        Ok(command)
+        Ok(Command { pos, args: gathered(&mut self.operands, first) })
     }
 
     fn operand(&mut self) -> Result<Option<Expr>> {

@@ -74,6 +74,10 @@ fn open_beneath(_directory: &fs::File, _path: &TreePath, _purpose: Purpose) -> i
 }
 
 impl FileTree for DirTree {
+    fn prefix(&self) -> &str {
+        if self.root.parent().is_none() { "/" } else { "" }
+    }
+
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ReadError> {
         let absent = || ReadError::NotFound(path.clone());
         match open_beneath(&self.handle, path, Purpose::Reading) {

@@ -44,6 +44,11 @@ pub trait FileTree {
     /// [`ReadError::NotFound`] if there is no such directory.
     fn list(&self, path: &TreePath) -> Result<Vec<(TreePath, EntryKind)>, ReadError>;
 
+    /// What stands before the paths of the tree where people see them: `/` if it is a whole disk.
+    fn prefix(&self) -> &str {
+        ""
+    }
+
     /// The id of a file's content without reading it, if the tree keeps one.
     fn known_id(&self, path: &TreePath) -> Option<ContentId> {
         let _ = path;

@@ -65,6 +65,10 @@ fn outside(error: ReadError, path: &TreePath) -> ReadError {
 }
 
 impl FileTree for MountedTree {
+    fn prefix(&self) -> &str {
+        self.base.prefix()
+    }
+
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ReadError> {
         let (tree, inner, _) = self.find(path);
         tree.read(&inner).map_err(|error| outside(error, path))

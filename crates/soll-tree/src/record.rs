@@ -48,6 +48,10 @@ impl<'a> Recorder<'a> {
 }
 
 impl FileTree for Recorder<'_> {
+    fn prefix(&self) -> &str {
+        self.tree.prefix()
+    }
+
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ReadError> {
         let result = self.tree.read(path);
         match &result {

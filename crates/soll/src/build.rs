@@ -7,7 +7,7 @@ use soll_api::{Failure, Kustomization, Object, Resource as _, Secrets};
 use soll_cluster::Cluster;
 use soll_controllers::{Built, build_objects, set_inline};
 use soll_kustomize::substitute::{Giver, Variables};
-use soll_tree::{DirTree, FileTree as _, TreePath};
+use soll_tree::{DirTree, TreePath};
 use soll_yaml::{ParseOptions, Sources, parse_yaml};
 
 use crate::arguments::{Build, BuildArguments, Output};
@@ -99,13 +99,7 @@ impl Site {
     pub(crate) fn report(&self, failure: &Failure, output: Output) -> anyhow::Result<()> {
         match output {
             Output::Json => terminal::print(&format!("{}\n", serde_json::to_string(failure)?)),
-            Output::Text => {
-                let read = |path: &str| {
-                    let bytes = self.tree.read(&path.parse().ok()?).ok()?;
-                    String::from_utf8(bytes.to_vec()).ok()
-                };
-                terminal::say(&excerpt::render(failure, Palette::stderr(), read));
-            }
+            Output::Text => terminal::say(&excerpt::render(failure, Palette::stderr(), &self.tree)),
         }
         Ok(())
     }

@@ -2,19 +2,20 @@
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use soll_api::{Failure, Origin};
+use soll_tree::{FileTree, TreePath};
 
 use crate::terminal::Palette;
 
-/// Renders a failure with the source lines it came from; `read` gives the text of a file of the source.
+/// Renders a failure with the lines of the source it came from.
 ///
 /// Lines of a Secret are named and not shown: what is printed here ends in logs.
-pub(crate) fn render(failure: &Failure, palette: Palette, read: impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn render(failure: &Failure, palette: Palette, source: &dyn FileTree) -> String {
     let is_secret = failure.object.as_ref().is_some_and(|object| object.starts_with("Secret/"));
-    let shown = |origin: &Origin| if is_secret { None } else { read(&origin.path) };
-    let texts: Vec<_> = failure.origins.iter().map(|origin| (origin, shown(origin))).collect();
+    let files = failure.origins.iter().map(|origin| if is_secret { None } else { File::read(source, &origin.path) });
+    let files: Vec<_> = files.collect();
     let (mut snippets, mut elsewhere) = (Vec::new(), Vec::new());
-    for (origin, text) in &texts {
-        match text.as_deref().and_then(|text| snippet(origin, text)) {
+    for (origin, file) in failure.origins.iter().zip(&files) {
+        match file.as_ref().and_then(|file| snippet(origin, file)) {
             Some(snippet) => snippets.push(snippet),
             // What stands in no file of the source is named without an excerpt.
             None => elsewhere.push(format!("from {origin}")),
@@ -35,12 +36,27 @@ pub(crate) fn render(failure: &Failure, palette: Palette, read: impl Fn(&str) ->
     renderer.render(&[group])
 }
 
-fn snippet<'t>(origin: &'t Origin, text: &'t str) -> Option<Snippet<'t, annotate_snippets::Annotation<'t>>> {
+/// A file of the source.
+struct File {
+    /// As people know it.
+    name: String,
+    text: String,
+}
+
+impl File {
+    fn read(source: &dyn FileTree, path: &str) -> Option<Self> {
+        let path: TreePath = path.parse().ok()?;
+        let text = String::from_utf8(source.read(&path).ok()?.to_vec()).ok()?;
+        Some(Self { name: soll_kustomize::shown_path(source, &path), text })
+    }
+}
+
+fn snippet<'t>(origin: &'t Origin, File { name, text }: &'t File) -> Option<Snippet<'t, annotate_snippets::Annotation<'t>>> {
     let start = offset(text, origin.line, origin.column)?;
     let rest = text[start..].lines().next().unwrap_or_default().trim_end();
     let label = origin.via.as_deref().unwrap_or_default();
     let annotation = AnnotationKind::Primary.span(start..(start + rest.len().max(1)).min(text.len())).label(label);
-    Some(Snippet::source(text).path(origin.path.as_str()).annotation(annotation))
+    Some(Snippet::source(text).path(name.as_str()).annotation(annotation))
 }
 
 /// Byte offset of a position that counts lines and characters from 1. In the line after the last, where a grammar misses
@@ -68,6 +84,11 @@ fn without_place<'m>(message: &'m str, origin: Option<&Origin>) -> &'m str {
 mod tests {
     use super::*;
     use soll_api::{Class, Retry};
+    use soll_tree::Tree;
+
+    fn file(path: &str, text: &str) -> Tree {
+        Tree::in_memory([(path, text)]).expect("a path")
+    }
 
     #[test]
     fn shows_the_line_that_caused_it() {
@@ -78,7 +99,7 @@ mod tests {
             Retry::AtRetryInterval,
         )
         .from_origins([Origin { path: "a/k.yaml".to_owned(), line: 2, column: 7, via: None }]);
-        let text = render(&failure, Palette::plain(), |_| Some("kind: A\nspec: nmae\n".to_owned()));
+        let text = render(&failure, Palette::plain(), &file("a/k.yaml", "kind: A\nspec: nmae\n"));
         expect_test::expect![[r#"
             error: unknown field `nmae`
              --> a/k.yaml:2:7
@@ -92,7 +113,7 @@ mod tests {
     fn what_is_missing_is_missing_at_the_end() {
         let failure = Failure::new(Class::Configuration, "BuildFailed", "no `]`", Retry::AtRetryInterval)
             .from_origins([Origin { path: "a.yaml".to_owned(), line: 3, column: 1, via: None }]);
-        let text = render(&failure, Palette::plain(), |_| Some("kind: A\nlist: [\n".to_owned()));
+        let text = render(&failure, Palette::plain(), &file("a.yaml", "kind: A\nlist: [\n"));
         expect_test::expect![[r#"
             error: no `]`
              --> a.yaml:2:8
@@ -100,7 +121,7 @@ mod tests {
             2 | list: [
               |        ^"#]]
         .assert_eq(&text);
-        let nothing = render(&failure, Palette::plain(), |_| Some(String::new()));
+        let nothing = render(&failure, Palette::plain(), &file("a.yaml", ""));
         assert!(nothing.contains("a.yaml"), "{nothing}");
     }
 
@@ -115,7 +136,7 @@ mod tests {
              |
              = note: from a.yaml:1:1 (patches)
              = help: put the value in quotes"#]]
-        .assert_eq(&render(&failure, Palette::plain(), |_| Some("pin: 4711\n".to_owned())));
+        .assert_eq(&render(&failure, Palette::plain(), &file("a.yaml", "pin: 4711\n")));
     }
 
     #[test]
@@ -123,7 +144,7 @@ mod tests {
         let origin = Origin { path: "a".to_owned(), line: 9, column: 9, via: None };
         let failure = Failure::new(Class::Internal, "X", "broken", Retry::Backoff).from_origins([origin]);
         assert_eq!(
-            render(&failure, Palette::plain(), |_| Some("one line".to_owned())),
+            render(&failure, Palette::plain(), &file("a", "one line")),
             "error: broken\n |\n = note: from a:9:9"
         );
     }

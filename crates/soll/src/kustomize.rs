@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use soll_api::Failure;
 use soll_kustomize::{LoadRestriction, Manifests, Options, Order, RemoteUrl, Remotes as _};
-use soll_tree::{FileTree, Tree, TreePath};
+use soll_tree::{Tree, TreePath};
 use soll_yaml::{Value, emit_yaml, to_json};
 
 use crate::arguments::{Kustomize, LoadRestrictor, Reorder};
@@ -40,7 +39,7 @@ pub(crate) fn kustomize(arguments: &Kustomize) -> anyhow::Result<u8> {
         }
         Err(errors) => {
             for failure in errors.failures() {
-                terminal::say(&shown(&failure, &tree.tree));
+                terminal::say(&excerpt::render(&failure, Palette::stderr(), &tree.tree));
             }
             Ok(1)
         }
@@ -62,14 +61,6 @@ fn opened(path: &Path) -> anyhow::Result<(Arc<RemoteTree>, TreePath)> {
             Ok((Arc::new(tree), root))
         }
     }
-}
-
-fn shown(failure: &Failure, tree: &dyn FileTree) -> String {
-    let read = |path: &str| {
-        let bytes = tree.read(&path.parse::<TreePath>().ok()?).ok()?;
-        String::from_utf8(bytes.to_vec()).ok()
-    };
-    excerpt::render(failure, Palette::stderr(), read)
 }
 
 /// Flags that ask for what is not done here.

@@ -77,7 +77,7 @@ fn parsed(patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) -> Option<Pa
             let (full, bytes) = builder.file(path, ks)?;
             content = bytes;
             let Ok(text) = std::str::from_utf8(&content) else {
-                builder.problems.add(path.at, format!("`{full}` is no UTF-8 text"));
+                builder.problems.add(path.at, format!("`{}` is no UTF-8 text", builder.name(&full)));
                 return None;
             };
             (text, builder.sources.add(full.as_str()), None)

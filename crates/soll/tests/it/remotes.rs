@@ -1,4 +1,4 @@
-//! What kustomizations name by URL: `soll kustomize` beside `kustomize build`, from a real Git server.
+//! What kustomizations name, by URL and on the disk: `soll kustomize` beside `kustomize build`, from a real Git server.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -97,4 +97,17 @@ fn what_cannot_be_fetched_is_said_where_it_is_named() {
 
 fn path(folder: &Path) -> String {
     folder.to_str().expect("a path that is text").to_owned()
+}
+
+#[test]
+fn paths_outside_of_repositories_are_shown_whole() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let place = folder.path().canonicalize().expect("it exists").to_string_lossy().into_owned();
+    let stderr = |output: &Output| text(&output.stderr).to_owned();
+    let nothing = stderr(&soll(&place));
+    assert!(nothing.contains(&format!("in directory `{place}`")), "{nothing}");
+    std::fs::write(folder.path().join("kustomization.yaml"), "resources: [gone.yaml]\n").expect("writable");
+    let gone = stderr(&soll(&place));
+    assert!(gone.contains(&format!("`{place}/gone.yaml` does not exist")), "{gone}");
+    assert!(gone.contains(&format!("--> {place}/kustomization.yaml:1:13")), "{gone}");
 }
