@@ -185,9 +185,10 @@ impl Merge<'_> {
         for item in &before {
             key_of(item, merge_key, path)?;
         }
-        // New items are cleaned when they have their places: a key of null counts for the order.
+        // New items are cleaned when they have their places: a key of null counts for the order. Directives in them stay:
+        // whoever reads the object takes them for fields that nobody knows.
         let items = sorted(items, &changes, &before, Some(merge_key)).into_iter();
-        let items = items.filter_map(|item| if added.contains(&item) { without_directives(&item) } else { Some(item) });
+        let items = items.map(|item| if added.contains(&item) { without_nulls(&item) } else { item });
         Ok(Value::list(items.collect()).at(target.at))
     }
 
@@ -277,6 +278,21 @@ fn without_directives(patch: &Value) -> Option<Value> {
     match patch.as_list() {
         Some(items) => Some(Value::list(kept_items(items)).at(patch.at)),
         None => Some(patch.clone()),
+    }
+}
+
+/// A part of the patch that the object lacks, without nulls.
+fn without_nulls(patch: &Value) -> Value {
+    if let Some(map) = patch.as_map() {
+        let kept = map.iter().filter(|entry| !entry.value.is_null());
+        let kept = kept.map(|entry| Entry { value: without_nulls(&entry.value), ..entry.clone() });
+        let mut cleaned = Map::with_capacity(map.len());
+        kept.for_each(|entry| drop(cleaned.insert_entry(entry)));
+        return Value::from(cleaned).at(patch.at);
+    }
+    match patch.as_list() {
+        Some(items) => Value::list(items.iter().map(without_nulls).collect()).at(patch.at),
+        None => patch.clone(),
     }
 }
 
