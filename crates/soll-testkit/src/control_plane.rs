@@ -28,7 +28,7 @@ pub struct ControlPlane {
     certificate: String,
     apiserver: Option<Kept>,
     _controller_manager: Option<Kept>,
-    _etcd: Kept,
+    etcd: Kept,
     parts: Parts,
     // Last, so that the servers are killed before their folder is removed.
     keeper: Keeper,
@@ -90,7 +90,7 @@ impl ControlPlane {
             certificate,
             apiserver: Some(apiserver),
             _controller_manager: controller_manager,
-            _etcd: etcd,
+            etcd,
             parts,
             keeper,
         };
@@ -101,6 +101,11 @@ impl ControlPlane {
     /// The base of every request.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.ports.apiserver)
+    }
+
+    /// The process ids of the API server, while it runs, and of its etcd.
+    pub fn processes(&self) -> Vec<u32> {
+        self.apiserver.iter().chain([&self.etcd]).map(Kept::id).collect()
     }
 
     /// The certificate that the server shows, which is its own authority, as PEM.
