@@ -205,10 +205,26 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
     }
 }
 
-/// Warns of what is allowed and odd.
-pub(crate) fn warn(ctx: &Context<'_>, object: &Value) {
-    if ctx.target.resource.is("", "services") {
-        service::warn(ctx, object);
+/// Warns of what is allowed and odd. `old` is what the object was.
+pub(crate) fn warn(ctx: &Context<'_>, old: Option<&Value>, object: &Value) {
+    let resource = &ctx.target.resource;
+    let generation = ["metadata", "generation"];
+    let template: &[&str] = match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "services") => return service::warn(ctx, object),
+        // Hardly anybody changes a pod by hand.
+        ("", "pods") if old.is_some() => return,
+        ("", "pods") => &[],
+        _ if old.is_some_and(|old| old.lookup(&generation) == object.lookup(&generation)) => return,
+        ("batch", "cronjobs") => &["spec", "jobTemplate", "spec", "template"],
+        ("apps", "deployments" | "daemonsets" | "replicasets" | "statefulsets") | ("batch", "jobs") => {
+            &["spec", "template"]
+        }
+        ("", "replicationcontrollers") => &["spec", "template"],
+        _ => return,
+    };
+    let spec = [template, &["spec"]].concat();
+    if let Some(pod) = object.lookup(&spec) {
+        pod::odd::warnings(pod, &spec.join(".")).into_iter().for_each(|sentence| ctx.warn(sentence));
     }
 }
 

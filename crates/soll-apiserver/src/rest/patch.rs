@@ -52,8 +52,8 @@ pub(crate) fn patch(ctx: &Context<'_>, headers: &HeaderMap, bytes: &Bytes) -> Re
     let object = write::retry(resource, &ctx.target.name, || {
         let live = ctx.live()?;
         let mut object = patched(&resource.present(&live.value), &patch, ctx)?;
-        write::place(ctx, &mut object)?;
         write::shape(ctx, &mut object, write::Sent::Patch)?;
+        write::place(ctx, &mut object)?;
         write::update(ctx, &live, object, Tracking::Due)
     })?;
     answer::object(200, resource, &object, ctx.accepted, ctx.options.include_object)

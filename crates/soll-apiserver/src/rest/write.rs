@@ -80,8 +80,8 @@ pub(crate) fn retry<T>(
 pub(crate) fn create(ctx: &Context<'_>, mut object: Value) -> Result<Value, Refusal> {
     let resource = &ctx.target.resource;
     check_type(resource, &object)?;
-    place(ctx, &mut object)?;
     shape(ctx, &mut object, Sent::Object)?;
+    place(ctx, &mut object)?;
     let version = meta::text(&object, "resourceVersion");
     if !version.is_empty() && version != "0" {
         // Kubernetes answers it with 500 and no reason.
@@ -126,7 +126,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     let mut causes = names::check(resource, &object);
     causes.extend(kinds::validate(resource, None, &object));
     refuse_if(resource, &name, causes)?;
-    kinds::warn(ctx, &object);
+    kinds::warn(ctx, None, &object);
     meta::set_text(&mut object, "creationTimestamp", &meta::time(ctx.now));
     if resource.generation != Generation::None {
         meta::metadata_mut(&mut object).insert("generation", Value::from(1));
@@ -228,8 +228,10 @@ pub(crate) fn update(
         causes.extend(kinds::validate_update(resource, old, &object));
     }
     refuse_if(resource, name, causes)?;
-    kinds::warn(ctx, &object);
     set_generation(ctx, old, &mut object);
+    if ctx.target.subresource.is_none() {
+        kinds::warn(ctx, Some(old), &object);
+    }
     meta::copy_field(&mut object, old, "resourceVersion");
     if same_but_times(&object, old) {
         return Ok(old.clone());
