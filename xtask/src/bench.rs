@@ -1,5 +1,6 @@
 //! Measurements: of ourselves, and as ratios against the reference in the same run.
 
+pub(crate) mod apiserver;
 pub(crate) mod fleet;
 pub(crate) mod helm;
 pub(crate) mod kustomize;

@@ -106,6 +106,12 @@ enum Bench {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// The embedded API server beside kube-apiserver with etcd: one program of requests against each
+    Apiserver {
+        /// For the measurement: --listed N, --lists N, --applies N, --watchers N, --changes N, --objects N
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// `soll kustomize` against `kustomize build`: a small overlay, the corpus, thousands of objects
     Kustomize {
         /// This binary instead of a release build
@@ -138,6 +144,7 @@ fn main() -> Result<()> {
         Task::Check => gates::check(&repository),
         Task::Bench(Bench::Up { binary, runs }) => bench::up::measure(&repository, binary, runs),
         Task::Bench(Bench::Fleet { binary, arguments }) => bench::fleet::measure(&repository, binary, &arguments),
+        Task::Bench(Bench::Apiserver { arguments }) => bench::apiserver::measure(&repository, &arguments),
         Task::Bench(Bench::Kustomize { binary, runs, objects }) => {
             bench::kustomize::measure(&repository, binary, runs, objects)
         }
