@@ -331,7 +331,8 @@ impl<'a> Builder<'a> {
                 return self.problems.add(path.at, message);
             }
             (Role::Component, false) => {
-                let message = format!("expected kind `Component` for `{}`; list it under `resources`", self.name(&full));
+                let message =
+                    format!("expected kind `Component` for `{}`; list it under `resources`", self.name(&full));
                 return self.problems.add(path.at, message);
             }
         }

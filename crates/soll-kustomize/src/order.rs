@@ -1,9 +1,7 @@
 //! The order of the output that older kustomize versions print by default.
 
-use std::cmp::Ordering;
-
 use crate::kustomization::Text;
-use crate::resource::{Id, Resource};
+use crate::resource::Id;
 use crate::resources::Resources;
 
 const FIRST: [&str; 22] = [
@@ -46,12 +44,7 @@ pub(crate) fn sort(resources: &mut Resources, first: &[Text], last: &[Text]) {
             (None, None) => 0,
         }
     };
-    resources.sort_by(|a, b| compare(a, b, &rank));
-}
-
-fn compare(a: &Resource, b: &Resource, rank: &dyn Fn(&str) -> isize) -> Ordering {
-    let by_kind = rank(a.kind()).cmp(&rank(b.kind()));
-    by_kind.then_with(|| sort_text(&a.id()).cmp(&sort_text(&b.id())))
+    resources.sort_by_key(|resource| (rank(resource.kind()), sort_text(&resource.id())));
 }
 
 /// What kustomize compares when ranks are equal: empty parts have texts that come last.

@@ -57,9 +57,10 @@ impl Resources {
         self.list.retain(keep);
     }
 
-    pub(crate) fn sort_by(&mut self, order: impl FnMut(&Resource, &Resource) -> std::cmp::Ordering) {
+    /// Sorts by keys, each of which is made once.
+    pub(crate) fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&Resource) -> K) {
         self.by_name.take();
-        self.list.sort_by(order);
+        self.list.sort_by_cached_key(key);
     }
 
     pub(crate) fn into_vec(self) -> Vec<Resource> {

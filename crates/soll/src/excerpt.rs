@@ -51,7 +51,10 @@ impl File {
     }
 }
 
-fn snippet<'t>(origin: &'t Origin, File { name, text }: &'t File) -> Option<Snippet<'t, annotate_snippets::Annotation<'t>>> {
+fn snippet<'t>(
+    origin: &'t Origin,
+    File { name, text }: &'t File,
+) -> Option<Snippet<'t, annotate_snippets::Annotation<'t>>> {
     let start = offset(text, origin.line, origin.column)?;
     let rest = text[start..].lines().next().unwrap_or_default().trim_end();
     let label = origin.via.as_deref().unwrap_or_default();

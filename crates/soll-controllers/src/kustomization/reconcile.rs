@@ -387,9 +387,7 @@ impl<'c> Pass<'c> {
         self.ctx.say(self.key, &self.object, report.said);
         Ok(match outcome {
             Outcome::Unchanged(_) | Outcome::Succeeded(..) => self.ctx.at_interval(self.ks.spec.interval.std()),
-            Outcome::Waiting(_, at) => {
-                Next::After(at.saturating_duration_since(Instant::now()))
-            }
+            Outcome::Waiting(_, at) => Next::After(at.saturating_duration_since(Instant::now())),
             Outcome::SourceNotReady(failure) | Outcome::DependencyNotReady(failure) | Outcome::Refused(failure) => {
                 self.after(failure)
             }
