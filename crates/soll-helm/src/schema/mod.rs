@@ -81,8 +81,10 @@ enum Misfit {
 }
 
 fn check_one(schema: &[u8], values: &Value) -> Result<(), Misfit> {
-    check_json(schema).map_err(Misfit::Schema)?;
-    let schema = parse_json(schema).map_err(|error| Misfit::Schema(error.to_string()))?;
+    let schema = parse_json(schema).map_err(|error| {
+        // In Go's words; what Go takes and we do not, in ours.
+        Misfit::Schema(check_json(schema).err().unwrap_or_else(|| error.to_string()))
+    })?;
     let document = Document::new(&schema);
     document.check_references().map_err(Misfit::Schema)?;
     match Checker::new(&document).check_root(values) {
