@@ -27,6 +27,9 @@ use crate::{meta, table};
 /// Time between bookmarks.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 
+/// Lines that are ready at the same time are sent together until they are this long.
+const PIECE: usize = 32 * 1024;
+
 /// Answers a stream of events.
 pub(crate) async fn watch(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
     let options = ctx.options;
@@ -98,14 +101,14 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// The next line; none when the watch is over.
+    /// The next lines; none when the watch is over.
     ///
     /// # Cancel safety
     /// Lines are taken out of `ready` without waiting; nothing is lost when this is dropped.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(bytes) = self.ready.pop_front() {
-                return Some(bytes);
+            if let Some(lines) = self.take_ready() {
+                return Some(lines);
             }
             if self.ended {
                 return None;
@@ -135,6 +138,21 @@ impl Watcher {
                 () = self.api.closing.cancelled() => self.ended = true,
             }
         }
+    }
+
+    /// Takes what is ready in one piece, up to a size: many small pieces cost both ends more than what is in them.
+    fn take_ready(&mut self) -> Option<Bytes> {
+        let first = self.ready.pop_front()?;
+        if self.ready.is_empty() {
+            return Some(first);
+        }
+        let mut piece = Vec::from(first);
+        while piece.len() < PIECE
+            && let Some(line) = self.ready.pop_front()
+        {
+            piece.extend_from_slice(&line);
+        }
+        Some(piece.into())
     }
 
     /// Queues every object as it is now, and the bookmark that ends them if it is wanted.
