@@ -67,6 +67,8 @@ impl Applier {
             let Ok(reference) = entry.object_ref() else { continue };
             let is_owned = match self.cluster.find_ref(&reference, &entry.v).await {
                 Ok(live) => live.is_some_and(|live| owner.owns(&live)),
+                // It was refused for that when it was to be made, so there is no such object.
+                Err(ApiError::NoNamespace(_)) => false,
                 // It is not known: as if.
                 Err(_) => true,
             };
