@@ -26,6 +26,8 @@ pub(crate) struct Wait {
     /// What the pass was about: a change of any of these ends the wait.
     pub(super) subject: Subject,
     pub(super) started: Timestamp,
+    /// Before this moment a wait is not worth telling: most are over by then.
+    quiet_until: Instant,
     timeout: soll_api::Duration,
     expressions: HealthExpressions,
     /// What tells where the objects were written.
@@ -87,6 +89,8 @@ const FIRST_READ_PAUSE: Duration = Duration::from_millis(60);
 const POLL: Duration = Duration::from_secs(5);
 /// Watched objects are asked again after this long without news, in case the watch was too late or is over the budget.
 const DOUBT: Duration = Duration::from_secs(10);
+/// Waits that are over before this cost no status of their own.
+const QUIET: Duration = Duration::from_secs(1);
 const CONCURRENCY: usize = 8;
 
 impl Wait {
@@ -168,7 +172,8 @@ impl Wait {
         };
         let checks: Vec<_> = wait_for.into_iter().map(check).collect();
         let positions = checks.iter().enumerate().map(|(position, check)| (check.object.clone(), position)).collect();
-        Self { applied, success, subject, started, timeout, expressions, background, checks, positions }
+        let quiet_until = Instant::now() + QUIET;
+        Self { applied, success, subject, started, quiet_until, timeout, expressions, background, checks, positions }
     }
 
     /// Says whether a version of an object is not the one that was judged. Watches also tell of our own writes.
@@ -226,6 +231,12 @@ impl Wait {
     pub(super) fn not_current(&self) -> impl Iterator<Item = (&Gvk, &ObjectRef, &Places)> {
         let open = self.checks.iter().filter(|check| !check.is_current());
         open.map(|check| (&check.gvk, &check.object, &check.places))
+    }
+
+    /// Until when nobody need be told of this wait; nothing if that time is over.
+    pub(super) fn quiet_until(&self) -> Option<Instant> {
+        let is_young = !self.applied.told && Instant::now() < self.quiet_until;
+        is_young.then_some(self.quiet_until)
     }
 
     /// When the first of the objects that moved, but were read a moment ago, may be read again.

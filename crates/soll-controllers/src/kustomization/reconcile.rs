@@ -357,6 +357,10 @@ impl<'c> Pass<'c> {
             }
             Look::Waiting(at) => {
                 let again = wait.next_read().map_or(at, |read| read.min(at));
+                if let Some(until) = wait.quiet_until() {
+                    run.wait = Some(wait);
+                    return Ok(Outcome::Settling(again.min(until)));
+                }
                 let applied = wait.applied.clone();
                 wait.applied.told = true;
                 run.wait = Some(wait);
@@ -387,7 +391,9 @@ impl<'c> Pass<'c> {
         self.ctx.say(self.key, &self.object, report.said);
         Ok(match outcome {
             Outcome::Unchanged(_) | Outcome::Succeeded(..) => self.ctx.at_interval(self.ks.spec.interval.std()),
-            Outcome::Waiting(_, at) => Next::After(at.saturating_duration_since(Instant::now())),
+            Outcome::Settling(at) | Outcome::Waiting(_, at) => {
+                Next::After(at.saturating_duration_since(Instant::now()))
+            }
             Outcome::SourceNotReady(failure) | Outcome::DependencyNotReady(failure) | Outcome::Refused(failure) => {
                 self.after(failure)
             }

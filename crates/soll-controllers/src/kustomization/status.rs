@@ -31,6 +31,8 @@ pub(crate) enum Outcome {
     Refused(Failure),
     /// The inputs are those of the last success: only the revision may be new.
     Unchanged(Revision),
+    /// Applied, and not healthy yet, as is usual for a moment: nothing to tell. Until something moves, or this moment.
+    Settling(Instant),
     /// Applied, and waiting for health: until something moves, or this moment.
     Waiting(Applied, Instant),
     /// Applied, and healthy or not asked to be.
@@ -97,7 +99,7 @@ impl Outcome {
                 failure.hide(secrets);
             }
             Self::Failed(failed) => failed.failure.hide(secrets),
-            Self::Unchanged(_) | Self::Waiting(..) | Self::Succeeded(..) => {}
+            Self::Unchanged(_) | Self::Settling(_) | Self::Waiting(..) | Self::Succeeded(..) => {}
         }
     }
 }
@@ -177,6 +179,7 @@ pub(crate) fn summarize(ks: &Kustomization, outcome: &Outcome, now: Time) -> Rep
             Report { status: not_started(ks, failure, now), said }
         }
         Outcome::Unchanged(revision) => unchanged(ks, revision, now),
+        Outcome::Settling(_) => Report { status: ks.status.clone(), said: Vec::new() },
         Outcome::Waiting(applied, _) => waiting(ks, applied, now),
         Outcome::Succeeded(applied, health) => succeeded(ks, applied, *health, now),
         Outcome::Failed(failed) => self::failed(ks, failed, now),
