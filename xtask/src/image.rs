@@ -86,7 +86,7 @@ impl Target {
         let mut cargo = repository.cargo();
         cargo.args(["build", "--package", "soll", "--bin", "soll", "--profile", profile, "--target", self.triple]);
         let variable = format!("CARGO_TARGET_{}", self.triple.to_uppercase().replace('-', "_"));
-        cargo.env(format!("{variable}_RUSTFLAGS"), "-C target-feature=+crt-static");
+        cargo.env(format!("{variable}_RUSTFLAGS"), "-C target-feature=+crt-static -C symbol-mangling-version=v0");
         // These would take the place of the flags of the target.
         cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         if !self.triple.starts_with(std::env::consts::ARCH) {

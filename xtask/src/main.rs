@@ -3,7 +3,7 @@
 //! Each subcommand is a module. [`servers`] builds the real Kubernetes servers and reference tools that the
 //! tests use, [`suite`] runs the whole test suite, [`bench`] measures, [`differential`] compares at length, [`faults`] tries
 //! what the comparisons are worth, [`gates`] the checks around it, [`image`] makes the
-//! container image, [`schema_table`] the table of builtin kinds, [`crds`] our own definitions. Nothing here ends up in the product.
+//! container image, [`layout`] the order of functions in the binary, [`schema_table`] the table of builtin kinds, [`crds`] our own definitions. Nothing here ends up in the product.
 #![allow(clippy::print_stderr, reason = "progress of a developer's tool goes to the terminal as it is")]
 
 mod bench;
@@ -12,6 +12,7 @@ mod differential;
 mod faults;
 mod gates;
 mod image;
+mod layout;
 mod repository;
 mod schema_table;
 mod servers;
@@ -78,6 +79,12 @@ enum Task {
         /// The cargo profile of the binary
         #[arg(long, default_value = "dist")]
         profile: String,
+    },
+    /// Write which functions stand together in the binary to crates/soll/layout.ld
+    Layout {
+        /// This binary instead of a release build
+        #[arg(long)]
+        binary: Option<PathBuf>,
     },
     /// Write the custom resource definitions to config/crd
     Crds,
@@ -152,6 +159,7 @@ fn main() -> Result<()> {
         Task::Differential { name, cases, seed } => differential::compare(&repository, &name, cases, seed),
         Task::Faults { name, cases, only } => faults::seed(&repository, &name, cases, only.as_deref()),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
+        Task::Layout { binary } => layout::write(&repository, binary),
         Task::Crds => crds::write(repository.root()),
         Task::SchemaTable(task) => task.run(repository.root()),
     }
