@@ -368,7 +368,7 @@ fn ingress(random: &mut Random, name: &str) -> Value {
             {"path": "/api", "pathType": "Prefix", "backend": {"service": {"name": random.pick(&NAMES), "port": {"number": 80}}}}]}}]}})
 }
 
-fn binding(random: &mut Random, name: &str) -> Value {
+pub(super) fn binding(random: &mut Random, name: &str) -> Value {
     let kind = random.pick(&["RoleBinding", "ClusterRoleBinding"]);
     let mut subjects = vec![json!({"kind": "ServiceAccount", "name": random.pick(&ACCOUNTS)})];
     if random.percent(60) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::patching::{operations, strategic};
 use super::replacing::replacement;
 use super::{Scope, World, field_spec, image, pairs, selector};
-use crate::differential::objects::NAMESPACES;
+use crate::differential::objects::{NAMESPACES, binding};
 
 pub(super) fn configurations(world: &mut World<'_>, scope: &mut Scope) {
     world.note("configurations");
@@ -175,6 +175,16 @@ pub(super) fn transformer(world: &mut World<'_>, scope: &mut Scope) -> Option<Va
             }
             if world.random.percent(60) {
                 plugin["fieldSpecs"] = json!([{"path": "metadata/namespace", "create": true}, {"path": "metadata/name", "kind": "Namespace", "create": true}]);
+            }
+            if world.random.percent(60) {
+                // What the options are about is rare by itself.
+                let object = match world.random.percent(70) {
+                    true => binding(world.random, "bound"),
+                    false => json!({"apiVersion": "example.com/v1", "kind": "Namespace", "metadata": {"name": "own"}}),
+                };
+                let file = format!("moved-{}.yaml", world.files.len());
+                world.yaml(format!("{}/{file}", scope.directory), vec![object]);
+                world.push(scope, "resources", file.into());
             }
         }
         "PrefixTransformer" => {
