@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use soll_kustomize::{Options, Order, build};
 use soll_tree::{DirTree, Recorder, TreePath};
-use soll_yaml::emit_yaml;
+use soll_yaml::emit_documents;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for line in std::io::stdin().lock().lines() {
@@ -23,10 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
         let start = Instant::now();
         let recorder = Recorder::new(&tree);
-        let built = build(&recorder, &root, &options).map(|built| {
-            let texts: Vec<_> = built.values.iter().map(emit_yaml).collect();
-            texts.join("---\n")
-        });
+        let built = build(&recorder, &root, &options).map(|built| emit_documents(&built.values));
         let full = start.elapsed().as_nanos();
 
         let reads = recorder.into_reads();

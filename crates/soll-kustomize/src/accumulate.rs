@@ -225,14 +225,19 @@ impl<'a> Builder<'a> {
         let mut own = None;
         for path in &ks.configurations {
             for value in self.values(path, ks).unwrap_or_default() {
-                let config = own.get_or_insert_with(|| defaults::config().clone());
-                self.merge(config, &Arc::new(Config::read(&value, &self.problems)), path.at);
+                let config = Arc::make_mut(own.get_or_insert_with(|| defaults::config().clone()));
+                if let Err(message) = config.merge(&Config::read(&value, &self.problems)) {
+                    self.problems.add(path.at, message);
+                }
             }
         }
         self.merge(&mut into.config, own.as_ref().unwrap_or(defaults::config()), ks.at);
         for path in &ks.crds {
             for value in self.values(path, ks).unwrap_or_default() {
-                if let Err(message) = plugin::read_crd(&value, Arc::make_mut(&mut into.config)) {
+                let mut found = Config::default();
+                let merged =
+                    plugin::read_crd(&value, &mut found).and_then(|()| Arc::make_mut(&mut into.config).merge(&found));
+                if let Err(message) = merged {
                     self.problems.add(path.at, message);
                 }
             }

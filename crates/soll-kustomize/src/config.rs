@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use soll_yaml::Value;
 
+use crate::defaults;
 use crate::field_spec::{FieldSpec, Keys, Kinds};
 use crate::problem::Problems;
 
@@ -32,12 +33,17 @@ pub(crate) struct NameReference {
 }
 
 impl Config {
-    /// Adds what another configuration knows. Most know nothing but the defaults, and are these.
+    /// Adds what another configuration knows. Each is the defaults, or began as a copy of them.
     ///
     /// # Errors
     /// If two field specs disagree.
     pub(crate) fn share(this: &mut Arc<Self>, other: &Arc<Self>) -> Result<(), String> {
-        if Arc::ptr_eq(this, other) {
+        let defaults = defaults::config();
+        if Arc::ptr_eq(this, other) || Arc::ptr_eq(other, defaults) {
+            return Ok(());
+        }
+        if Arc::ptr_eq(this, defaults) {
+            this.clone_from(other);
             return Ok(());
         }
         Arc::make_mut(this).merge(other)

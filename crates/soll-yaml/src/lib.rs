@@ -24,6 +24,6 @@ pub use path::{FieldPath, Step};
 pub use ser::{EncodeError, to_value};
 pub use value::{Data, Str, Value};
 pub use yaml::{
-    DuplicateKeys, Flavor, ParseLimits, ParseOptions, YamlError, YamlNode, YamlShape, emit_yaml, emit_yaml_v3,
-    parse_first_yaml, parse_yaml,
+    DuplicateKeys, Flavor, ParseLimits, ParseOptions, YamlError, YamlNode, YamlShape, emit_documents, emit_yaml,
+    emit_yaml_v3, parse_first_yaml, parse_yaml,
 };

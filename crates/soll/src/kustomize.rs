@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use soll_kustomize::{LoadRestriction, Manifests, Options, Order, RemoteUrl, Remotes as _};
 use soll_tree::{Tree, TreePath};
-use soll_yaml::{Value, emit_yaml, to_json};
+use soll_yaml::{Value, emit_documents, emit_yaml, to_json};
 
 use crate::arguments::{Kustomize, LoadRestrictor, Reorder};
 use crate::helm::Charts;
@@ -118,13 +118,14 @@ fn write(built: &Manifests, arguments: &Kustomize) -> anyhow::Result<()> {
         None => emit_yaml(value),
     };
     match Sink::of(arguments.output.as_deref()) {
-        Sink::Yaml => terminal::print(&joined(built, &text)),
+        Sink::Yaml => terminal::print(&joined(built, arguments, &text)),
         Sink::Json => {
             let lines: String = built.values.iter().map(|value| to_json(value) + "\n").collect();
             terminal::print(&lines);
         }
         Sink::File(path) => {
-            std::fs::write(&path, joined(built, &text)).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(&path, joined(built, arguments, &text))
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Sink::Directory(directory) => {
             for (name, value) in soll_kustomize::file_names(&built.values) {
@@ -136,7 +137,10 @@ fn write(built: &Manifests, arguments: &Kustomize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn joined(built: &Manifests, text: &dyn Fn(&Value) -> String) -> String {
+fn joined(built: &Manifests, arguments: &Kustomize, text: &dyn Fn(&Value) -> String) -> String {
+    if arguments.origins.is_none() {
+        return emit_documents(&built.values);
+    }
     let texts: Vec<_> = built.values.iter().map(text).collect();
     texts.join("---\n")
 }

@@ -12,9 +12,20 @@ use crate::{Data, Str, Value};
 /// plain and quoted text folded past 80 columns, text of several lines as a block.
 #[must_use]
 pub fn emit_yaml(value: &Value) -> String {
+    emit_documents([value])
+}
+
+/// Writes values as [`emit_yaml`] does, with a line of `---` between them.
+#[must_use]
+pub fn emit_documents<'v>(values: impl IntoIterator<Item = &'v Value>) -> String {
     let mut writer = Writer::new(Style::V2);
-    writer.node(&value, Context::Root);
-    writer.new_line();
+    for (position, value) in values.into_iter().enumerate() {
+        if position > 0 {
+            writer.out.push_str("---\n");
+        }
+        writer.node(&value, Context::Root);
+        writer.new_line();
+    }
     writer.out
 }
 
@@ -605,6 +616,14 @@ mod tests {
 
     fn emitted(json: &str) -> String {
         emit_yaml(&parse_json(json.as_bytes()).expect("valid"))
+    }
+
+    #[test]
+    fn documents_are_written_as_each_alone() {
+        let texts = [r#"{"a":1}"#, r#""text\n""#, r#"["a",{"b":"c"}]"#, "{}", "null", r#"{"x":"two\nlines"}"#];
+        let values: Vec<Value> = texts.iter().map(|text| parse_json(text.as_bytes()).expect("valid")).collect();
+        let alone: Vec<String> = values.iter().map(emit_yaml).collect();
+        assert_eq!(emit_documents(&values), alone.join("---\n"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod read;
 mod scalar;
 mod timestamp;
 
-pub use emit::{YamlNode, YamlShape, emit_yaml, emit_yaml_v3};
+pub use emit::{YamlNode, YamlShape, emit_documents, emit_yaml, emit_yaml_v3};
 pub use read::{parse_first_yaml, parse_yaml};
 pub use scalar::Flavor;
 
