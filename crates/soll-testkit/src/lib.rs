@@ -12,6 +12,7 @@ mod git;
 mod keeper;
 mod proxy;
 mod tools;
+pub mod usage;
 
 pub use control_plane::ControlPlane;
 pub use git::{GitServer, Repository};

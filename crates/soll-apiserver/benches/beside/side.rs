@@ -10,10 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Certificate, Client};
 use soll_apiserver::{Server, ServerOptions};
+use soll_testkit::usage::{self, Memory};
 use soll_testkit::{ControlPlane, Keeper, Kept};
 
-/// Linux tells CPU time to programs in hundredths of a second, whatever the kernel counts in.
-const TICKS_PER_SECOND: u64 = 100;
 /// The longest that a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is asked.
@@ -105,23 +104,12 @@ impl Side {
 
     /// CPU time of its processes since their start.
     pub(crate) fn cpu(&self) -> Duration {
-        let ticks = self.processes.iter().map(|process| {
-            let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
-            // The name stands in brackets and may hold anything.
-            let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
-            fields[11..=12].iter().map(|field| field.parse::<u64>().expect("a number")).sum::<u64>()
-        });
-        Duration::from_millis(ticks.sum::<u64>() * 1000 / TICKS_PER_SECOND)
+        self.processes.iter().map(|process| usage::cpu(*process)).sum()
     }
 
     /// The memory that its processes hold.
     pub(crate) fn mebibytes(&self) -> f64 {
-        let held = self.processes.iter().map(|process| {
-            let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells it");
-            line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number")
-        });
-        held.sum::<f64>() / 1024.0
+        self.processes.iter().map(|process| usage::mebibytes(*process, Memory::Held)).sum()
     }
 }
 

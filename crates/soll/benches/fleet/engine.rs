@@ -5,10 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use soll_testkit::usage::{self, Memory};
 use soll_testkit::{Keeper, Kept};
-
-/// Linux tells CPU time to programs in hundredths of a second, whatever the kernel counts in.
-const TICKS_PER_SECOND: u64 = 100;
 
 const FIRST_PASS: &str = "soll_first_pass_seconds{name=\"kustomization\"}";
 
@@ -65,18 +63,12 @@ impl Engine {
 
     /// CPU time since it was started.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the engine runs");
-        // The name stands in brackets and may hold anything.
-        let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
-        let ticks: u64 = fields[11..=12].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
-        Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+        usage::cpu(self.process.id())
     }
 
     /// The most memory that it ever held, in MiB.
     pub(crate) fn peak_mebibytes(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the engine runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
-        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+        usage::mebibytes(self.process.id(), Memory::Peak)
     }
 
     /// What it printed last.
