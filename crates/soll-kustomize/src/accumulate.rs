@@ -302,8 +302,7 @@ impl<'a> Builder<'a> {
                 }
             }
             Err(ReadError::IsDirectory(_)) => self.directory(into, path, full, place, Role::Base),
-            Err(ReadError::NotFound(_)) => self.problems.add(path.at, format!("`{}` does not exist", self.name(&full))),
-            Err(error @ ReadError::Io { .. }) => self.problems.add(path.at, self.unread(&error)),
+            Err(error) => self.problems.add(path.at, self.unread(&error)),
         }
     }
 
@@ -620,11 +619,7 @@ impl<'a> Builder<'a> {
     }
 
     fn unread(&self, error: &ReadError) -> String {
-        match error {
-            ReadError::NotFound(path) => format!("`{}` does not exist", self.name(path)),
-            ReadError::IsDirectory(path) => format!("`{}` is a directory", self.name(path)),
-            ReadError::Io { path, message } => format!("cannot read `{}`: {message}", self.name(path)),
-        }
+        error.naming(|path| self.name(path))
     }
 
     fn count_load(&self, named_at: At) -> Option<()> {

@@ -82,19 +82,28 @@ pub enum EntryKind {
 
 /// A path that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.naming(TreePath::to_string))]
 pub enum ReadError {
     /// Nothing is there.
-    #[error("`{0}` does not exist")]
     NotFound(TreePath),
     /// A directory is there.
-    #[error("`{0}` is a directory")]
     IsDirectory(TreePath),
     /// The storage behind the tree failed.
-    #[error("cannot read `{path}`: {message}")]
     Io {
         /// The path.
         path: TreePath,
         /// What the operating system says.
         message: String,
     },
+}
+
+impl ReadError {
+    /// What is wrong, with the path as `name` shows it.
+    pub fn naming(&self, name: impl FnOnce(&TreePath) -> String) -> String {
+        match self {
+            Self::NotFound(path) => format!("`{}` does not exist", name(path)),
+            Self::IsDirectory(path) => format!("`{}` is a directory", name(path)),
+            Self::Io { path, message } => format!("cannot read `{}`: {message}", name(path)),
+        }
+    }
 }
