@@ -88,7 +88,7 @@ impl Merge<'_> {
                 }
                 old => {
                     let before = old.as_ref().map_or(At::NONE, |old| old.at);
-                    Ok(without_directives(&change.value).map(|value| Trace::mark(self.trace, &value, before)))
+                    Ok(cleaned(&change.value, Directives::Obeyed).map(|value| Trace::mark(self.trace, &value, before)))
                 }
             })?;
             match new {
@@ -124,7 +124,7 @@ impl Merge<'_> {
             }
             match (&old, patch) {
                 (Some(old), None) => list_of(old, path).map(<[Value]>::to_vec),
-                (None, Some(patch)) => Ok(kept_items(list_of(patch, path)?)),
+                (None, Some(patch)) => Ok(cleaned_items(list_of(patch, path)?, Directives::Obeyed)),
                 (Some(old), Some(patch)) => {
                     let merged = self.list(old, patch, of, path)?;
                     Ok(merged.as_list().unwrap_or_default().to_vec())
@@ -188,7 +188,10 @@ impl Merge<'_> {
         // New items are cleaned when they have their places: a key of null counts for the order. Directives in them stay:
         // whoever reads the object takes them for fields that nobody knows.
         let items = sorted(items, &changes, &before, Some(merge_key)).into_iter();
-        let items = items.map(|item| if added.contains(&item) { without_nulls(&item) } else { item });
+        let items = items.filter_map(|item| match added.contains(&item) {
+            true => cleaned(&item, Directives::Kept),
+            false => Some(item),
+        });
         Ok(Value::list(items.collect()).at(target.at))
     }
 
@@ -261,43 +264,37 @@ fn retain_keys(merged: &mut Value, changes: &Map, path: &FieldPath) -> Result<()
     Ok(())
 }
 
-/// A part of the patch that the object lacks: without nulls and without what directives remove.
-fn without_directives(patch: &Value) -> Option<Value> {
+/// What becomes of directives in a part of the patch that the object lacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directives {
+    /// What has one is left out.
+    Obeyed,
+    /// They stay, as fields.
+    Kept,
+}
+
+/// A part of the patch that the object lacks, without nulls; nothing if a directive leaves it out.
+fn cleaned(patch: &Value, directives: Directives) -> Option<Value> {
     if let Some(map) = patch.as_map() {
-        if map.contains(DIRECTIVE) {
+        if directives == Directives::Obeyed && map.contains(DIRECTIVE) {
             return None;
         }
         let mut kept = Map::with_capacity(map.len());
         for entry in map.iter().filter(|entry| !entry.value.is_null()) {
-            if let Some(value) = without_directives(&entry.value) {
+            if let Some(value) = cleaned(&entry.value, directives) {
                 kept.insert_entry(Entry { value, ..entry.clone() });
             }
         }
         return Some(Value::from(kept).at(patch.at));
     }
     match patch.as_list() {
-        Some(items) => Some(Value::list(kept_items(items)).at(patch.at)),
+        Some(items) => Some(Value::list(cleaned_items(items, directives)).at(patch.at)),
         None => Some(patch.clone()),
     }
 }
 
-/// A part of the patch that the object lacks, without nulls.
-fn without_nulls(patch: &Value) -> Value {
-    if let Some(map) = patch.as_map() {
-        let kept = map.iter().filter(|entry| !entry.value.is_null());
-        let kept = kept.map(|entry| Entry { value: without_nulls(&entry.value), ..entry.clone() });
-        let mut cleaned = Map::with_capacity(map.len());
-        kept.for_each(|entry| drop(cleaned.insert_entry(entry)));
-        return Value::from(cleaned).at(patch.at);
-    }
-    match patch.as_list() {
-        Some(items) => Value::list(items.iter().map(without_nulls).collect()).at(patch.at),
-        None => patch.clone(),
-    }
-}
-
-fn kept_items(items: &[Value]) -> Vec<Value> {
-    items.iter().filter_map(without_directives).collect()
+fn cleaned_items(items: &[Value], directives: Directives) -> Vec<Value> {
+    items.iter().filter_map(|item| cleaned(item, directives)).collect()
 }
 
 /// The patch's own order of items must agree with the order that it asks for.
