@@ -18,6 +18,6 @@ fn main() {
     if variable("PROFILE") == "release" {
         // What short commands run stands together, so that the kernel maps 4 MiB of the program and not 7. The file is
         // written by `cargo xtask layout`.
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}/layout.ld", variable("CARGO_MANIFEST_DIR"));
+        println!("cargo::rustc-link-arg-bins=-T{}/layout.ld", variable("CARGO_MANIFEST_DIR"));
     }
 }
