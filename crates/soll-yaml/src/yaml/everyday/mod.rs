@@ -639,9 +639,17 @@ impl<'t> Reader<'t> {
             // It may be a key, which is on one line.
             return (self.line == line).then_some(Word { text, plain: false });
         }
-        // At the margin it could be the marker of a document.
-        let is_number = first == b'-' && self.bytes.get(self.pos + 1).is_some_and(u8::is_ascii_digit);
-        if !(first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'$' | b'~') || is_number) {
+        let may_start = match first {
+            // At the margin it could be the marker of a document.
+            b'.' => self.pos != self.line_start,
+            b'-' => {
+                let next = self.bytes.get(self.pos + 1)?;
+                self.pos != self.line_start
+                    && (next.is_ascii_alphanumeric() || matches!(next, b'-' | b'.' | b'/' | b'_'))
+            }
+            _ => first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'$' | b'~'),
+        };
+        if !may_start {
             return None;
         }
         let start = self.pos;
@@ -649,8 +657,9 @@ impl<'t> Reader<'t> {
             match self.byte()? {
                 b',' | b']' | b'}' | b'\n' => break,
                 b':' if self.is_blank(1) => break,
+                b':' if matches!(self.bytes[self.pos + 1], b',' | b'?' | b'[' | b']' | b'{' | b'}') => return None,
                 b'#' if self.bytes[self.pos - 1] == b' ' => break,
-                b':' | b'[' | b'{' | b'?' | b'\t' => return None,
+                b'[' | b'{' | b'\t' => return None,
                 _ => self.pos += 1,
             }
         }

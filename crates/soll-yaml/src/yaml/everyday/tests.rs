@@ -34,7 +34,7 @@ fn is_everyday(text: &str) -> bool {
 }
 
 /// Pieces that everyday texts are made of, and some that they are not.
-const PIECES: [&str; 54] = [
+const PIECES: [&str; 58] = [
     "a",
     "b: ",
     "c:",
@@ -89,6 +89,10 @@ const PIECES: [&str; 54] = [
     "http://x:80/a?b#c",
     "\t",
     "&x *x !y",
+    "../a",
+    "--b=c",
+    "d:e?f",
+    "[.g, -h: i",
 ];
 
 struct Dice(u64);
@@ -158,6 +162,7 @@ fn everyday_texts_need_no_libyaml() {
         "- a: |2\n     deep\n  b: x:y z#1 - ? []\n",
         "- 'a text \n\n  in quotes\t\n\n over lines '\n- \"\\t \n\" # and a note\n",
         "a: |\n  text\n  without an end",
+        "resources: [../base, ./a.yaml]\nargs: [--x=y:80, -z, http://a/b?c#d]\nimage: {name: a.b/c:1, tag: -1.5}\n",
         "a: |\n\t\n",
     ] {
         assert_eq!(is_everyday(text), !text.ends_with("\t\n"), "{text:?}");
@@ -182,6 +187,10 @@ fn mistakes_and_rarities_are_left_to_libyaml() {
         "[a]: b\n",
         "a: b\r\n",
         "a: [b: c]\n",
+        "a: [b:]\n",
+        "a: [b:[c]]\n",
+        "a: [- b]\n",
+        "[a,\n...\n]\n",
         "...\n",
         "a: .inf\n",
         "a: |\n    x\n  y\n",
