@@ -1,8 +1,9 @@
 //! Maps that keep the order of writing.
 
-use std::collections::HashMap;
+mod index;
 
 use crate::{At, Str, Value};
+use index::Index;
 
 /// Entries in the order of writing, keys unique.
 ///
@@ -11,8 +12,7 @@ use crate::{At, Str, Value};
 pub struct Map {
     entries: Vec<Entry>,
     /// Boxed, because most maps have none and every map pays for the field.
-    #[allow(clippy::box_collection)]
-    index: Option<Box<HashMap<Str, usize>>>,
+    index: Option<Box<Index>>,
 }
 
 /// One key with its value.
@@ -58,7 +58,7 @@ impl Map {
     #[must_use]
     pub fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
-            Some(index) => index.get(key).copied(),
+            Some(index) => index.position(key, &self.entries),
             None => self.entries.iter().position(|entry| entry.key == key),
         }
     }
@@ -100,7 +100,7 @@ impl Map {
             return Some(old.value);
         }
         if let Some(index) = &mut self.index {
-            index.insert(entry.key.clone(), self.entries.len());
+            index.add(&entry.key, self.entries.len());
         }
         self.entries.push(entry);
         if self.index.is_none() && self.entries.len() > INDEX_FROM {
@@ -167,9 +167,7 @@ impl Map {
     }
 
     fn reindex(&mut self) {
-        self.index = (self.entries.len() > INDEX_FROM).then(|| {
-            Box::new(self.entries.iter().enumerate().map(|(position, entry)| (entry.key.clone(), position)).collect())
-        });
+        self.index = (self.entries.len() > INDEX_FROM).then(|| Box::new(Index::of(&self.entries)));
     }
 }
 
