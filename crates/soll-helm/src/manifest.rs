@@ -1,5 +1,6 @@
 //! Rendered text to manifests and hooks, in the order that they are installed.
 
+use memchr::memmem;
 use soll_yaml::{Data, ParseOptions, SourceId, Value, parse_yaml};
 
 use crate::load::go_yaml_error;
@@ -263,7 +264,7 @@ pub fn split_manifests(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let text = rest?;
         let is_separator = |at: &usize| *at == 0 || text.as_bytes()[at - 1] == b'\n';
-        match text.match_indices("---").map(|(at, _)| at).find(is_separator) {
+        match memmem::find_iter(text.as_bytes(), "---").find(is_separator) {
             None => rest.take(),
             Some(at) => {
                 rest = Some(text[at + 3..].trim_start_matches([' ', '\t']));
