@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use super::scalar::stays_text;
+use super::scalar::{is_word, stays_text};
 use crate::json::{go_float, shortest_float};
 use crate::{Data, Str, Value};
 
@@ -200,6 +200,9 @@ impl Writer {
     }
 
     fn styled(&mut self, text: &str, context: Context) {
+        if is_word(text) {
+            return self.plain(text, context);
+        }
         let shape = Shape::of(text, self.style);
         let multiline_key = context == Context::Key && shape.breaks;
         if text.contains('\n') && !multiline_key {
@@ -509,7 +512,7 @@ fn is_leading_indicator(first: char, text: &str) -> bool {
 }
 
 fn is_simple_key(key: &str) -> bool {
-    key.len() <= LONGEST_SIMPLE_KEY && !key.contains(is_break)
+    key.len() <= LONGEST_SIMPLE_KEY && (is_printable_ascii(key) || !key.contains(is_break))
 }
 
 fn is_break(letter: char) -> bool {
@@ -634,7 +637,9 @@ mod tests {
             let text: String = (0..4).map(|place| PIECES[number / length.pow(place) % length]).collect();
             let text = &text[number % 3..];
             let ends = (text.chars().next().expect("not empty"), text.chars().next_back().expect("not empty"));
-            assert_eq!(Shape::of(text, Style::V3), Shape::by_letters(text, ends, Style::V3), "{text:?}");
+            let shape = Shape::by_letters(text, ends, Style::V3);
+            assert!(!is_word(text) || (shape.plain_allowed && stays_text(text)), "{text:?}");
+            assert_eq!(Shape::of(text, Style::V3), shape, "{text:?}");
         }
     }
 

@@ -66,6 +66,16 @@ pub(super) fn stays_text(text: &str) -> bool {
         && !is_base_60(text)
 }
 
+/// Says whether a text is a word that stays text without quotes: most keys, names and values are. A cheap answer; no means
+/// that one has to look closer.
+pub(super) fn is_word(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b'_'))
+        // Words that mean something else are short.
+        && (bytes.len() > "false".len() || matches!(of_plain(Flavor::GoV2, text), Scalar::Text(_)))
+}
+
 impl<'t> Scalar<'t> {
     fn tag(&self) -> &'static str {
         match self {
