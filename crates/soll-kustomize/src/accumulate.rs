@@ -1,9 +1,9 @@
 //! The walk over kustomizations: resources, generators, components, transformers, in kustomize's order.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::{HashSet, HashSetExt as _};
 use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
 use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml, to_json};
 

@@ -2,8 +2,7 @@
 //!
 //! Candidates are found by their old name, so the work is linear in objects and references.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use soll_yaml::{At, Data, Str, Value};
 
 use crate::accumulate::Builder;

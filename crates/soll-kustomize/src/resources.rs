@@ -1,8 +1,8 @@
 //! The objects of a build, in order, found by what they are called.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 
+use foldhash::{HashMap, HashMapExt as _};
 use soll_yaml::{Str, Value};
 
 use crate::accumulate::Builder;

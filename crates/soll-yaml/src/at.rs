@@ -1,9 +1,10 @@
 //! Where a value was written: positions and the table that gives them meaning.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::HashMap;
 
 /// Where a value came from: source, line and column in eight bytes. [`At::NONE`] means unknown.
 ///

@@ -1,7 +1,6 @@
 //! `namespace`.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt as _};
 use soll_yaml::Value;
 
 use super::{replace, visit};
