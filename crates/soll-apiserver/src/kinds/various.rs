@@ -108,35 +108,6 @@ pub(crate) fn validate_network_policy(object: &Value) -> Vec<Cause> {
     causes
 }
 
-/// What is wrong with an autoscaler.
-pub(crate) fn validate_autoscaler(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let number = |field: &str| object.lookup(&["spec", field]).and_then(Value::as_i64).unwrap_or(0);
-    let (least, most) = (number("minReplicas"), number("maxReplicas"));
-    if least < 1 {
-        let why = "must be greater than or equal to 1";
-        causes.push(Cause::invalid("spec.minReplicas", &least.to_string(), why));
-    }
-    if most < 1 {
-        causes.push(Cause::invalid("spec.maxReplicas", &most.to_string(), "must be greater than 0"));
-    }
-    if most < least {
-        let why = "must be greater than or equal to `minReplicas`";
-        causes.push(Cause::invalid("spec.maxReplicas", &most.to_string(), why));
-    }
-    let of_target = |field: &str| object.lookup_str(&["spec", "scaleTargetRef", field]).unwrap_or_default();
-    for field in ["kind", "name"] {
-        if of_target(field).is_empty() {
-            causes.push(Cause::required(format!("spec.scaleTargetRef.{field}"), ""));
-        }
-    }
-    if !of_target("apiVersion").contains('/') && of_target("kind") != "ReplicationController" {
-        let shown = format!("{:?}", of_target("apiVersion"));
-        causes.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &shown, "apiVersion must specify API group"));
-    }
-    causes
-}
-
 /// Network policies: which directions they are about, and TCP.
 pub(crate) fn network_policy(object: &mut Value) {
     let spec = spec_of(object);
@@ -152,35 +123,6 @@ pub(crate) fn network_policy(object: &mut Value) {
     }
 }
 
-/// Autoscalers: one replica at least, and 80 % of the processor if no metric is named.
-pub(crate) fn autoscaler(object: &mut Value) {
-    let spec = spec_of(object);
-    default(spec, "minReplicas", 1);
-    if spec.get("metrics").is_none() {
-        let target = Map::from_iter([("type", Value::str("Utilization")), ("averageUtilization", Value::from(80))]);
-        let resource = Map::from_iter([("name", Value::str("cpu")), ("target", target.into())]);
-        let metric = Map::from_iter([("type", Value::str("Resource")), ("resource", resource.into())]);
-        spec.insert("metrics", Value::list(vec![metric.into()]));
-    }
-    // Who says anything of the behaviour gets the rest of it.
-    if let Some(behavior) = child(spec, "behavior") {
-        let pods = scaling_policy("Pods", 4);
-        let all = scaling_policy("Percent", 100);
-        let up = behavior.get_or_insert_with("scaleUp", Value::map).make_map();
-        default(up, "stabilizationWindowSeconds", 0);
-        default(up, "selectPolicy", "Max");
-        default(up, "policies", Value::list(vec![pods, all.clone()]));
-        let down = behavior.get_or_insert_with("scaleDown", Value::map).make_map();
-        default(down, "selectPolicy", "Max");
-        default(down, "policies", Value::list(vec![all]));
-    }
-}
-
-fn scaling_policy(kind: &str, value: i64) -> Value {
-    let entries = [("type", Value::str(kind)), ("value", Value::from(value)), ("periodSeconds", Value::from(15))];
-    Map::from_iter(entries).into()
-}
-
 /// Bindings: the API group of the role and of the subjects.
 pub(crate) fn role_binding(object: &mut Value) {
     let binding = object.make_map();
@@ -192,6 +134,32 @@ pub(crate) fn role_binding(object: &mut Value) {
             default(subject, "apiGroup", RBAC);
         }
     }
+}
+
+/// Drivers of volumes: they attach, and do nothing else unless they say so.
+pub(crate) fn driver(object: &mut Value) {
+    let spec = spec_of(object);
+    for (field, value) in [
+        ("attachRequired", true),
+        ("podInfoOnMount", false),
+        ("storageCapacity", false),
+        ("requiresRepublish", false),
+        ("seLinuxMount", false),
+    ] {
+        default(spec, field, value);
+    }
+    default(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    default(spec, "volumeLifecycleModes", Value::list(vec![Value::str("Persistent")]));
+}
+
+/// What users of a volume are told of its policy.
+pub(crate) fn warn_of_volume(volume: &Value) -> Option<String> {
+    let recycles = volume.lookup_str(&["spec", "persistentVolumeReclaimPolicy"]) == Some("Recycle");
+    recycles.then(|| {
+        "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use \
+         dynamic provisioning."
+            .to_owned()
+    })
 }
 
 /// API services: their servers listen where servers of HTTPS do.
@@ -265,6 +233,60 @@ pub(crate) fn endpoints(object: &mut Value) {
     for subset in items(object.make_map(), "subsets") {
         items(subset, "ports").for_each(|port| default(port, "protocol", "TCP"));
     }
+}
+
+/// Admission policies and their bindings: what they are about, and that they fail.
+pub(crate) fn admission_policy(plural: &str, object: &mut Value) {
+    let spec = spec_of(object);
+    let matched = if plural == "validatingadmissionpolicies" {
+        default(spec, "failurePolicy", "Fail");
+        "matchConstraints"
+    } else {
+        "matchResources"
+    };
+    if let Some(matched) = child(spec, matched) {
+        default(matched, "matchPolicy", "Equivalent");
+        default(matched, "namespaceSelector", Value::map());
+        default(matched, "objectSelector", Value::map());
+        for rules in ["resourceRules", "excludeResourceRules"] {
+            items(matched, rules).for_each(|rule| default(rule, "scope", "*"));
+        }
+    }
+}
+
+/// What is wrong with the change of a volume: it stays what it is made of.
+pub(crate) fn validate_volume_update(old: &Value, object: &Value) -> Vec<Cause> {
+    const NOT_THE_SOURCE: [&str; 9] = [
+        "capacity",
+        "accessModes",
+        "claimRef",
+        "persistentVolumeReclaimPolicy",
+        "storageClassName",
+        "mountOptions",
+        "volumeMode",
+        "nodeAffinity",
+        "volumeAttributesClassName",
+    ];
+    let source = |object: &Value| {
+        let mut source = object.get("spec").cloned().unwrap_or_default();
+        source.make_map().retain(|entry| !NOT_THE_SOURCE.contains(&entry.key.as_str()));
+        if let Some(driver) = child(source.make_map(), "csi") {
+            // This may still be named later.
+            driver.remove("controllerExpandSecretRef");
+        }
+        source
+    };
+    let mut causes = Vec::new();
+    if source(old) != source(object) {
+        let why = "spec.persistentvolumesource is immutable after creation";
+        causes.push(Cause::forbidden("spec.persistentvolumesource", why));
+    }
+    let mode = |object: &Value| object.lookup(&["spec", "volumeMode"]).cloned();
+    if mode(old) != mode(object) {
+        let shown = mode(object).as_ref().map_or("null".into(), crate::refusal::shown);
+        causes.push(Cause::invalid("volumeMode", &shown, "field is immutable"));
+    }
+    causes
 }
 
 /// Admission webhooks.

@@ -25,6 +25,7 @@ pub(crate) fn settle(kind: &str, object: &mut Value) {
             default(spec, "replicas", 1);
             default(spec, "revisionHistoryLimit", 10);
             default(spec, "podManagementPolicy", "OrderedReady");
+            default(spec, "serviceName", "");
             // A type that is chosen gets no numbers by itself.
             let is_chosen = spec
                 .get("updateStrategy")

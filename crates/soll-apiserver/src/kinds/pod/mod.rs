@@ -1,5 +1,6 @@
 //! Pods.
 
+pub(crate) mod armor;
 pub(crate) mod odd;
 pub(crate) mod template;
 pub(crate) mod validate;

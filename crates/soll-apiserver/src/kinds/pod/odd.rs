@@ -43,8 +43,26 @@ pub(crate) fn warnings(spec: &Value, at: &str) -> Vec<String> {
     found
 }
 
+/// What is odd about the name of a workload: its pods are named after it.
+pub(crate) fn name(name: &str) -> Option<String> {
+    let mut odd = Vec::new();
+    if name.len() > 63 {
+        odd.push("must be no more than 63 characters");
+    }
+    if name.contains('.') {
+        odd.push("must not contain dots");
+    }
+    (!odd.is_empty()).then(|| {
+        format!(
+            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is \
+             recommended: [{}]",
+            odd.join(" ")
+        )
+    })
+}
+
 /// All containers with their places.
-fn containers<'o>(spec: &'o Value, at: &str) -> Vec<(String, &'o Value)> {
+pub(super) fn containers<'o>(spec: &'o Value, at: &str) -> Vec<(String, &'o Value)> {
     let of = |field: &'static str| {
         let all = list(spec, &[field]).iter().enumerate();
         all.map(move |(index, container)| (format!("{at}.{field}[{index}]"), container))
