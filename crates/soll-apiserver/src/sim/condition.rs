@@ -14,6 +14,31 @@ pub(super) struct Conditions<'l> {
     made: Vec<Value>,
 }
 
+/// Whether a condition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Truth {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+/// A time that some conditions have beside that of their last transition; it moves whenever anything of them changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    /// `lastUpdateTime`.
+    Updated,
+    /// `lastProbeTime`.
+    Probed,
+    /// `lastProbeTime`, as null.
+    NeverProbed,
+}
+
 impl<'l> Conditions<'l> {
     /// Starts with none.
     pub(super) fn new(live: &'l Value, now: &'l str) -> Self {
@@ -29,20 +54,23 @@ impl<'l> Conditions<'l> {
 
     /// Sets a condition. Empty texts are left out.
     pub(super) fn set(&mut self, kind: &str, holds: bool, reason: &str, message: &str) -> &mut Self {
-        self.set_with(kind, holds, reason, message, &[])
+        self.set_with(kind, holds.into(), reason, message, None)
     }
 
-    /// Sets a condition that has further times: `lastUpdateTime` moves whenever anything of it changes,
-    /// `lastProbeTime` is null.
+    /// Sets a condition that has a further time.
     pub(super) fn set_with(
         &mut self,
         kind: &str,
-        holds: bool,
+        truth: Truth,
         reason: &str,
         message: &str,
-        times: &[&str],
+        more: Option<Time>,
     ) -> &mut Self {
-        let status = if holds { "True" } else { "False" };
+        let status = match truth {
+            Truth::Yes => "True",
+            Truth::No => "False",
+            Truth::Unknown => "Unknown",
+        };
         let live = self.live.iter().find(|condition| text(condition, &["type"]) == kind);
         let kept = live.filter(|condition| text(condition, &["status"]) == status);
         let same = kept.filter(|c| text(c, &["reason"]) == reason && text(c, &["message"]) == message);
@@ -56,9 +84,14 @@ impl<'l> Conditions<'l> {
             of.and_then(|condition| condition.get(key)).cloned().unwrap_or_else(|| Value::str(self.now))
         };
         condition.insert("lastTransitionTime", time(kept, "lastTransitionTime"));
-        for key in times {
-            let value = if *key == "lastProbeTime" { Value::null() } else { time(same, key) };
-            condition.insert(*key, value);
+        let (key, moment) = match more {
+            None => ("", Value::null()),
+            Some(Time::Updated) => ("lastUpdateTime", time(same, "lastUpdateTime")),
+            Some(Time::Probed) => ("lastProbeTime", time(same, "lastProbeTime")),
+            Some(Time::NeverProbed) => ("lastProbeTime", Value::null()),
+        };
+        if !key.is_empty() {
+            condition.insert(key, moment);
         }
         self.made.retain(|condition| text(condition, &["type"]) != kind);
         self.made.push(condition.into());
@@ -126,7 +159,7 @@ mod tests {
         let live = value(&json!({"status": {"conditions": [
             {"type": "Ready", "status": "False", "reason": "A", "lastTransitionTime": "then", "lastUpdateTime": "then"}]}}));
         let mut conditions = Conditions::new(&live, "now");
-        conditions.set_with("Ready", false, "B", "", &["lastUpdateTime"]).set("Other", true, "", "");
+        conditions.set_with("Ready", Truth::No, "B", "", Some(Time::Updated)).set("Other", true, "", "");
         let made = conditions.into_value();
         let made = made.as_list().expect("a list");
         assert_eq!(text(&made[0], &["lastTransitionTime"]), "then");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use soll_api::Object;
 
 use super::super::action::{Action, KUBELET, SCHEDULER, Step};
-use super::super::condition::{Conditions, Said, find};
+use super::super::condition::{Conditions, Said, Time, Truth, find};
 use super::super::failure;
 use super::super::fields::{self, flag, int, list, text};
 use super::super::kind::Kind;
@@ -76,7 +76,7 @@ fn find_node(world: &World, pod: &Object) -> Step {
         Placement::Nowhere(why) => {
             let now = world.clock.stamp();
             let mut conditions = Conditions::keeping(pod.value(), &now);
-            conditions.set_with("PodScheduled", false, "Unschedulable", &why, &["lastProbeTime"]);
+            conditions.set_with("PodScheduled", Truth::No, "Unschedulable", &why, Some(Time::NeverProbed));
             let mut status = pod.value().get("status").cloned().unwrap_or_default();
             fields::map_mut(&mut status, &[]).insert("conditions", conditions.into_value());
             step.set_status(Kind::Pod, pod, status, SCHEDULER);

@@ -4,7 +4,7 @@ use serde_json::json;
 use soll_api::Object;
 use soll_yaml::{Map, Value};
 
-use super::super::condition::Conditions;
+use super::super::condition::{Conditions, Time};
 use super::super::fields::{self, fingerprint, list, text, value};
 use super::life::{Life, back_off};
 use super::machine::host_ip;
@@ -66,7 +66,7 @@ fn conditions(report: &Report<'_>, initialized: bool, ready: bool, containers: &
     let unready = format!("containers with unready status: [{}]", unready.join(" "));
     let mut conditions = Conditions::keeping(report.pod.value(), report.now);
     let mut set = |kind: &str, holds: bool, reason: &str, message: &str| {
-        conditions.set_with(kind, holds, reason, message, &["lastProbeTime"]);
+        conditions.set_with(kind, holds.into(), reason, message, Some(Time::NeverProbed));
     };
     let sandbox = !finished && report.life != Life::Creating;
     set("PodReadyToStartContainers", sandbox, "", "");

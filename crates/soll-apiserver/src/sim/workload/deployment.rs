@@ -7,7 +7,7 @@ use soll_api::Object;
 use soll_yaml::{Map, Value};
 
 use super::super::action::{Action, CONTROLLER_MANAGER, Step};
-use super::super::condition::{Conditions, Said, find};
+use super::super::condition::{Conditions, Said, Time, Truth, find};
 use super::super::fields::{
     self, amount, controller_reference, fingerprint, flag, int, int_or, map_mut, set_label, template_hash, text, value,
 };
@@ -247,7 +247,10 @@ impl<'w> Rollout<'w> {
         let ready: i64 = all().map(|set| int(set.value(), &["status", "readyReplicas"])).sum();
         let available: i64 = all().map(|set| available(set)).sum();
         let wanted: i64 = all().map(|set| wanted(set)).sum();
-        let mut status = json!({"observedGeneration": self.deployment.generation().unwrap_or(0)});
+        let terminating: i64 = all().map(|set| int(set.value(), &["status", "terminatingReplicas"])).sum();
+        let mut status = json!({
+            "observedGeneration": self.deployment.generation().unwrap_or(0), "terminatingReplicas": terminating,
+        });
         for (key, number) in [
             ("replicas", replicas),
             ("updatedReplicas", updated),
@@ -272,9 +275,11 @@ impl<'w> Rollout<'w> {
         let now = self.world.clock.stamp();
         let object = self.deployment.value();
         let mut conditions = Conditions::new(object, &now);
-        let mut set = |kind: &str, holds: bool, reason: &str, message: &str| {
-            conditions.set_with(kind, holds, reason, message, &["lastUpdateTime"]);
+        let mut set_to = |kind: &str, truth: Truth, reason: &str, message: &str| {
+            conditions.set_with(kind, truth, reason, message, Some(Time::Updated));
         };
+        let mut set =
+            |kind: &str, holds: bool, reason: &str, message: &str| set_to(kind, holds.into(), reason, message);
         if available >= self.replicas - if self.recreate { 0 } else { self.max_unavailable } {
             set("Available", true, "MinimumReplicasAvailable", "Deployment has minimum availability.");
         } else {
@@ -289,7 +294,7 @@ impl<'w> Rollout<'w> {
         });
         // A rollout that was complete stays so when pods fail later.
         if flag(object, &["spec", "paused"]) {
-            set("Progressing", true, "DeploymentPaused", "Deployment is paused");
+            set_to("Progressing", Truth::Unknown, "DeploymentPaused", "Deployment is paused");
         } else if complete || was_complete {
             let message = format!("ReplicaSet \"{name}\" has successfully progressed.");
             set("Progressing", true, "NewReplicaSetAvailable", &message);

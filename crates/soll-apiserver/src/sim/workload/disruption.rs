@@ -63,12 +63,15 @@ pub(super) fn of_autoscaler(world: &World, autoscaler: &Object) -> Step {
         Some(scaled) => {
             let replicas = int_or(scaled.value(), &["spec", "replicas"], 1);
             status = json!({"currentReplicas": replicas, "desiredReplicas": replicas});
-            let message = "the simulation leaves the number of replicas as it is";
+            let message = "the HPA controller was able to get the target's current scale";
             conditions.set("AbleToScale", true, "SucceededGetScale", message);
+            let message = "the simulation leaves the number of replicas as it is";
             conditions.set("ScalingActive", true, "ValidMetricFound", message);
         }
         None => {
-            let message = format!("{} \"{}\" not found", target("kind"), target("name"));
+            let group = target("apiVersion").split_once('/').map_or(String::new(), |(group, _)| format!(".{group}"));
+            let what = format!("{}s{group} {:?} not found", target("kind").to_lowercase(), target("name"));
+            let message = format!("the HPA controller was unable to get the target's current scale: {what}");
             conditions.set("AbleToScale", false, "FailedGetScale", &message);
         }
     }

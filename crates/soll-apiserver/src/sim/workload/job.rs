@@ -1,5 +1,6 @@
 //! Jobs: pods that end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use soll_api::Object;
 use soll_yaml::Value;
 
 use super::super::action::{Action, CONTROLLER_MANAGER, Step};
-use super::super::condition::{Conditions, holds};
+use super::super::condition::{Conditions, Time, Truth, holds};
 use super::super::fields::{Naming, flag, int, int_or, map_mut, pod_from_template, set_label, text, value};
 use super::super::kind::Kind;
 use super::super::world::World;
@@ -44,7 +45,7 @@ pub(super) fn step(world: &World, job: &Object) -> Step {
         conditions.remove("startTime");
         let now = world.clock.stamp();
         let mut suspended = Conditions::keeping(job.value(), &now);
-        suspended.set_with("Suspended", true, "JobSuspended", "Job suspended", &["lastProbeTime"]);
+        suspended.set_with("Suspended", Truth::Yes, "JobSuspended", "Job suspended", Some(Time::Probed));
         conditions.insert("conditions", suspended.into_value());
         step.set_status(Kind::Job, job, status, CONTROLLER_MANAGER);
         return step;
@@ -60,7 +61,13 @@ pub(super) fn step(world: &World, job: &Object) -> Step {
         Some(End::Failed { reason, message }) => {
             delete(&progress.active, &mut step);
             let ends = [("FailureTarget", reason, message), ("Failed", reason, message)];
-            step.set_status(Kind::Job, job, progress.status(world, job, &ends), CONTROLLER_MANAGER);
+            let mut status = progress.status(world, job, &ends);
+            // The pods that go with it have failed too.
+            let failed = progress.failed + i64::try_from(progress.active.len()).unwrap_or(i64::MAX);
+            if failed > 0 {
+                map_mut(&mut status, &[]).insert("failed", Value::from(failed));
+            }
+            step.set_status(Kind::Job, job, status, CONTROLLER_MANAGER);
         }
         None => {
             progress.fill(world, job, &mut step);
@@ -151,6 +158,19 @@ impl<'w> Progress<'w> {
         (0..self.completions).filter(|index| !taken(*index)).collect()
     }
 
+    /// The indices that some pod had with success, as ranges: `0,2-4`. Empty if pods have none.
+    fn completed_indices(&self, world: &World, job: &Object) -> String {
+        if text(job.value(), &["spec", "completionMode"]) != "Indexed" {
+            return String::new();
+        }
+        let pods = world.controlled_by(job, Kind::Pod);
+        let done = pods.iter().filter(|pod| text(pod.value(), &["status", "phase"]) == "Succeeded");
+        let mut indices: BTreeSet<i64> = done.filter_map(|pod| pod.annotation(INDEX)?.parse().ok()).collect();
+        // Pods that were deleted after they ended still count.
+        indices.extend(ranges(text(job.value(), &["status", "completedIndexes"])));
+        shown(&indices)
+    }
+
     fn status(&self, world: &World, job: &Object, ends: &[(&str, &str, &str)]) -> Value {
         let now = world.clock.stamp();
         let over = !ends.is_empty();
@@ -165,14 +185,18 @@ impl<'w> Progress<'w> {
                 status[key] = number.into();
             }
         }
+        let completed = self.completed_indices(world, job);
+        if !completed.is_empty() {
+            status["completedIndexes"] = completed.into();
+        }
         let started = text(job.value(), &["status", "startTime"]);
         status["startTime"] = if started.is_empty() { now.as_str() } else { started }.into();
         let mut conditions = Conditions::keeping(job.value(), &now);
         if super::super::condition::find(job.value(), "Suspended").is_some() {
-            conditions.set_with("Suspended", false, "JobResumed", "Job resumed", &["lastProbeTime"]);
+            conditions.set_with("Suspended", Truth::No, "JobResumed", "Job resumed", Some(Time::Probed));
         }
         for (kind, reason, message) in ends {
-            conditions.set_with(kind, true, reason, message, &["lastProbeTime"]);
+            conditions.set_with(kind, Truth::Yes, reason, message, Some(Time::Probed));
         }
         if ends.iter().any(|(kind, ..)| *kind == "Complete") {
             status["completionTime"] = now.as_str().into();
@@ -187,6 +211,32 @@ impl<'w> Progress<'w> {
 }
 
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
+
+/// Numbers as Jobs write them: `0,2-4`.
+fn shown(numbers: &BTreeSet<i64>) -> String {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => runs.push((*number, *number)),
+        }
+    }
+    let run = |(first, last): (i64, i64)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first},{last}"),
+        _ => format!("{first}-{last}"),
+    };
+    runs.into_iter().map(run).collect::<Vec<_>>().join(",")
+}
+
+/// The reverse of [`shown`].
+fn ranges(text: &str) -> impl Iterator<Item = i64> {
+    let runs = text.split(',').filter_map(|run| {
+        let (first, last) = run.split_once('-').unwrap_or((run, run));
+        Some(first.parse::<i64>().ok()?..=last.parse().ok()?)
+    });
+    runs.flatten()
+}
 
 fn restarts(pod: &Object) -> i64 {
     let statuses = super::super::fields::list(pod.value(), &["status", "containerStatuses"]);
@@ -211,5 +261,20 @@ fn expire(world: &World, job: &Object, step: &mut Step) {
         step.again(world.clock.really(ttl - lasted));
     } else {
         step.push(Action::Delete { kind: Kind::Job, object: job.clone(), grace: None });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_ranges() {
+        let text = "0,2-4,7,8";
+        let numbers: BTreeSet<i64> = ranges(text).collect();
+        assert_eq!(numbers, BTreeSet::from([0, 2, 3, 4, 7, 8]));
+        assert_eq!(shown(&numbers), text);
+        assert_eq!(shown(&BTreeSet::new()), "");
+        assert_eq!(ranges("").count(), 0);
     }
 }

@@ -6,11 +6,11 @@ use soll_yaml::Value;
 
 use super::super::action::{Action, CONTROLLER_MANAGER, Step};
 use super::super::condition::Said;
-use super::super::fields::{Naming, int, int_or, pod_from_template, value};
+use super::super::fields::{Naming, int, int_or, map_mut, pod_from_template, value};
 use super::super::kind::Kind;
 use super::super::selector::contains;
 use super::super::world::World;
-use super::pods::{Count, active, by_worth};
+use super::pods::{Count, active, by_worth, is_finished};
 
 /// The most pods that are made or deleted in one step.
 const BURST: usize = 500;
@@ -47,7 +47,11 @@ pub(super) fn step(world: &World, set: &Object) -> Step {
     }
     let labels = template.lookup(&["metadata", "labels"]).cloned().unwrap_or_else(Value::map);
     let labelled = pods.iter().filter(|pod| contains(&labels, pod.value().lookup(&["metadata", "labels"]))).count();
-    step.set_status(Kind::ReplicaSet, set, status(set, pods.len(), labelled, &count), CONTROLLER_MANAGER);
+    let mut status = status(set, pods.len(), labelled, &count);
+    let leaving =
+        world.controlled_by(set, Kind::Pod).into_iter().filter(|pod| world.is_leaving(pod) && !is_finished(pod));
+    map_mut(&mut status, &[]).insert("terminatingReplicas", Value::from(leaving.count() as i64));
+    step.set_status(Kind::ReplicaSet, set, status, CONTROLLER_MANAGER);
     step
 }
 

@@ -45,8 +45,7 @@ struct Outcome {
 
 impl Pair {
     async fn start(controllers: bool) -> Self {
-        let real = tokio::task::spawn_blocking(move || Side::real(controllers)).await.unwrap();
-        Self { real, embedded: Side::embedded(controllers).await }
+        Self { real: Side::real(controllers).await, embedded: Side::embedded(controllers).await }
     }
 
     /// Makes a namespace on both.
@@ -80,7 +79,8 @@ impl Pair {
             let all = script.steps.iter().zip(seen);
             all.filter(|(step, _)| !step.loosely).map(|(_, seen)| seen.clone()).collect()
         };
-        let mut normal = (Normaliser::new(text.clone(), &compared(&seen)), Normaliser::new(text, &compared(&found)));
+        let normaliser = |seen: &[Seen]| Normaliser::new(text.clone(), script.controllers, &compared(seen));
+        let mut normal = (normaliser(&seen), normaliser(&found));
         for (index, (seen, found)) in seen.iter().zip(&found).enumerate() {
             // What follows a difference differs too.
             if !wrong.is_empty() {

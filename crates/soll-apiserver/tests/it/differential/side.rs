@@ -1,11 +1,14 @@
 //! One of the two servers, and how a script runs on it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, Method, Response};
 use serde_json::Value as Json;
+use soll_apiserver::sim::{Controllers, Simulation, SimulationOptions};
 use soll_apiserver::{Running, Server, ServerOptions};
+use soll_cluster::{Cluster, ConnectOptions, Credentials};
 use soll_testkit::ControlPlane;
 use tokio::time::{Instant, timeout};
 
@@ -25,6 +28,8 @@ pub(super) struct Side {
     client: Client,
     url: String,
     token: String,
+    /// Runs the pods where there are controllers that make any.
+    _nodes: Option<Simulation>,
     /// Kept so that it goes on.
     _server: Kept,
 }
@@ -48,10 +53,16 @@ pub(super) struct Seen {
 pub(super) type Stuck = String;
 
 impl Side {
-    pub(super) fn real(controllers: bool) -> Self {
-        let control_plane = if controllers { ControlPlane::start() } else { ControlPlane::start_bare() };
+    pub(super) async fn real(controllers: bool) -> Self {
+        let start = move || if controllers { ControlPlane::start() } else { ControlPlane::start_bare() };
+        let control_plane = tokio::task::spawn_blocking(start).await.unwrap();
+        let nodes = match controllers {
+            true => Some(nodes(control_plane.kubeconfig(), Controllers::Real).await),
+            false => None,
+        };
         Self {
             name: "kube-apiserver",
+            _nodes: nodes,
             client: client(control_plane.certificate()),
             url: control_plane.url(),
             token: control_plane.token().to_owned(),
@@ -64,6 +75,14 @@ impl Side {
         let server = Server::new(&options).unwrap();
         let running = server.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
         let kubeconfig = running.kubeconfig().to_owned();
+        let nodes = match controllers {
+            true => {
+                let file = tempfile::NamedTempFile::new().unwrap();
+                running.write_kubeconfig(file.path()).unwrap();
+                Some(nodes(file.path().to_owned(), Controllers::Simulated).await)
+            }
+            false => None,
+        };
         let after = |key: &str| {
             let rest = kubeconfig.split_once(&format!("{key}: ")).unwrap().1;
             rest.lines().next().unwrap().to_owned()
@@ -73,6 +92,7 @@ impl Side {
             base64::engine::general_purpose::STANDARD.decode(after("certificate-authority-data")).unwrap();
         Self {
             name: "the embedded server",
+            _nodes: nodes,
             client: client(std::str::from_utf8(&certificate).unwrap()),
             url: running.url(),
             token: after("token"),
@@ -167,6 +187,15 @@ impl Side {
     }
 }
 
+/// Nodes that run what is asked of them, and controllers where there are none.
+async fn nodes(kubeconfig: PathBuf, controllers: Controllers) -> Simulation {
+    let credentials = Credentials::Kubeconfig(kubeconfig);
+    let options = ConnectOptions { credentials, qps: 0.0, ..ConnectOptions::default() };
+    let cluster = Cluster::connect(&options).await.unwrap();
+    let options = SimulationOptions { controllers, ..SimulationOptions::default() };
+    Simulation::start(cluster, options).await.unwrap()
+}
+
 fn client(certificate: &str) -> Client {
     let certificate = Certificate::from_pem(certificate.as_bytes()).unwrap();
     Client::builder().add_root_certificate(certificate).no_proxy().build().unwrap()
@@ -191,7 +220,7 @@ async fn answer(response: Response) -> Seen {
     Seen { code, headers, body, events: Vec::new() }
 }
 
-/// The value at a path such as `metadata.name` or `items.0.metadata.name`.
+/// The value at a path such as `metadata.name`, `items.0.metadata.name` or `status.conditions.type=Ready.status`.
 fn found(seen: &Seen, path: &str) -> Json {
     if path == "code" {
         return seen.code.into();
@@ -200,6 +229,10 @@ fn found(seen: &Seen, path: &str) -> Json {
     path.split('.')
         .try_fold(&seen.body, |value, key| match (value, key.parse::<usize>()) {
             (Json::Array(items), Ok(index)) => items.get(index),
+            (Json::Array(items), Err(_)) => {
+                let (field, wanted) = key.split_once('=')?;
+                items.iter().find(|item| item[field] == wanted)
+            }
             (value, _) => value.get(key.replace('~', ".")),
         })
         .cloned()
