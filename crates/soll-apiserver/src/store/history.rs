@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Entry, OutOfReach};
+use super::{Entry, Limits, OutOfReach};
 
 /// One write: what was there, and what is there now.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ impl Change {
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     changes: VecDeque<Arc<Change>>,
+    /// The bytes of what was written, as JSON.
+    bytes: usize,
     /// The revision of the newest change that was dropped; everything after it is known.
     forgotten: u64,
 }
@@ -44,15 +46,16 @@ pub(super) struct History {
 impl History {
     /// Nothing yet, and nothing known up to a revision.
     pub(super) fn after(revision: u64) -> Self {
-        Self { changes: VecDeque::new(), forgotten: revision }
+        Self { forgotten: revision, ..Self::default() }
     }
 
-    pub(super) fn push(&mut self, change: Arc<Change>, limit: usize) {
+    pub(super) fn push(&mut self, change: Arc<Change>, limits: Limits) {
+        self.bytes += change.entry.bytes;
         self.changes.push_back(change);
-        while self.changes.len() > limit {
-            if let Some(dropped) = self.changes.pop_front() {
-                self.forgotten = dropped.revision();
-            }
+        while self.changes.len() > limits.changes || self.bytes > limits.past {
+            let Some(dropped) = self.changes.pop_front() else { break };
+            self.bytes -= dropped.entry.bytes;
+            self.forgotten = dropped.revision();
         }
     }
 

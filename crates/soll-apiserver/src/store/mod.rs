@@ -11,7 +11,7 @@ mod shelf;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use soll_yaml::{Str, Value};
+use soll_yaml::{Data, Str, Value};
 use tokio::sync::watch;
 
 pub use history::Change;
@@ -29,6 +29,30 @@ pub struct Entry {
     pub value: Value,
     /// The revision of its last write.
     pub revision: u64,
+    /// About how many bytes of JSON it is.
+    pub bytes: usize,
+}
+
+impl Entry {
+    /// An object as it was written at a revision.
+    #[must_use]
+    pub fn new(key: Key, value: Value, revision: u64) -> Self {
+        let bytes = json_length(&value);
+        Self { key, value, revision, bytes }
+    }
+}
+
+/// About how many bytes of JSON a value is: escapes are not counted.
+#[must_use]
+pub fn json_length(value: &Value) -> usize {
+    match &value.data {
+        Data::Null | Data::Bool(_) => 5,
+        Data::Int(number) => number.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 2,
+        Data::Float(_) => 8,
+        Data::Str(text) => text.len() + 2,
+        Data::List(items) => items.iter().map(|item| json_length(item) + 1).sum::<usize>() + 2,
+        Data::Map(map) => map.iter().map(|entry| entry.key.len() + 4 + json_length(&entry.value)).sum::<usize>() + 2,
+    }
 }
 
 /// Storage of one resource: `apps/deployments`, `/pods`. Versions of a resource share it.
@@ -47,17 +71,44 @@ pub struct Store {
 /// What the revision of an empty store is.
 const FIRST_REVISION: u64 = 1;
 
-/// How much of the past a store keeps.
+/// How much a store holds, and how much of the past it keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Changes kept per resource; a watch from before them is answered with 410.
     pub changes: usize,
+    /// Bytes of the changes kept per resource, as JSON: what is past them is forgotten, however few changes that are.
+    pub past: usize,
+    /// Bytes of one object as JSON. Writes that would make it larger are refused.
+    pub object: usize,
+    /// Bytes of all objects as JSON. Writes that would make it more are refused; deletes never are.
+    pub objects: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { changes: 10_000 }
+        Self { changes: 10_000, past: 64 << 20, object: 3 << 19, objects: 512 << 20 }
     }
+}
+
+/// An object that the store has no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    /// It is too large by itself.
+    #[error("the object has {bytes} bytes as JSON, and at most {limit} are stored")]
+    Object {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is too much with all the others.
+    #[error("all objects have {bytes} bytes as JSON, and at most {limit} are stored: delete some")]
+    Objects {
+        /// The size of all objects.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -66,6 +117,8 @@ struct State {
     /// Nothing is known of what happened up to this revision: a store that was read back begins with a snapshot.
     floor: u64,
     drawers: BTreeMap<Drawer, Contents>,
+    /// The bytes of all objects, as JSON.
+    bytes: usize,
     /// The revision of the last change of anything.
     latest: watch::Sender<u64>,
 }
@@ -73,7 +126,7 @@ struct State {
 impl State {
     fn new() -> Self {
         let latest = watch::Sender::new(FIRST_REVISION);
-        Self { revision: FIRST_REVISION, floor: 0, drawers: BTreeMap::new(), latest }
+        Self { revision: FIRST_REVISION, floor: 0, drawers: BTreeMap::new(), bytes: 0, latest }
     }
 
     /// The contents of a resource, made if it has none yet.
@@ -87,13 +140,15 @@ impl State {
 
     /// Stores what was there `before` and is `entry` now, and tells.
     fn change(&mut self, drawer: &str, before: Option<Arc<Entry>>, entry: &Arc<Entry>, removed: bool, limits: Limits) {
+        self.bytes -= before.as_ref().map_or(0, |before| before.bytes);
+        self.bytes += if removed { 0 } else { entry.bytes };
         let contents = self.contents(drawer);
         if removed {
             contents.shelf.remove(&entry.key.namespace, &entry.key.name);
         } else {
             contents.shelf.insert(entry.clone());
         }
-        contents.history.push(Arc::new(Change::new(before, entry.clone(), removed)), limits.changes);
+        contents.history.push(Arc::new(Change::new(before, entry.clone(), removed)), limits);
         contents.latest.send_replace(entry.revision);
         self.revision = entry.revision;
         self.latest.send_replace(entry.revision);
@@ -108,6 +163,7 @@ struct Restoring {
 
 impl Restore for Restoring {
     fn object(&mut self, drawer: &Drawer, entry: Entry) {
+        self.state.bytes += entry.bytes;
         self.state.contents(drawer).shelf.insert(Arc::new(entry));
     }
 
@@ -123,7 +179,7 @@ impl Restore for Restoring {
         let before = self.state.contents(drawer).shelf.get(&key.namespace, &key.name).cloned();
         let removed = value.is_none();
         let value = value.or_else(|| before.as_ref().map(|entry| at(entry.value.clone(), revision)))?;
-        let entry = Arc::new(Entry { key, value, revision });
+        let entry = Arc::new(Entry::new(key, value, revision));
         self.state.change(drawer, before, &entry, removed, self.limits);
         Some(entry)
     }
@@ -240,8 +296,8 @@ impl Store {
             latest: watch::Sender::new(*contents.latest.borrow()),
         };
         let drawers = state.drawers.iter().map(|(drawer, contents)| (drawer.clone(), copy(contents))).collect();
-        let State { revision, floor, .. } = *state;
-        let state = State { revision, floor, drawers, latest: watch::Sender::new(revision) };
+        let State { revision, floor, bytes, .. } = *state;
+        let state = State { revision, floor, drawers, bytes, latest: watch::Sender::new(revision) };
         Self { state: RwLock::new(state), limits: self.limits, journal: None }
     }
 
@@ -249,6 +305,25 @@ impl Store {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.read().revision
+    }
+
+    /// Says whether there is room for an object; it takes the place of `before`, if that is given.
+    ///
+    /// Two writers may be told so at once, and both write: the limit is passed by what is under way at most.
+    ///
+    /// # Errors
+    /// If it would be too large, or too much.
+    pub fn admit(&self, before: Option<&Entry>, value: &Value) -> Result<(), NoRoom> {
+        let (bytes, held) = (json_length(value), before.map_or(0, |before| before.bytes));
+        // What grew too large before there was a limit may still shrink.
+        if bytes > self.limits.object && bytes > held {
+            return Err(NoRoom::Object { bytes, limit: self.limits.object });
+        }
+        let all = self.read().bytes;
+        if bytes > held && all - held + bytes > self.limits.objects {
+            return Err(NoRoom::Objects { bytes: all, limit: self.limits.objects });
+        }
+        Ok(())
     }
 
     /// One object as it is now.
@@ -357,7 +432,7 @@ impl Store {
         let Some(value) = value.or_else(|| before.as_ref().map(|entry| entry.value.clone())) else {
             return Err(Raced);
         };
-        let entry = Arc::new(Entry { key: key.clone(), value: at(value, next), revision: next });
+        let entry = Arc::new(Entry::new(key.clone(), at(value, next), next));
         state.change(drawer, before, &entry, removed, self.limits);
         if let Some(journal) = &self.journal {
             // Within the lock, so that the log has them in order.
@@ -385,6 +460,10 @@ mod tests {
 
     fn put(store: &Store, name: &str, expected: Expected) -> Result<u64, Raced> {
         store.put(PODS, &Key::new("a", name), expected, Value::map()).map(|entry| entry.revision)
+    }
+
+    fn of(key: &str, value: Value) -> Value {
+        soll_yaml::Map::from_iter([(key, value)]).into()
     }
 
     fn names(shelf: &Shelf) -> Vec<&str> {
@@ -419,7 +498,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_said_to_be() {
-        let store = Store::new(Limits { changes: 2 });
+        let store = Store::new(Limits { changes: 2, ..Limits::default() });
         let first = put(&store, "a", Expected::Absent).expect("absent");
         for name in ["b", "c", "d"] {
             put(&store, name, Expected::Absent).expect("absent");
@@ -427,6 +506,36 @@ mod tests {
         assert_eq!(store.changes_since(PODS, first + 1).expect("kept").len(), 2);
         let refused = store.changes_since(PODS, first).expect_err("forgotten");
         assert_eq!(refused, OutOfReach::Expired { asked: first, oldest: first + 1 });
+    }
+
+    #[test]
+    fn there_is_room_up_to_the_limits() {
+        let object = |length: usize| of("data", Value::from("x".repeat(length)));
+        let store = Store::new(Limits { object: 1000, objects: 1500, ..Limits::default() });
+        assert_eq!(store.admit(None, &object(900)), Ok(()));
+        let refused = store.admit(None, &object(1000)).expect_err("too large");
+        assert!(matches!(refused, NoRoom::Object { limit: 1000, .. }), "{refused}");
+        let key = Key::new("a", "x");
+        let entry = store.put(PODS, &key, Expected::Absent, object(900)).expect("absent");
+        let refused = store.admit(None, &object(700)).expect_err("too much");
+        assert!(matches!(refused, NoRoom::Objects { limit: 1500, .. }), "{refused}");
+        assert_eq!(store.admit(Some(&entry), &object(800)), Ok(()));
+        store.remove(PODS, &key, entry.revision).expect("as read");
+        assert_eq!(store.admit(None, &object(700)), Ok(()));
+    }
+
+    #[test]
+    fn a_long_past_of_large_objects_is_forgotten_early() {
+        let store = Store::new(Limits { past: 10_000, ..Limits::default() });
+        let key = Key::new("a", "x");
+        let large = |round: usize| of("data", Value::from(format!("{round}{}", "x".repeat(1000))));
+        let mut held = store.put(PODS, &key, Expected::Absent, large(0)).expect("absent").revision;
+        let first = held;
+        for round in 1..100 {
+            held = store.put(PODS, &key, Expected::Revision(held), large(round)).expect("as read").revision;
+        }
+        assert!(matches!(store.changes_since(PODS, first), Err(OutOfReach::Expired { .. })));
+        assert_eq!(store.changes_since(PODS, held - 5).expect("kept").len(), 5);
     }
 
     #[test]

@@ -129,7 +129,7 @@ mod tests {
     use soll_yaml::Value;
 
     fn entry(name: &str) -> Arc<Entry> {
-        Arc::new(Entry { key: Key::new("ns", name), value: Value::map(), revision: 1 })
+        Arc::new(Entry::new(Key::new("ns", name), Value::map(), 1))
     }
 
     fn names(shelf: &Shelf) -> Vec<String> {

@@ -86,8 +86,9 @@ async fn a_watch_resumes_and_streams_lists() {
 async fn a_watch_from_a_forgotten_revision_ends_with_410() {
     use soll_apiserver::store::Limits;
     use soll_apiserver::{Server, ServerOptions};
-    let server = Server::new(&ServerOptions { limits: Limits { changes: 2 }, ..ServerOptions::default() })
-        .expect("certificates can be made");
+    let server =
+        Server::new(&ServerOptions { limits: Limits { changes: 2, ..Limits::default() }, ..ServerOptions::default() })
+            .expect("certificates can be made");
     let client = Client::of(server);
     for index in 0..4 {
         client.post(MAPS, &config_map(&format!("m{index}"), "x")).await.ok();

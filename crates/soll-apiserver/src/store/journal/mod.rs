@@ -171,7 +171,7 @@ struct Adapter<'r, R>(&'r mut R);
 impl<R: Restore> recovery::Reader for Adapter<'_, R> {
     fn object(&mut self, record: Record) {
         let Record { revision, drawer, key, value } = record;
-        self.0.object(&drawer, Entry { key, value: value.unwrap_or_default(), revision });
+        self.0.object(&drawer, Entry::new(key, value.unwrap_or_default(), revision));
     }
 
     fn snapshot(&mut self, revision: u64) {
@@ -261,7 +261,7 @@ mod tests {
         let journal = Journal::start(writer.unable_to_write(), home.path()).unwrap();
         journal.kept(FIRST_REVISION).await.unwrap();
         assert!(journal.failure().is_none());
-        let entry = |revision| Arc::new(Entry { key: Key::new("a", "b"), value: Value::map(), revision });
+        let entry = |revision| Arc::new(Entry::new(Key::new("a", "b"), Value::map(), revision));
         journal.note("/pods".into(), entry(2), false);
         let refused = journal.kept(2).await.unwrap_err().to_string();
         assert!(refused.contains("nothing is stored any more"), "{refused}");

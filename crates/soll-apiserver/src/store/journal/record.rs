@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn entry(name: &str, revision: u64) -> Entry {
-        Entry { key: Key::new("ns", name), value: parse_json(br#"{"a":[1,"\u00fc",null]}"#).unwrap(), revision }
+        Entry::new(Key::new("ns", name), parse_json(br#"{"a":[1,"\u00fc",null]}"#).unwrap(), revision)
     }
 
     fn frame() -> Vec<u8> {
