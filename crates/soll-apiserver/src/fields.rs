@@ -48,7 +48,16 @@ fn ignored(resource: &Resource, subresource: Option<Subresource>) -> Option<&'st
     static SPEC_AND_LABELS: LazyLock<Set> =
         LazyLock::new(|| Set::of_keys([&["spec"][..], &["metadata", "labels"][..]]));
     static SPEC_AND_METADATA: LazyLock<Set> = LazyLock::new(|| Set::of_keys([&["spec"][..], &["metadata"][..]]));
+    static ALL: LazyLock<Set> = LazyLock::new(|| Set::of_keys([&["spec"][..], &["status"][..]]));
+    static SPEC_AND_CONDITIONS: LazyLock<Set> =
+        LazyLock::new(|| Set::of_keys([&["spec"][..], &["status", "conditions"][..]]));
+    static SPEC_AND_CERTIFICATE: LazyLock<Set> =
+        LazyLock::new(|| Set::of_keys([&["spec"][..], &["status", "certificate"][..]]));
+    let is_request = resource.is("certificates.k8s.io", "certificatesigningrequests");
     match subresource {
+        None if is_request => Some(&ALL),
+        Some(Subresource::Status) if is_request => Some(&SPEC_AND_CONDITIONS),
+        Some(Subresource::Approval) if is_request => Some(&SPEC_AND_CERTIFICATE),
         None if resource.has(Subresource::Status) => Some(&STATUS),
         Some(Subresource::Status) if resource.custom.is_some() => Some(&SPEC_AND_METADATA),
         Some(Subresource::Status) if resource.is("apps", "deployments") => Some(&SPEC_AND_LABELS),

@@ -3,7 +3,7 @@
 //! Start with [`Server`]. A request goes through `rest::handle`: authenticate, find the row of the
 //! resource ([`resources`]), do what the verb says on the [`store`], answer in the form the client wants.
 //! Builtin kinds and custom resources are rows of one table and share that path; what a kind needs beyond
-//! it stands in `kinds`. It never runs a container, and never listens on anything but loopback.
+//! it stands in `kinds`. It never runs a container, and listens on loopback only unless it is told to reach further ([`Reach`]).
 
 mod auth;
 mod bootstrap;
@@ -33,4 +33,4 @@ mod tokens;
 
 pub use rest::Body;
 pub use serve::{Running, ServeError};
-pub use server::{Server, ServerOptions, Service};
+pub use server::{Fork, Reach, Server, ServerOptions, Service};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,20 +10,26 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::Service;
+use crate::auth::Peer;
+use crate::auth::certificate::Certified;
+use crate::server::{Reach, Service};
 use crate::store::KeepError;
 use crate::tls::Authority;
 
 /// Why a server cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Others would reach it.
-    #[error("{0} is not a loopback address: the embedded API server is for this machine only")]
+    /// Others would reach it, and nobody said that they may.
+    #[error(
+        "{0} is not a loopback address: the embedded API server is for this machine only, unless it is told otherwise"
+    )]
     NotLoopback(SocketAddr),
     /// The address is taken, or not this machine's.
     #[error("cannot listen on {address}")]
@@ -46,6 +53,9 @@ pub enum ServeError {
     /// No key to sign tokens with.
     #[error("cannot make or read the key that signs tokens of service accounts")]
     Signer,
+    /// The certificate of the authority cannot be read.
+    #[error("the certificate of the server's own authority is damaged")]
+    Authority,
     /// No certificate.
     #[error("cannot make certificates")]
     Certificate(#[from] rcgen::Error),
@@ -122,30 +132,65 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(crate) async fn serve(
     service: Service,
     address: SocketAddr,
+    reach: &Reach,
     authority: &Authority,
     token: &str,
     closing: CancellationToken,
 ) -> Result<Running, ServeError> {
-    if !address.ip().is_loopback() {
-        return Err(ServeError::NotLoopback(address));
-    }
-    let acceptor = TlsAcceptor::from(authority.server_config(address.ip())?);
+    let names = match reach {
+        Reach::ThisMachine if !address.ip().is_loopback() => return Err(ServeError::NotLoopback(address)),
+        Reach::ThisMachine => &[][..],
+        Reach::Network { names } => names,
+    };
+    let acceptor = TlsAcceptor::from(authority.server_config(address.ip(), names)?);
+    let gate = Gate { acceptor, clients: authority.clients()?, service };
     let listen = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let kubeconfig = kubeconfig(address, authority.certificate(), token);
-    let accepting = tokio::spawn(accept(listener, acceptor, service, closing));
+    let host = names.first().map_or_else(|| address.to_string(), |name| host(name, address.port()));
+    let kubeconfig = kubeconfig(&host, authority.certificate(), token);
+    let accepting = tokio::spawn(accept(listener, gate, closing));
     Ok(Running { address, kubeconfig, accepting })
 }
 
+/// A name or an address with a port, as URLs have them.
+fn host(name: &str, port: u16) -> String {
+    match name.parse::<std::net::Ipv6Addr>() {
+        Ok(address) => format!("[{address}]:{port}"),
+        Err(_) => format!("{name}:{port}"),
+    }
+}
+
+/// What every connection goes through.
+#[derive(Clone)]
+struct Gate {
+    acceptor: TlsAcceptor,
+    /// Knows the certificates of clients.
+    clients: Arc<dyn ClientCertVerifier>,
+    service: Service,
+}
+
+impl Gate {
+    /// The service for a connection: it knows the certificate that was shown.
+    fn service(&self, shown: Option<&[CertificateDer<'static>]>) -> Service {
+        self.service.for_peer(match shown {
+            None | Some([]) => Peer::Unknown,
+            Some(chain) => match Certified::of(chain, &*self.clients) {
+                Some(certified) => Peer::Certified(Arc::new(certified)),
+                None => Peer::Mistaken,
+            },
+        })
+    }
+}
+
 /// Takes connections until the server closes, then waits a little for those that are open.
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, service: Service, closing: CancellationToken) {
+async fn accept(listener: TcpListener, gate: Gate, closing: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, acceptor.clone(), service.clone(), closing.clone()));
+                    connections.spawn(connection(stream, gate.clone(), closing.clone()));
                 }
                 Err(error) => {
                     // Most likely no file descriptor is left: wait for some to come back.
@@ -162,15 +207,16 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, service: Service, 
     let _ = tokio::time::timeout(GRACE, finished).await;
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Service, closing: CancellationToken) {
+async fn connection(stream: TcpStream, gate: Gate, closing: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot send small packets at once");
     }
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let stream = match tokio::time::timeout(HANDSHAKE, gate.acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => return tracing::debug!("TLS handshake took too long"),
     };
+    let service = gate.service(stream.get_ref().1.peer_certificates());
     let answer = service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }
@@ -193,10 +239,10 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Service, 
     }
 }
 
-fn kubeconfig(address: SocketAddr, certificate: &str, token: &str) -> String {
+fn kubeconfig(host: &str, certificate: &str, token: &str) -> String {
     let certificate = STANDARD.encode(certificate);
     format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: soll\nclusters:\n- name: soll\n  cluster:\n    server: https://{address}\n    \
+        "apiVersion: v1\nkind: Config\ncurrent-context: soll\nclusters:\n- name: soll\n  cluster:\n    server: https://{host}\n    \
          certificate-authority-data: {certificate}\nusers:\n- name: soll\n  user:\n    token: {token}\ncontexts:\n- name: soll\n  \
          context:\n    cluster: soll\n    user: soll\n"
     )

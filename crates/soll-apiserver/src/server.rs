@@ -10,24 +10,42 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::auth::{Access, Inside};
+use crate::auth::{Access, Peer};
 use crate::identity::Identity;
 use crate::refusal::Refusal;
 use crate::resources::Registry;
 use crate::rest::{self, Api, BODY_LIMIT, Body, answer};
 use crate::serve::{self, Running, ServeError};
 use crate::store::{Keeping, Limits, Recovery, Store};
-use crate::tls::Authority;
 use crate::{bootstrap, crd, housekeeping};
+
+/// Who can reach a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Programs on this machine only: other addresses than those of the loopback interface are refused.
+    ThisMachine,
+    /// Whoever reaches the address. It is a server for trying things out: whoever guesses or steals the administrator's token has
+    /// all that is in it, nothing limits how often somebody tries, and nobody has attacked it in earnest yet.
+    Network {
+        /// The names and addresses by which others know this machine; they go into its certificate, and the first of them into
+        /// the kubeconfig.
+        names: Vec<String>,
+    },
+}
 
 /// What can be chosen.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// How much of the past is kept for watches and pages.
+    /// How large objects may be, and how much of the past is kept for watches and pages.
     pub limits: Limits,
+    /// How many watches there may be at once; more are answered with 429.
+    pub watches: usize,
+    /// Who can reach it.
+    pub reach: Reach,
     /// Whether garbage is collected, namespaces are filled and emptied, and volumes and claims protected. Without, the
     /// server is what kube-apiserver is without kube-controller-manager, for those who bring controllers of their own.
     pub controllers: bool,
@@ -37,7 +55,7 @@ pub struct ServerOptions {
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { limits: Limits::default(), controllers: true, keeping: None }
+        Self { limits: Limits::default(), watches: 10_000, reach: Reach::ThisMachine, controllers: true, keeping: None }
     }
 }
 
@@ -45,7 +63,7 @@ impl Default for ServerOptions {
 #[derive(Debug)]
 pub struct Server {
     api: Arc<Api>,
-    authority: Authority,
+    reach: Reach,
     recovery: Option<Recovery>,
     housekeeping: JoinHandle<()>,
     _closing: DropGuard,
@@ -78,14 +96,16 @@ impl Server {
             registry: Registry::builtin(),
             access: Access::new(admin_token, signer),
             addresses: Default::default(),
-            ca_pem: authority.certificate().to_owned(),
+            authority: Arc::new(authority),
             controllers: options.controllers,
+            watches: Arc::new(Semaphore::new(options.watches.min(Semaphore::MAX_PERMITS))),
+            most_watches: options.watches,
             closing: closing.clone(),
         });
         crd::serve_stored(&api.store, &api.registry);
         bootstrap::fill(&api, recovery.as_ref().is_none_or(Recovery::is_new));
         let housekeeping = tokio::spawn(housekeeping::run(api.clone(), options.controllers));
-        Ok(Self { api, authority, recovery, housekeeping, _closing: closing.drop_guard() })
+        Ok(Self { api, reach: options.reach.clone(), recovery, housekeeping, _closing: closing.drop_guard() })
     }
 
     /// What was found where the store is kept; nothing if it is not.
@@ -97,16 +117,39 @@ impl Server {
     /// The server for callers in this process: they are the administrator, and may impersonate.
     #[must_use]
     pub fn service(&self) -> Service {
-        Service { api: self.api.clone(), trusted: true }
+        Service { api: self.api.clone(), peer: Peer::Inside }
     }
 
     /// Serves on an address of this machine, over TLS.
     ///
     /// # Errors
-    /// If the address is not a loopback address, or cannot be had.
+    /// If others would reach the address and [`ServerOptions::reach`] does not say that they may, or it cannot be had.
     pub async fn serve(&self, address: SocketAddr) -> Result<Running, ServeError> {
-        let service = Service { api: self.api.clone(), trusted: false };
-        serve::serve(service, address, &self.authority, self.api.access.admin_token(), self.api.closing.clone()).await
+        let service = Service { api: self.api.clone(), peer: Peer::Unknown };
+        let (token, closing) = (self.api.access.admin_token(), self.api.closing.clone());
+        serve::serve(service, address, &self.reach, &self.api.authority, token, closing).await
+    }
+
+    /// A second server with the same objects, in memory and for callers of this process: what is written to one is not seen in the
+    /// other. It costs a reference to each object, however large they are; its past begins where this one's does, so watches and
+    /// pages that began here go on there.
+    ///
+    /// Nobody watches over it: garbage stays, and namespaces do not end.
+    #[must_use]
+    pub fn fork(&self) -> Fork {
+        let registry = self.api.registry.fork();
+        let api = Api {
+            store: self.api.store.fork(),
+            registry,
+            access: self.api.access.clone(),
+            addresses: Default::default(),
+            authority: self.api.authority.clone(),
+            controllers: false,
+            watches: Arc::new(Semaphore::new(self.api.most_watches.min(Semaphore::MAX_PERMITS))),
+            most_watches: self.api.most_watches,
+            closing: self.api.closing.child_token(),
+        };
+        Fork { api: Arc::new(api) }
     }
 
     /// Ends watches and housekeeping, and waits for the latter, and until what was written is kept.
@@ -119,14 +162,40 @@ impl Server {
     }
 }
 
+/// What a server held at one moment, to try things on. See [`Server::fork`].
+#[derive(Debug)]
+pub struct Fork {
+    api: Arc<Api>,
+}
+
+impl Fork {
+    /// The server for callers in this process: they are the administrator, and may impersonate.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        Service { api: self.api.clone(), peer: Peer::Inside }
+    }
+}
+
+impl Drop for Fork {
+    fn drop(&mut self) {
+        // Its watches end with it.
+        self.api.closing.cancel();
+    }
+}
+
 /// A [`tower::Service`] that answers requests of the Kubernetes API.
 #[derive(Debug, Clone)]
 pub struct Service {
     api: Arc<Api>,
-    trusted: bool,
+    peer: Peer,
 }
 
 impl Service {
+    /// The server for whoever is at the other end of a connection.
+    pub(crate) fn for_peer(&self, peer: Peer) -> Self {
+        Self { api: self.api.clone(), peer }
+    }
+
     pub(crate) async fn answer<B>(self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send,
@@ -136,14 +205,11 @@ impl Service {
         let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-                return answer::refusal(&Refusal::too_large("Request entity too large: limit is 3145728"));
+                return answer::refusal(&rest::long_body());
             }
             Err(error) => return answer::refusal(&Refusal::bad_request(format!("the body cannot be read: {error}"))),
         };
-        parts.extensions.remove::<Inside>();
-        if self.trusted {
-            parts.extensions.insert(Inside);
-        }
+        parts.extensions.insert(self.peer);
         rest::handle(self.api, Request::from_parts(parts, bytes)).await
     }
 }

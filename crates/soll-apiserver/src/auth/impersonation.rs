@@ -6,12 +6,10 @@ use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
 use super::rbac::{self, Attempt};
-use super::{AUTHENTICATED, User, account_groups, denied};
+use super::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User, account_groups, denied};
 use crate::refusal::Refusal;
 use crate::store::Store;
 
-const UNAUTHENTICATED: &str = "system:unauthenticated";
-const ANONYMOUS: &str = "system:anonymous";
 const EXTRA: &str = "impersonate-extra-";
 
 /// The user that the headers ask for, if they do; each part of it needs the right to be impersonated.

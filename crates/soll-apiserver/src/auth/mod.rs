@@ -1,11 +1,13 @@
 //! Who calls, and what they may do.
 
 pub(crate) mod aggregation;
+pub(crate) mod certificate;
 pub(crate) mod escalation;
 mod impersonation;
 pub(crate) mod rbac;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
@@ -15,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::rest::agent;
 use crate::store::Store;
 use crate::tokens::{self, Claims, Signer};
+use certificate::Certified;
 use rbac::Attempt;
 
 /// Who sends a request.
@@ -39,18 +42,29 @@ pub(crate) struct Caller {
 }
 
 /// How callers show who they are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Access {
     admin_token: String,
-    signer: Signer,
+    signer: Arc<Signer>,
 }
 
-/// Put among a request's extensions by callers of the same process, which need no token.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Inside;
+/// What is known of whoever is at the other end, before a request says anything. It goes among the request's extensions.
+#[derive(Debug, Clone)]
+pub(crate) enum Peer {
+    /// The same process, which needs no token.
+    Inside,
+    /// Somebody without a certificate.
+    Unknown,
+    /// Somebody with a certificate of the server's authority.
+    Certified(Arc<Certified>),
+    /// Somebody with a certificate that says nothing here.
+    Mistaken,
+}
 
 pub(crate) const MASTERS: &str = "system:masters";
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+const ANONYMOUS: &str = "system:anonymous";
 
 impl User {
     /// The one who may do everything.
@@ -58,12 +72,17 @@ impl User {
         let groups = vec![MASTERS.to_owned(), AUTHENTICATED.to_owned()];
         Self { name: "soll:admin".to_owned(), groups, ..Self::default() }
     }
+
+    /// The one who does not say who they are.
+    fn anonymous() -> Self {
+        Self { name: ANONYMOUS.to_owned(), groups: vec![UNAUTHENTICATED.to_owned()], ..Self::default() }
+    }
 }
 
 impl Access {
     /// Knows the administrator by a token, and service accounts by tokens that it signs.
     pub(crate) fn new(admin_token: String, signer: Signer) -> Self {
-        Self { admin_token, signer }
+        Self { admin_token, signer: Arc::new(signer) }
     }
 
     pub(crate) fn admin_token(&self) -> &str {
@@ -92,18 +111,29 @@ impl Access {
         self.signer.account(store, token, audiences, now)
     }
 
-    /// Finds out who calls: by token, or the administrator for callers of the same process.
-    pub(crate) fn authenticate(&self, store: &Store, headers: &HeaderMap, inside: bool) -> Result<Caller, Refusal> {
-        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim).unwrap_or_default();
-        let own = if inside {
-            User::admin()
-        } else {
-            let known = self.user_of(store, token, &[tokens::ISSUER.to_owned()], Timestamp::now());
-            known.map_err(|_| Refusal::unauthorized())?.0
+    /// Finds out who calls: the administrator in the same process, else by certificate, by token, or nobody in particular.
+    pub(crate) fn authenticate(&self, store: &Store, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Refusal> {
+        let own = match peer {
+            Peer::Inside => User::admin(),
+            Peer::Certified(certified) => match certified.user(Timestamp::now()) {
+                Some(user) => user.clone(),
+                None => self.bearer(store, headers)?.ok_or_else(Refusal::unauthorized)?,
+            },
+            Peer::Mistaken => self.bearer(store, headers)?.ok_or_else(Refusal::unauthorized)?,
+            Peer::Unknown => self.bearer(store, headers)?.unwrap_or_else(User::anonymous),
         };
         let user = impersonation::requested(store, &own, headers)?.unwrap_or(own);
         Ok(Caller { user, agent: agent(headers).to_owned() })
+    }
+
+    /// Whose token a request carries, if it does.
+    fn bearer(&self, store: &Store, headers: &HeaderMap) -> Result<Option<User>, Refusal> {
+        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = token.and_then(|value| value.trim().split_once(' '));
+        let token = token.filter(|(how, token)| how.eq_ignore_ascii_case("bearer") && !token.is_empty());
+        let Some((_, token)) = token else { return Ok(None) };
+        let known = self.user_of(store, token, &[tokens::ISSUER.to_owned()], Timestamp::now());
+        known.map(|(user, _)| Some(user)).map_err(|_| Refusal::unauthorized())
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a cluster does by itself so that the API keeps its promises: one task, driven by changes.
 //!
 //! After each change it brings to rest: dependents whose owners are gone, namespaces (what they need to
-//! have, and those on their way out), custom resources whose definition is deleted, and volumes.
+//! have, and those on their way out), custom resources whose definition is deleted, volumes, and certificates.
 //! Events that are old go by the clock.
 
+mod certificates;
 mod definitions;
 mod events;
 mod garbage;
@@ -42,6 +43,7 @@ pub(crate) async fn run(api: Arc<Api>, controllers: bool) {
                 garbage.collect(&api);
                 namespaces::finish(&api);
                 volumes::finish(&api);
+                certificates::finish(&api);
             }
             definitions::finish(&api);
             // Requests are answered between rounds.

@@ -34,7 +34,7 @@ pub(super) fn note(api: &Arc<Api>, drawer: &str, change: &Change) {
     }
     if api.store.get("/configmaps", &namespace, "kube-root-ca.crt").is_none() {
         let mut certificate = named("kube-root-ca.crt");
-        certificate.insert("data", Map::from_iter([("ca.crt", Value::str(&api.ca_pem))]).into());
+        certificate.insert("data", Map::from_iter([("ca.crt", Value::str(api.authority.certificate()))]).into());
         bootstrap::put(api, MANAGER, ("", "v1", "configmaps"), certificate.into());
     }
 }

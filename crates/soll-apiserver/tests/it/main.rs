@@ -8,4 +8,5 @@ mod killing;
 mod lifecycle;
 mod reading;
 mod real_nodes;
+mod safety;
 mod support;

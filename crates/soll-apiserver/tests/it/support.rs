@@ -1,5 +1,8 @@
 //! A client of few words.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -12,7 +15,8 @@ pub(crate) struct Client {
     service: Service,
     /// Headers of every request.
     headers: Vec<(&'static str, String)>,
-    _server: std::sync::Arc<Server>,
+    /// What answers, for as long as somebody asks.
+    _server: Arc<dyn Any + Send + Sync>,
 }
 
 /// Code and body of an answer.
@@ -46,8 +50,12 @@ impl Client {
     }
 
     pub(crate) fn of(server: Server) -> Self {
-        let server = std::sync::Arc::new(server);
-        Self { service: server.service(), headers: Vec::new(), _server: server }
+        Self::at(server.service(), server)
+    }
+
+    /// A client of a service; `server` goes on as long as it is used.
+    pub(crate) fn at(service: Service, server: impl Any + Send + Sync) -> Self {
+        Self { service, headers: Vec::new(), _server: Arc::new(server) }
     }
 
     /// The same server, asked by somebody else.
@@ -116,6 +124,17 @@ impl Client {
         let response = self.send("GET", path, "application/json", String::new()).await;
         assert_eq!(response.status(), StatusCode::OK);
         Watch { body: response.into_body(), rest: Vec::new() }
+    }
+
+    /// Waits until an object of a collection is as wanted, and tells how it is then.
+    pub(crate) async fn until(&self, collection: &str, name: &str, wanted: impl Fn(&Json) -> bool) -> Json {
+        let mut watch = self.watch(&format!("{collection}?watch=1&fieldSelector=metadata.name%3D{name}")).await;
+        loop {
+            let event = watch.next().await.expect("the watch goes on");
+            if wanted(&event["object"]) {
+                return event["object"].clone();
+            }
+        }
     }
 
     /// Waits until a path answers 404, by asking whenever the collection changes.
