@@ -80,11 +80,7 @@ fn aggregated_list(table: &Table, core: bool, headers: &HeaderMap) -> Response<B
                     json!({"version": version.as_str(), "resources": resources, "freshness": "Current"})
                 })
                 .collect();
-            let metadata = if core {
-                json!({"creationTimestamp": null})
-            } else {
-                json!({"name": group.as_str(), "creationTimestamp": null})
-            };
+            let metadata = if core { json!({}) } else { json!({"name": group.as_str()}) };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();
@@ -106,9 +102,14 @@ fn aggregated_list(table: &Table, core: bool, headers: &HeaderMap) -> Response<B
 }
 
 fn aggregated(row: &Resource) -> Json {
-    let kind = json!({"group": row.group.as_str(), "version": row.version.as_str(), "kind": row.kind.as_str()});
+    // Builtin kinds are of the version that they stand in, and do not say so.
+    let of = row.custom.as_ref().map(|_| (row.group.as_str(), row.version.as_str()));
+    let kind = |of: Option<(&str, &str)>, kind: &str| {
+        let (group, version) = of.unwrap_or_default();
+        json!({"group": group, "version": version, "kind": kind})
+    };
     let mut resource = json!({
-        "resource": row.plural.as_str(), "responseKind": kind,
+        "resource": row.plural.as_str(), "responseKind": kind(of, &row.kind),
         "scope": if row.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": row.singular.as_str(), "verbs": row.verbs,
     });
@@ -119,14 +120,11 @@ fn aggregated(row: &Resource) -> Json {
         resource["categories"] = row.categories.iter().map(|name| name.as_str()).collect();
     }
     let below: Vec<Json> = row
-        .subresources
+        .below()
         .iter()
-        .map(|sub| {
-            let (group, version, kind) = sub.kind().unwrap_or((&row.group, &row.version, &row.kind));
-            json!({
-                "subresource": sub.name(), "verbs": sub.verbs(),
-                "responseKind": {"group": group, "version": version, "kind": kind},
-            })
+        .map(|below| {
+            let kind = kind(below.of.or(of), &below.kind);
+            json!({"subresource": below.name, "verbs": below.verbs, "responseKind": kind})
         })
         .collect();
     if !below.is_empty() {
@@ -190,27 +188,30 @@ pub(crate) fn version(table: &Table, group: &str, version: &str) -> Option<Respo
             resource["storageVersionHash"] = hash.as_str().into();
         }
         resources.push(resource);
-        for sub in &row.subresources {
-            let mut below = json!({
-                "name": format!("{}/{}", row.plural, sub.name()), "singularName": "", "namespaced": row.namespaced,
-                "kind": row.kind.as_str(), "verbs": sub.verbs(),
+        for below in row.below() {
+            let mut told = json!({
+                "name": format!("{}/{}", row.plural, below.name), "singularName": "", "namespaced": row.namespaced,
+                "kind": below.kind.as_str(), "verbs": below.verbs,
             });
-            if let Some((group, version, kind)) = sub.kind() {
-                below["group"] = group.into();
-                below["version"] = version.into();
-                below["kind"] = kind.into();
+            if let Some((group, version)) = below.of {
+                told["group"] = group.into();
+                told["version"] = version.into();
             }
-            resources.push(below);
+            resources.push(told);
         }
     }
     if resources.is_empty() {
         return None;
     }
-    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Some(answer::json(
-        200,
-        &json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}),
-    ))
+    let mut list = json!({"kind": "APIResourceList", "resources": resources});
+    // The list of the core group, which is older than versions of such lists, has none.
+    if group.is_empty() {
+        list["groupVersion"] = version.into();
+    } else {
+        list["groupVersion"] = format!("{group}/{version}").into();
+        list["apiVersion"] = "v1".into();
+    }
+    Some(answer::json(200, &list))
 }
 
 /// Lower-case hexadecimal.

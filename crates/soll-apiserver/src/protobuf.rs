@@ -10,14 +10,35 @@ use soll_schema::{Field, Scalar, Schemas, Shape, TypeRef};
 use soll_yaml::{Data, Map, Value};
 
 use crate::meta;
+use crate::refusal::Refusal;
 use crate::shape::is_pointer;
 
 const MAGIC: &[u8] = b"k8s\0";
 const DEEPEST: usize = 64;
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 
-/// Reads one object with its envelope.
-pub(crate) fn decode(body: &[u8]) -> Result<Value, String> {
+/// What an object is: `apiVersion` and `kind`.
+pub(crate) type Type<'t> = (&'t str, &'t str);
+
+/// Reads one object with its envelope. Who does not say what it is means what is `expected`.
+pub(crate) fn decode(body: &[u8], expected: Type<'_>) -> Result<Value, Refusal> {
+    let (api_version, kind, raw) = open(body).map_err(Refusal::bad_request)?;
+    let told = |text: String, expected: &str| if text.is_empty() { expected.to_owned() } else { text };
+    let (api_version, kind) = (told(api_version, expected.0), told(kind, expected.1));
+    let schemas = Schemas::builtin();
+    // The options of a delete are sent with the group of what is deleted.
+    let options = || schemas.definition(DELETE_OPTIONS).filter(|_| kind == "DeleteOptions");
+    let of = schemas.of(&api_version, &kind).map(|info| info.type_ref()).or_else(options);
+    let of = of.ok_or_else(|| Refusal::unknown_kind(&api_version, &kind, expected.1))?;
+    let mut object = message(of, raw, 0, 0).map_err(Refusal::bad_request)?;
+    let top = object.make_map();
+    top.insert("apiVersion", Value::from(api_version));
+    top.insert("kind", Value::from(kind));
+    Ok(object)
+}
+
+/// Opens an envelope: what the object is, and the object as it was sent.
+fn open(body: &[u8]) -> Result<(String, String, &[u8]), String> {
     let envelope = body.strip_prefix(MAGIC).ok_or("the body does not start as Kubernetes protobuf does")?;
     let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
     for record in Records(envelope) {
@@ -35,20 +56,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, String> {
             _ => {}
         }
     }
-    let schemas = Schemas::builtin();
-    let of = match schemas.of(&api_version, &kind) {
-        Some(info) => info.type_ref(),
-        // Sent with the group of what is deleted.
-        None if kind == "DeleteOptions" => {
-            schemas.definition(DELETE_OPTIONS).ok_or("the schema table has no DeleteOptions")?
-        }
-        None => return Err(format!("protobuf is read for builtin kinds only, not for {api_version} {kind}")),
-    };
-    let mut object = message(of, raw, 0, 0)?;
-    let top = object.make_map();
-    top.insert("apiVersion", Value::from(api_version));
-    top.insert("kind", Value::from(kind));
-    Ok(object)
+    Ok((api_version, kind, raw))
 }
 
 /// A value as it stands in a message.
@@ -281,6 +289,8 @@ mod tests {
     use super::*;
     use soll_yaml::to_json;
 
+    const NOTHING: Type<'_> = ("", "");
+
     /// A record of bytes.
     fn bytes(number: u8, inner: &[u8]) -> Vec<u8> {
         let mut record = vec![number << 3 | 2, u8::try_from(inner.len()).expect("short")];
@@ -298,7 +308,7 @@ mod tests {
         let metadata = [bytes(1, b"x"), bytes(3, b""), bytes(8, b"")].concat();
         let entry = [bytes(1, b"key"), bytes(2, b"value")].concat();
         let body = envelope("v1", "ConfigMap", &[bytes(1, &metadata), bytes(2, &entry)].concat());
-        let object = decode(&body).expect("valid");
+        let object = decode(&body, NOTHING).expect("valid");
         assert_eq!(
             to_json(&object),
             r#"{"metadata":{"name":"x"},"data":{"key":"value"},"apiVersion":"v1","kind":"ConfigMap"}"#
@@ -309,10 +319,10 @@ mod tests {
     fn what_is_cut_off_is_refused() {
         let body = envelope("v1", "ConfigMap", &bytes(1, b"x"));
         for length in 0..body.len() {
-            let _ = decode(&body[..length]);
+            let _ = decode(&body[..length], NOTHING);
         }
-        assert!(decode(&body[..body.len() - 1]).is_err());
-        assert!(decode(b"{}").is_err());
-        assert!(decode(&envelope("x/v1", "Foo", b"")).is_err());
+        assert!(decode(&body[..body.len() - 1], NOTHING).is_err());
+        assert!(decode(b"{}", NOTHING).is_err());
+        assert!(decode(&envelope("x/v1", "Foo", b""), NOTHING).is_err());
     }
 }

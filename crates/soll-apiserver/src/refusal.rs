@@ -113,6 +113,15 @@ impl Refusal {
         Self::new(400, "BadRequest", message)
     }
 
+    /// A body of a kind that nobody knows, in the words of Kubernetes.
+    pub(crate) fn unknown_kind(api_version: &str, kind: &str, expected: &str) -> Self {
+        let version = api_version.rsplit_once('/').map_or(api_version, |(_, version)| version);
+        Self::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {expected}: no kind {kind:?} is registered for version \
+             {api_version:?} in scheme \"pkg/runtime/scheme.go:111\""
+        ))
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
@@ -120,6 +129,12 @@ impl Refusal {
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
         let message = format!("{} \"{name}\" not found", resource.qualified());
         Self::new(404, "NotFound", message).about(resource, name)
+    }
+
+    /// Something that is not there, and is named by its group and kind.
+    pub(crate) fn missing(group: &str, kind: &str, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", qualified(group, kind));
+        Self::new(404, "NotFound", message).named(group, kind, name)
     }
 
     /// An object in a namespace that is not there.

@@ -1,5 +1,8 @@
 //! What single kinds need beyond the rules for all: one module per noun, chosen here by resource.
 
+pub(crate) mod autoscaler;
+pub(crate) mod certificate;
+pub(crate) mod component;
 pub(crate) mod definition;
 pub(crate) mod event;
 pub(crate) mod namespace;
@@ -38,18 +41,25 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("", "persistentvolumes") => various::volume(object),
         ("", "persistentvolumeclaims") => various::volume_claim(object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::settle(plural, object),
-        ("autoscaling", _) => various::autoscaler(object),
+        ("autoscaling", _) => autoscaler::settle(resource, object),
         ("networking.k8s.io", "ingressclasses") => various::ingress_class(object),
         ("networking.k8s.io", "networkpolicies") => various::network_policy(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => various::role_binding(object),
         ("apiregistration.k8s.io", "apiservices") => various::api_service(object),
         ("storage.k8s.io", "storageclasses") => various::storage_class(object),
+        ("storage.k8s.io", "csidrivers") => various::driver(object),
         ("scheduling.k8s.io", "priorityclasses") => various::priority_class(object),
         (
             "admissionregistration.k8s.io",
             plural @ ("mutatingwebhookconfigurations" | "validatingwebhookconfigurations"),
         ) => {
             various::webhooks(plural, object);
+        }
+        (
+            "admissionregistration.k8s.io",
+            plural @ ("validatingadmissionpolicies" | "validatingadmissionpolicybindings"),
+        ) => {
+            various::admission_policy(plural, object);
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::settle(object),
         _ => {}
@@ -71,7 +81,7 @@ pub(crate) fn forget_internal_metadata(metadata: &mut Value) {
 /// The lists that Go writes always, as null where there is none: where they stand, and their fields.
 fn lists_written_always(resource: &Resource) -> (&'static [&'static str], &'static [&'static str]) {
     match (resource.group.as_str(), resource.plural.as_str()) {
-        ("autoscaling", _) => (&["status"], &["currentMetrics"]),
+        ("autoscaling", _) if resource.version == "v2" => (&["status"], &["currentMetrics"]),
         ("discovery.k8s.io", _) => (&[], &["endpoints", "ports"]),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => (&[], &["rules"]),
         _ => (&[], &[]),
@@ -134,7 +144,10 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
     let resource = &ctx.target.resource;
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => namespace::prepare_create(object),
-        ("", "pods") => pod::prepare_create(object),
+        ("", "pods") => {
+            pod::prepare_create(object);
+            pod::armor::heed(object).into_iter().for_each(|sentence| ctx.warn(sentence));
+        }
         ("", "limitranges") if meta::text(object, "name").is_empty() => {
             meta::set_text(object, "name", &uuid::Uuid::new_v4().to_string());
         }
@@ -153,6 +166,7 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
             choose_storage_class(ctx.api, object);
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::prepare(object, ctx.now),
+        ("certificates.k8s.io", "certificatesigningrequests") => certificate::prepare_create(ctx, object),
         _ => {}
     }
     Ok(())
@@ -191,13 +205,14 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
     }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition::validate(old, object),
+        ("certificates.k8s.io", "certificatesigningrequests") => certificate::validate(old, object),
         ("", "secrets") => secret::validate(object),
         ("", "configmaps") => secret::validate_config_map(object),
         ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
         ("", "services") => service::validate(object),
         ("networking.k8s.io", "ingresses") => various::validate_ingress(object),
         ("networking.k8s.io", "networkpolicies") => various::validate_network_policy(object),
-        ("autoscaling", _) => various::validate_autoscaler(object),
+        ("autoscaling", _) => autoscaler::validate(object),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => rbac::validate_role(resource.namespaced, object),
         ("rbac.authorization.k8s.io", _) => rbac::validate_binding(resource.namespaced, object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::validate(plural, object),
@@ -211,6 +226,9 @@ pub(crate) fn warn(ctx: &Context<'_>, old: Option<&Value>, object: &Value) {
     let generation = ["metadata", "generation"];
     let template: &[&str] = match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "services") => return service::warn(ctx, object),
+        ("", "persistentvolumes") => {
+            return various::warn_of_volume(object).into_iter().for_each(|text| ctx.warn(text));
+        }
         // Hardly anybody changes a pod by hand.
         ("", "pods") if old.is_some() => return,
         ("", "pods") => &[],
@@ -222,9 +240,15 @@ pub(crate) fn warn(ctx: &Context<'_>, old: Option<&Value>, object: &Value) {
         ("", "replicationcontrollers") => &["spec", "template"],
         _ => return,
     };
+    if old.is_none() && !template.is_empty() && !matches!(resource.plural.as_str(), "daemonsets" | "statefulsets") {
+        pod::odd::name(meta::text(object, "name")).into_iter().for_each(|sentence| ctx.warn(sentence));
+    }
     let spec = [template, &["spec"]].concat();
     if let Some(pod) = object.lookup(&spec) {
         pod::odd::warnings(pod, &spec.join(".")).into_iter().for_each(|sentence| ctx.warn(sentence));
+    }
+    if let Some(template_of) = object.lookup(template).filter(|_| !template.is_empty()) {
+        pod::armor::warnings(template_of, &template.join(".")).into_iter().for_each(|sentence| ctx.warn(sentence));
     }
 }
 
@@ -239,6 +263,7 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
         }
         ("", "pods") => pod::validate_update(old, object),
         ("", "persistentvolumeclaims") => claim_changes(old, object),
+        ("", "persistentvolumes") => various::validate_volume_update(old, object),
         ("apps" | "batch", plural) => workload::validate_update(plural, old, object),
         ("scheduling.k8s.io", "priorityclasses") => immutable(old, object, &["value"]),
         ("networking.k8s.io", "ingressclasses") => immutable(old, object, &["spec", "controller"]),

@@ -5,30 +5,20 @@ use soll_yaml::Str;
 
 use super::{Generation, Resource, Subresource};
 
-/// What Kubernetes serves by default and this server does not; see `KNOWN_DIFFERENCES.toml`.
-const LEFT_OUT: &[(&str, &str, &str)] = &[
-    // Another view of v2, by conversion.
-    ("autoscaling", "v1", "horizontalpodautoscalers"),
-    ("", "v1", "componentstatuses"),
-];
-
 /// Two views of one store: core events and those of `events.k8s.io`.
 const EVENTS_DRAWER: &str = "/events";
 
 pub(super) fn rows() -> Vec<Resource> {
     let versions = Schemas::builtin().group_versions().filter(|version| version.is_served_by_default());
-    versions.flat_map(|version| version.resources()).filter_map(row).collect()
+    versions.flat_map(|version| version.resources()).map(row).collect()
 }
 
-fn row(resource: soll_schema::Resource) -> Option<Resource> {
+fn row(resource: soll_schema::Resource) -> Resource {
     let at = resource.group_version();
     let (group, version, plural, kind) = (at.group(), at.version(), resource.plural(), resource.kind());
-    if LEFT_OUT.contains(&(group, version, plural)) {
-        return None;
-    }
     let drawer = if plural == "events" { EVENTS_DRAWER.to_owned() } else { format!("{group}/{plural}") };
     let texts = |names: Vec<&'static str>| names.into_iter().map(Str::from).collect();
-    Some(Resource {
+    Resource {
         group: Str::from(group),
         version: Str::from(version),
         plural: Str::from(plural),
@@ -44,7 +34,7 @@ fn row(resource: soll_schema::Resource) -> Option<Resource> {
         storage_hash: resource.storage_version_hash().map(str::to_owned),
         generation: generation(group, plural),
         custom: None,
-    })
+    }
 }
 
 /// Which builtin kinds count generations. Most that have a `spec` and a controller do.
@@ -63,6 +53,7 @@ fn generation(group: &str, plural: &str) -> Generation {
         | ("flowcontrol.apiserver.k8s.io", "flowschemas" | "prioritylevelconfigurations")
         | ("networking.k8s.io", "ingressclasses" | "ingresses" | "networkpolicies")
         | ("policy", "poddisruptionbudgets")
+        | ("resource.k8s.io", "deviceclasses")
         | ("scheduling.k8s.io", "priorityclasses") => Generation::Spec,
         _ => Generation::None,
     }

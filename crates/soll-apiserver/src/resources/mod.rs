@@ -5,6 +5,7 @@ mod builtin;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use soll_schema::Schemas;
 use soll_yaml::{Str, Value};
 
 use crate::crd::Custom;
@@ -108,20 +109,6 @@ impl Subresource {
         }
     }
 
-    /// Group, version and kind of what is sent and answered there, if it is not the parent's.
-    #[must_use]
-    pub fn kind(self) -> Option<(&'static str, &'static str, &'static str)> {
-        match self {
-            Self::Scale => Some(("autoscaling", "v1", "Scale")),
-            Self::Eviction => Some(("policy", "v1", "Eviction")),
-            Self::Binding => Some(("", "v1", "Binding")),
-            Self::Token => Some(("authentication.k8s.io", "v1", "TokenRequest")),
-            Self::Status | Self::Finalize | Self::EphemeralContainers | Self::Resize | Self::Log | Self::Approval => {
-                None
-            }
-        }
-    }
-
     fn parse(name: &str) -> Option<Self> {
         [
             Self::Status,
@@ -157,6 +144,17 @@ pub enum Generation {
     All,
 }
 
+/// A path below an object as discovery tells of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Below {
+    pub(crate) name: &'static str,
+    pub(crate) verbs: Vec<&'static str>,
+    /// Kind of what is sent and answered there.
+    pub(crate) kind: Str,
+    /// Its group and version, if they are not the resource's.
+    pub(crate) of: Option<(&'static str, &'static str)>,
+}
+
 impl Resource {
     /// `apps/v1`, or `v1` for the core group.
     #[must_use]
@@ -189,6 +187,31 @@ impl Resource {
         self.subresources.contains(&subresource)
     }
 
+    /// The paths below its objects as discovery lists them: those that are answered, and those that would need a kubelet.
+    #[must_use]
+    pub(crate) fn below(&self) -> Vec<Below> {
+        let own = (self.group.as_str(), self.version.as_str());
+        if self.custom.is_some() {
+            let below = self.subresources.iter().map(|sub| {
+                let (kind, of) = match sub {
+                    Subresource::Scale => (Str::from("Scale"), Some(("autoscaling", "v1"))),
+                    _ => (self.kind.clone(), None),
+                };
+                Below { name: sub.name(), verbs: sub.verbs().to_vec(), kind, of }
+            });
+            return below.collect();
+        }
+        let known = Schemas::builtin().resource(&self.group, &self.version, &self.plural);
+        let below = known.into_iter().flat_map(|known| known.subresources().collect::<Vec<_>>());
+        below
+            .map(|sub| {
+                let (group, version, kind) = sub.kind();
+                let of = Some((group, version)).filter(|of| *of != own);
+                Below { name: sub.name(), verbs: sub.verbs().names(), kind: Str::from(kind), of }
+            })
+            .collect()
+    }
+
     /// Says whether nothing is stored: a review is answered at once.
     #[must_use]
     pub fn is_review(&self) -> bool {
@@ -213,11 +236,23 @@ impl Resource {
         if self.plural == "events" {
             return crate::kinds::event::present(self, stored);
         }
+        if self.is("autoscaling", "horizontalpodautoscalers") {
+            return crate::kinds::autoscaler::present(self, stored);
+        }
         let mut object = stored.clone();
         if self.custom.is_some() && stored.lookup_str(&["apiVersion"]) != Some(&self.api_version()) {
             object.make_map().insert("apiVersion", Value::from(self.api_version()));
         }
         object
+    }
+
+    /// A stored object as the columns of tables are computed from it.
+    #[must_use]
+    pub(crate) fn tabled(&self, stored: &Value) -> Value {
+        if self.is("autoscaling", "horizontalpodautoscalers") {
+            return crate::kinds::autoscaler::with_metrics(stored);
+        }
+        self.present(stored)
     }
 
     /// Says whether this is the resource of that group and plural, at any version.
@@ -237,7 +272,7 @@ pub struct Registry {
 /// The rows at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    /// By group, version and plural; groups in the order of discovery.
+    /// By group, version and plural.
     rows: BTreeMap<(Str, Str, Str), Arc<Resource>>,
     /// Counts changes, for discovery's ETag.
     pub edition: u64,
@@ -279,7 +314,7 @@ impl Table {
         self.rows.values().filter(move |row| row.group == group && row.version == version)
     }
 
-    /// The groups with their versions, the preferred version first.
+    /// The groups in the order of discovery, with their versions, the preferred version first.
     #[must_use]
     pub fn groups(&self) -> Vec<(Str, Vec<Str>)> {
         let mut groups: BTreeMap<Str, Vec<Str>> = BTreeMap::new();
@@ -292,7 +327,37 @@ impl Table {
         for versions in groups.values_mut() {
             versions.sort_by_key(|version| std::cmp::Reverse(priority(version)));
         }
-        groups.into_iter().collect()
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_key(|(group, _)| std::cmp::Reverse(standing(group)));
+        groups
+    }
+}
+
+/// Which groups come first: where two have a resource of one name, clients take the one that stands higher. The numbers are those
+/// of `groupPriorityMinimum` in the APIServices of Kubernetes; groups that stand alike are sorted by name.
+fn standing(group: &str) -> u16 {
+    match group {
+        "apiregistration.k8s.io" => 20_000,
+        "" => 18_000,
+        "apps" => 17_800,
+        "events.k8s.io" => 17_750,
+        "authentication.k8s.io" => 17_700,
+        "authorization.k8s.io" => 17_600,
+        "autoscaling" => 17_500,
+        "batch" => 17_400,
+        "certificates.k8s.io" => 17_300,
+        "networking.k8s.io" => 17_200,
+        "policy" => 17_100,
+        "rbac.authorization.k8s.io" => 17_000,
+        "storage.k8s.io" => 16_800,
+        "admissionregistration.k8s.io" | "apiextensions.k8s.io" => 16_700,
+        "scheduling.k8s.io" => 16_600,
+        "coordination.k8s.io" => 16_500,
+        "node.k8s.io" => 16_300,
+        "discovery.k8s.io" | "resource.k8s.io" => 16_200,
+        "flowcontrol.apiserver.k8s.io" => 16_100,
+        // Those of custom resources.
+        _ => 1_000,
     }
 }
 
@@ -321,6 +386,12 @@ impl Registry {
             table.rows.insert((row.group.clone(), row.version.clone(), row.plural.clone()), Arc::new(row));
         }
         Self { table: RwLock::new(Arc::new(table)) }
+    }
+
+    /// A second registry with the same rows.
+    #[must_use]
+    pub(crate) fn fork(&self) -> Self {
+        Self { table: RwLock::new(self.table()) }
     }
 
     /// The rows as they are now.

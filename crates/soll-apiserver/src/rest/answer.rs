@@ -69,16 +69,15 @@ pub(crate) fn object(
     accepted: Accepted,
     include: IncludeObject,
 ) -> Result<Response<Body>, Refusal> {
-    let object = resource.present(stored);
     let shown = match accepted.shape {
-        Shape::Full => object,
-        Shape::Metadata => partial(&object),
+        Shape::Full => resource.present(stored),
+        Shape::Metadata => partial(&resource.present(stored)),
         Shape::MetadataList => {
             return Err(Refusal::not_acceptable("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"));
         }
         Shape::Table => {
-            let list_meta = Map::from_iter([("resourceVersion", Value::str(meta::text(&object, "resourceVersion")))]);
-            table::table(resource, std::slice::from_ref(&object), list_meta, include)
+            let list_meta = Map::from_iter([("resourceVersion", Value::str(meta::text(stored, "resourceVersion")))]);
+            table::table(resource, &[resource.tabled(stored)], list_meta, include)
         }
     };
     Ok(value(code, &shown, accepted.format))
@@ -96,20 +95,23 @@ pub(crate) fn list<'e>(
         // Custom resources always say how to go on, if only that there is no more.
         list_meta.get_or_insert_with("continue", || Value::str(""));
     }
-    let objects = entries.map(|entry| resource.present(&entry.value));
+    let present = |entry: &Entry| resource.present(&entry.value);
     let shown = match accepted.shape {
         Shape::Full => {
-            let items = objects.map(|object| item(resource, object)).collect();
+            let items = entries.map(|entry| item(resource, present(entry))).collect();
             list_of(&resource.list_kind, &resource.api_version(), list_meta, items)
         }
         Shape::MetadataList => {
-            let items = objects.map(|object| partial(&object)).collect();
+            let items = entries.map(|entry| partial(&present(entry))).collect();
             list_of("PartialObjectMetadataList", "meta.k8s.io/v1", list_meta, items)
         }
         Shape::Metadata => {
             return Err(Refusal::not_acceptable("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"));
         }
-        Shape::Table => table::table(resource, &objects.collect::<Vec<_>>(), list_meta, include),
+        Shape::Table => {
+            let objects: Vec<Value> = entries.map(|entry| resource.tabled(&entry.value)).collect();
+            table::table(resource, &objects, list_meta, include)
+        }
     };
     Ok(value(200, &shown, accepted.format))
 }

@@ -62,7 +62,7 @@ fn attempt(ctx: &Context<'_>, config: &Value) -> Result<(u16, Value), Setback> {
     }
     write::place(ctx, &mut object)?;
     // What the schema does not know was refused; this brings values into their normal form.
-    write::shape(ctx, &mut object, write::Sent::Patch)?;
+    write::shape(ctx, &mut object, write::Sent::Applied)?;
     match live {
         Some(live) => Ok((200, write::update(ctx, &live, object, Tracking::Done)?)),
         None => match write::create_named(ctx, object) {

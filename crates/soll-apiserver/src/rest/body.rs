@@ -4,8 +4,10 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use soll_yaml::{ParseOptions, SourceId, Value};
 
+use crate::protobuf::{self, Type};
 use crate::refusal::Refusal;
 
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const READ: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// The media type of a body, without its parameters; JSON if none is given.
@@ -17,12 +19,12 @@ pub(crate) fn media_type(headers: &HeaderMap) -> &str {
     }
 }
 
-/// Reads an object.
-pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+/// Reads an object; `expected` is what is sent there.
+pub(crate) fn decode(headers: &HeaderMap, body: &[u8], expected: Type<'_>) -> Result<Value, Refusal> {
     let object = match media_type(headers) {
         "application/json" => json(body)?,
         "application/yaml" => yaml(body)?,
-        "application/vnd.kubernetes.protobuf" => crate::protobuf::decode(body).map_err(Refusal::bad_request)?,
+        PROTOBUF => protobuf::decode(body, expected)?,
         _ => return Err(Refusal::unsupported_media_type(READ)),
     };
     if object.as_map().is_none() {
@@ -56,7 +58,7 @@ pub(crate) fn delete_options(headers: &HeaderMap, body: &[u8]) -> Result<Value, 
     match media_type(headers) {
         "application/json" => json(body),
         "application/yaml" => yaml(body),
-        "application/vnd.kubernetes.protobuf" => crate::protobuf::decode(body).map_err(Refusal::bad_request),
+        PROTOBUF => protobuf::decode(body, ("meta.k8s.io/v1", "DeleteOptions")),
         _ => Err(Refusal::unsupported_media_type(READ)),
     }
 }

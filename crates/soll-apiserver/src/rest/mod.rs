@@ -24,6 +24,7 @@ use http::header::{HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use jiff::Timestamp;
 use soll_yaml::Value;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use answer::Body;
@@ -38,12 +39,13 @@ use target::{Route, Target, route};
 pub(crate) use write::finalize;
 
 use crate::auth::rbac::Attempt;
-use crate::auth::{self, Access, Caller, Inside};
+use crate::auth::{self, Access, Caller, Peer};
 use crate::kinds::service::Addresses;
 use crate::refusal::Refusal;
 use crate::resources::{Registry, Resource, Subresource};
 use crate::shape::Emptied;
 use crate::store::{Entry, NotKept, OutOfReach, Store};
+use crate::tls::Authority;
 use crate::{discovery, meta, openapi, reviews};
 
 /// Everything that requests work on.
@@ -54,10 +56,14 @@ pub(crate) struct Api {
     pub(crate) access: Access,
     /// Where the search for free service addresses goes on.
     pub(crate) addresses: Addresses,
-    /// Certificate authority of this server in PEM, for `kube-root-ca.crt`.
-    pub(crate) ca_pem: String,
+    /// The certificate authority of this server.
+    pub(crate) authority: Arc<Authority>,
     /// Whether what is a controller's to do is done here.
     pub(crate) controllers: bool,
+    /// How many more watches there may be.
+    pub(crate) watches: Arc<Semaphore>,
+    /// How many there may be in all.
+    pub(crate) most_watches: usize,
     /// Ends watches and housekeeping.
     pub(crate) closing: CancellationToken,
 }
@@ -183,20 +189,32 @@ async fn dispatch(api: &Arc<Api>, request: &Request<Bytes>) -> Result<Response<B
     if let Some(response) = discovery::public(api, path) {
         return Ok(response);
     }
-    let inside = request.extensions().get::<Inside>().is_some();
-    let caller = api.access.authenticate(&api.store, request.headers(), inside)?;
+    let peer = request.extensions().get::<Peer>().unwrap_or(&Peer::Unknown);
+    let caller = api.access.authenticate(&api.store, request.headers(), peer)?;
     let table = api.registry.table();
+    // What is no resource is allowed by its path, before it is told whether it is there.
+    let allowed = || auth::authorize_path(&api.store, &caller.user, request.method(), path);
     if let Some(response) = discovery::answer(&table, path, request.headers()) {
+        allowed()?;
         return only_get(request, response);
     }
     if let Some(response) = openapi::answer(&table, path, request.headers()) {
+        allowed()?;
         return only_get(request, response);
     }
     match route(&table, path) {
         Route::Object(target) => resource(api, &target, &caller, request).await,
-        Route::Group(group) => only_get(request, discovery::group(&table, &group).unwrap_or_else(unknown_path)),
+        Route::Group(group) => {
+            allowed()?;
+            only_get(request, discovery::group(&table, &group).unwrap_or_else(unknown_path))
+        }
         Route::Version(group, version) => {
-            only_get(request, discovery::version(&table, &group, &version).unwrap_or_else(unknown_path))
+            allowed()?;
+            match discovery::version(&table, &group, &version) {
+                Some(response) => only_get(request, response),
+                None if table.is_builtin(&group) => Err(Refusal::no_resource()),
+                None => only_get(request, unknown_path()),
+            }
         }
         Route::NeedsKubelet => Err(Refusal::not_implemented("the embedded API server runs no containers")),
         Route::NoResource(wanted) => {
@@ -205,7 +223,7 @@ async fn dispatch(api: &Arc<Api>, request: &Request<Bytes>) -> Result<Response<B
             Err(Refusal::no_resource())
         }
         Route::Other => {
-            auth::authorize_path(&api.store, &caller.user, request.method(), path)?;
+            allowed()?;
             Ok(unknown_path())
         }
     }
@@ -237,6 +255,11 @@ fn only_get(request: &Request<Bytes>, response: Response<Body>) -> Result<Respon
     }
 }
 
+/// A body that is too long, in the words of Kubernetes.
+pub(crate) fn long_body() -> Refusal {
+    Refusal::too_large(format!("Request entity too large: limit is {BODY_LIMIT}"))
+}
+
 /// Answers a request to a resource.
 async fn resource(
     api: &Arc<Api>,
@@ -245,7 +268,7 @@ async fn resource(
     request: &Request<Bytes>,
 ) -> Result<Response<Body>, Refusal> {
     if request.body().len() > BODY_LIMIT {
-        return Err(Refusal::too_large("Request entity too large: limit is 3145728"));
+        return Err(long_body());
     }
     let mut options = Options::parse(request.uri().query().unwrap_or_default(), request.method())?;
     let verb = verb(request.method(), target, &options)?;
@@ -358,12 +381,16 @@ async fn perform(ctx: &Context<'_>, verb: Verb, headers: &HeaderMap, body: &Byte
     let one =
         |code: u16, resource: &Resource, object: &Value| answer::object(code, resource, object, ctx.accepted, include);
     let resource = &ctx.target.resource;
+    let decode = || {
+        let (api_version, kind) = ctx.target.sent();
+        body::decode(headers, body, (&api_version, &kind))
+    };
     match verb {
         Verb::Get => read::get(ctx).await,
         Verb::List => read::list(ctx).await,
         Verb::Watch => watch::watch(ctx).await,
         Verb::Create => {
-            let object = body::decode(headers, body)?;
+            let object = decode()?;
             if resource.is_review() {
                 return reviews::create(ctx, &object);
             }
@@ -380,7 +407,7 @@ async fn perform(ctx: &Context<'_>, verb: Verb, headers: &HeaderMap, body: &Byte
             }
         }
         Verb::Update => {
-            let object = body::decode(headers, body)?;
+            let object = decode()?;
             if ctx.target.subresource == Some(Subresource::Scale) {
                 let live = scale::replace(ctx, &object)?;
                 return Ok(answer::value(200, &scale::of(resource, &live)?, ctx.accepted.format));

@@ -11,12 +11,16 @@ use soll_yaml::{Map, Value};
 use super::answer::{self, Body};
 use super::options::VersionMatch;
 use super::{Context, scale};
+use crate::kinds::component;
 use crate::refusal::Refusal;
 use crate::resources::Subresource;
 use crate::store::{Entry, OutOfReach, Shelf};
 
 /// Answers one object, or one of its subresources.
 pub(crate) async fn get(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
+    if ctx.target.resource.is("", "componentstatuses") {
+        return component(ctx);
+    }
     let entry = ctx.live()?;
     match ctx.target.subresource {
         Some(Subresource::Scale) => {
@@ -32,6 +36,16 @@ pub(crate) async fn get(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
         )),
         _ => answer::object(200, &ctx.target.resource, &entry.value, ctx.accepted, ctx.options.include_object),
     }
+}
+
+/// Answers how a part of the server is.
+fn component(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
+    let (resource, name) = (&ctx.target.resource, ctx.target.name.as_str());
+    ctx.warn(component::DEPRECATED.to_owned());
+    let parts = component::all(ctx.api, resource);
+    let part = parts.iter().find(|part| part.key.name == name);
+    let part = part.ok_or_else(|| component::not_found(resource, name))?;
+    answer::object(200, resource, &part.value, ctx.accepted, ctx.options.include_object)
 }
 
 /// Where a list that was cut goes on; base64 of JSON, as Kubernetes writes it.
@@ -63,6 +77,12 @@ impl Continue {
 pub(crate) async fn list(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> {
     let (resource, options) = (&ctx.target.resource, ctx.options);
     options.fields.check(resource).map_err(Refusal::bad_request)?;
+    if resource.is("", "componentstatuses") {
+        ctx.warn(component::DEPRECATED.to_owned());
+        let parts = component::all(ctx.api, resource);
+        let selected = parts.iter().filter(|part| ctx.selects(&part.value));
+        return answer::list(resource, selected, Map::new(), ctx.accepted, options.include_object);
+    }
     let (shelf, revision, start) = moment(ctx).await?;
     let namespace = ctx.target.namespace.as_str();
     let from = start.as_deref().unwrap_or_default().split_once('/').unwrap_or((namespace, ""));

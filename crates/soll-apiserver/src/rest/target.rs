@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+use soll_yaml::Str;
 
-use crate::resources::{Resource, Subresource, Table};
+use crate::resources::{Below, Resource, Subresource, Table};
 
 /// The resource, object or subresource that a request is about.
 #[derive(Debug, Clone)]
@@ -15,6 +16,19 @@ pub(crate) struct Target {
     /// Empty: the collection.
     pub(crate) name: String,
     pub(crate) subresource: Option<Subresource>,
+}
+
+impl Target {
+    /// What is sent there: `apiVersion` and kind.
+    pub(crate) fn sent(&self) -> (String, Str) {
+        let below =
+            self.subresource.and_then(|sub| self.resource.below().into_iter().find(|one| one.name == sub.name()));
+        match below {
+            Some(Below { kind, of: Some((group, version)), .. }) => (format!("{group}/{version}"), kind),
+            Some(Below { kind, of: None, .. }) => (self.resource.api_version(), kind),
+            None => (self.resource.api_version(), self.resource.kind.clone()),
+        }
+    }
 }
 
 /// What a path turned out to be.

@@ -11,6 +11,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use rand::Rng;
 use soll_yaml::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::answer::{self, Body};
@@ -38,6 +39,10 @@ pub(crate) async fn watch(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> 
         return Err(Refusal::not_acceptable("application/json"));
     }
     let asked = parse_start(&options.resource_version)?;
+    let Ok(permit) = ctx.api.watches.clone().try_acquire_owned() else {
+        let most = ctx.api.most_watches;
+        return Err(Refusal::too_many_requests(format!("there are {most} watches, and no more are served: end some")));
+    };
     let seconds = rand::rng().random_range(1800..3600);
     let deadline = Instant::now() + options.timeout.unwrap_or(Duration::from_secs(seconds));
     let api = ctx.api.clone();
@@ -60,6 +65,7 @@ pub(crate) async fn watch(ctx: &Context<'_>) -> Result<Response<Body>, Refusal> 
         deadline,
         next_bookmark: Instant::now() + BOOKMARK_EVERY,
         api,
+        _permit: permit,
     };
     let from_start = asked == 0 || options.send_initial_events == Some(true);
     if asked > 0 {
@@ -98,6 +104,8 @@ struct Watcher {
     news: tokio::sync::watch::Receiver<u64>,
     deadline: Instant,
     next_bookmark: Instant,
+    /// Given back when the watch ends.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Watcher {
@@ -214,11 +222,11 @@ impl Watcher {
     }
 
     fn send(&mut self, event: &str, stored: &Value) {
-        let object = self.resource.present(stored);
         let shown = match self.shape {
-            Shape::Full => object,
-            Shape::Metadata | Shape::MetadataList => answer::partial(&object),
+            Shape::Full => self.resource.present(stored),
+            Shape::Metadata | Shape::MetadataList => answer::partial(&self.resource.present(stored)),
             Shape::Table => {
+                let object = self.resource.tabled(stored);
                 let version = meta::text(&object, "resourceVersion").to_owned();
                 let list_meta = Map::from_iter([("resourceVersion", Value::from(version))]);
                 let mut table = table::table(&self.resource, std::slice::from_ref(&object), list_meta, self.include);

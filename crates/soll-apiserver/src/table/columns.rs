@@ -23,6 +23,15 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
             ("Nominated Node", "string", 1, |pod, _| or_none(pod.lookup_str(&["status", "nominatedNodeName"]))),
             ("Readiness Gates", "string", 1, |_, _| Value::str("<none>")),
         ],
+        ("", "componentstatuses") => &[
+            ("Status", "string", 0, |object, _| match healthy(object, "status").as_str() {
+                Some("True") => Value::str("Healthy"),
+                Some("False") => Value::str("Unhealthy"),
+                _ => Value::str("Unknown"),
+            }),
+            ("Message", "string", 0, |object, _| healthy(object, "message")),
+            ("Error", "string", 0, |object, _| healthy(object, "error")),
+        ],
         ("apps", "deployments") => &[
             ("Ready", "string", 0, |object, _| of(object, "readyReplicas")),
             ("Up-to-date", "string", 0, |object, _| status_number(object, "updatedReplicas")),
@@ -343,6 +352,13 @@ fn class_parameters(class: &Value, _: Timestamp) -> Value {
     let part = |field| parameters.lookup_str(&[field]);
     let group = part("apiGroup").map(|group| format!(".{group}")).unwrap_or_default();
     Value::from(format!("{}{group}/{}", part("kind").unwrap_or_default(), part("name").unwrap_or_default()))
+}
+
+/// A text of the condition that tells whether a part of the server is well.
+fn healthy(component: &Value, field: &str) -> Value {
+    let conditions = component.get("conditions").and_then(Value::as_list).unwrap_or_default();
+    let healthy = conditions.iter().find(|condition| condition.lookup_str(&["type"]) == Some("Healthy"));
+    Value::str(healthy.and_then(|condition| condition.lookup_str(&[field])).unwrap_or_default())
 }
 
 /// What an autoscaler measures, and its goal: `cpu: 12%/80%`.
