@@ -26,17 +26,26 @@ enum Recipe {
     Oracle { folder: &'static str, stamps: &'static [&'static str] },
     /// A package of a published module that can be installed as it is.
     Install { package: &'static str, version: &'static str, stamps: &'static [&'static str] },
-    /// A published module that embeds files which its archive does not hold: they are put there first.
+    /// A published module that cannot be built, or used here, as its archive has it: files that are missing are put there
+    /// first, and words of others are replaced.
     Patched {
         module: &'static str,
         version: &'static str,
         package: &'static str,
         files: &'static [(&'static str, &'static str)],
+        edits: &'static [Edit],
         stamps: &'static [&'static str],
     },
     /// A program of our own in `tests/clients/<folder>` around a client library, which its package manager installs at
     /// the versions that the folder pins.
     Client { folder: &'static str, manager: Manager },
+}
+
+/// Words of a published file that are replaced, wherever they stand in it.
+struct Edit {
+    path: &'static str,
+    old: &'static str,
+    new: &'static str,
 }
 
 /// What installs a client library into a folder of the cache.
@@ -113,9 +122,31 @@ const SERVERS: &[Server] = &[
             package: "./cmd/flux",
             // The manifests that `flux install` embeds are made by its release script. No test installs Flux.
             files: &[("cmd/flux/manifests/placeholder.yaml", "{}\n")],
+            edits: &[],
             stamps: &["main.VERSION=2.9.5"],
         },
         cold: "2 to 3 min",
+    },
+    Server {
+        name: "kustomize-controller",
+        recipe: Recipe::Patched {
+            module: "github.com/fluxcd/kustomize-controller",
+            version: "v1.9.5",
+            package: ".",
+            files: &[],
+            edits: &[
+                // Its API is a module of its own, which the archive does not hold.
+                Edit { path: "go.mod", old: "replace github.com/fluxcd/kustomize-controller/api => ./api", new: "" },
+                // Outside of a cluster it knows no namespace for its lease.
+                Edit {
+                    path: "main.go",
+                    old: "LeaderElectionID:",
+                    new: "LeaderElectionNamespace: os.Getenv(\"RUNTIME_NAMESPACE\"), LeaderElectionID:",
+                },
+            ],
+            stamps: &[],
+        },
+        cold: "3 to 4 min",
     },
     Server {
         name: "helm",
@@ -193,13 +224,11 @@ impl Server {
                 add(version.as_bytes());
                 stamps.iter().for_each(|stamp| add(stamp.as_bytes()));
             }
-            Recipe::Patched { module, version, package, files, stamps } => {
+            Recipe::Patched { module, version, package, files, edits, stamps } => {
                 [module, version, package].iter().for_each(|part| add(part.as_bytes()));
                 stamps.iter().for_each(|stamp| add(stamp.as_bytes()));
-                files.iter().for_each(|(path, text)| {
-                    add(path.as_bytes());
-                    add(text.as_bytes());
-                });
+                files.iter().flat_map(|(path, text)| [path, text]).for_each(|part| add(part.as_bytes()));
+                edits.iter().flat_map(|edit| [edit.path, edit.old, edit.new]).for_each(|part| add(part.as_bytes()));
             }
         }
         Ok(hex::encode(digest.finalize()))
@@ -226,7 +255,7 @@ impl Server {
                 let name = package.rsplit('/').next().filter(|last| !is_major(last)).unwrap_or(self.name);
                 fs::rename(folder.join(name), &fresh).context("go install made another file than expected")?;
             }
-            Recipe::Patched { module, version, package, files, stamps } => {
+            Recipe::Patched { module, version, package, files, edits, stamps } => {
                 let source = repository.cache().join("source").join(format!("{}-{version}", self.name));
                 copy_module(module, version, &source)?;
                 for (path, text) in *files {
@@ -235,7 +264,11 @@ impl Server {
                     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
                     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
                 }
-                run(go_build(stamps, &fresh).arg(package).current_dir(&source))?;
+                for edit in *edits {
+                    edit.make(&source)?;
+                }
+                // What its own archive lacks has no checksum in it: Go asks the public database.
+                run(go_build(stamps, &fresh).args(["-mod=mod", package]).current_dir(&source))?;
             }
             Recipe::Client { folder, manager } => {
                 let installed = repository.cache().join("install").join(self.name);
@@ -259,6 +292,18 @@ impl Recipe {
             Self::Client { manager: Manager::Pip, .. } => "its packages on PyPI",
             Self::Client { manager: Manager::Npm, .. } => "its packages on npm",
         }
+    }
+}
+
+impl Edit {
+    /// Replaces the words in a copy of the module, which must have them.
+    fn make(&self, module: &Path) -> Result<()> {
+        let path = module.join(self.path);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if !text.contains(self.old) {
+            bail!("{} does not say `{}` any more", path.display(), self.old);
+        }
+        fs::write(&path, text.replace(self.old, self.new)).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
