@@ -18,6 +18,7 @@ const PACE: Duration = Duration::from_millis(50);
 
 const OPERATOR: &str = "operator-token";
 const ENGINE: &str = "engine-token";
+const RIVAL: &str = "rival-token";
 
 /// A real kube-apiserver with its etcd and kube-controller-manager, on free ports of the loopback interface.
 ///
@@ -128,7 +129,13 @@ impl ControlPlane {
         self.keeper.folder().join("kubeconfig.engine")
     }
 
-    /// What the user `engine` asked for: one JSON object per line, metadata of the request only.
+    /// A kubeconfig of the user `rival`, as that of `engine`: for another engine beside ours.
+    pub fn rival_kubeconfig(&self) -> PathBuf {
+        self.keeper.folder().join("kubeconfig.rival")
+    }
+
+    /// What the users `engine` and `rival` asked for: one JSON object per line, metadata of the request only. See
+    /// [`crate::audit`].
     pub fn audit_log(&self) -> PathBuf {
         self.keeper.folder().join("audit.log")
     }
@@ -143,6 +150,16 @@ impl ControlPlane {
         let mut command = Command::new(binary("kubectl"));
         command.arg("--kubeconfig").arg(self.kubeconfig()).args(arguments);
         command
+    }
+
+    /// Has etcd stand still: the API server is there, and neither reads nor writes come to an end.
+    pub fn pause_etcd(&self) {
+        self.etcd.signal("STOP").expect("etcd runs");
+    }
+
+    /// Has etcd go on where it stood.
+    pub fn resume_etcd(&self) {
+        self.etcd.signal("CONT").expect("etcd is there");
     }
 
     /// Kills the API server. Its objects stay in etcd.
@@ -260,8 +277,9 @@ fn write_identity(folder: &Path) -> String {
 }
 
 fn write_configuration(folder: &Path, certificate: &str, ports: &Ports) {
-    let tokens = format!("{OPERATOR},operator,operator,system:masters\n{ENGINE},engine,engine,system:masters\n");
-    write(folder, "tokens.csv", &tokens);
+    let users = [("operator", OPERATOR), ("engine", ENGINE), ("rival", RIVAL)];
+    let tokens = users.map(|(user, token)| format!("{token},{user},{user},system:masters\n"));
+    write(folder, "tokens.csv", &tokens.concat());
     write(
         folder,
         "audit.yaml",
@@ -269,10 +287,10 @@ fn write_configuration(folder: &Path, certificate: &str, ports: &Ports) {
          kind: Policy\n\
          omitStages: [RequestReceived]\n\
          rules:\n\
-         - {level: Metadata, users: [engine]}\n\
+         - {level: Metadata, users: [engine, rival]}\n\
          - {level: None}\n",
     );
-    for (file, token) in [("kubeconfig", OPERATOR), ("kubeconfig.engine", ENGINE)] {
+    for (file, token) in [("kubeconfig", OPERATOR), ("kubeconfig.engine", ENGINE), ("kubeconfig.rival", RIVAL)] {
         let authority = STANDARD.encode(certificate);
         let text = format!(
             "apiVersion: v1\n\

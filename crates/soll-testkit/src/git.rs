@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -30,8 +31,18 @@ pub struct GitServer {
     _keeper: Keeper,
 }
 
+/// What is wrong with a server that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitTrouble {
+    /// Each answer takes this long.
+    Slow(Duration),
+    /// Its branches are said to be at a commit that it does not have.
+    Lies,
+}
+
 struct Shared {
     root: PathBuf,
+    trouble: Mutex<Option<GitTrouble>>,
     /// `Basic …`, if a password is asked for.
     authorization: Option<String>,
     requests: AtomicU64,
@@ -52,7 +63,8 @@ impl GitServer {
     fn new(authorization: Option<String>) -> Self {
         let folder = tempfile::Builder::new().prefix("soll-git-").tempdir().expect("a temporary folder").keep();
         let keeper = Keeper::of(folder).expect("a shell can be started");
-        let shared = Shared { root: keeper.folder().to_owned(), authorization, requests: AtomicU64::new(0) };
+        let root = keeper.folder().to_owned();
+        let shared = Shared { root, trouble: Mutex::default(), authorization, requests: AtomicU64::new(0) };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut server = Self { shared: Arc::new(shared), address, running: None, _keeper: keeper };
         server.restart();
@@ -67,6 +79,11 @@ impl GitServer {
     /// How many HTTP requests have come in.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::SeqCst)
+    }
+
+    /// Something is wrong with its answers from now on, or nothing any more.
+    pub fn trouble(&self, trouble: Option<GitTrouble>) {
+        *self.shared.trouble.lock().expect("no line that holds this lock panics") = trouble;
     }
 
     /// Makes an empty repository with the branch `main`.
@@ -149,7 +166,27 @@ async fn answer(
     // A backend that refuses closes its input early.
     let written = async move { drop(input.write_all(&body).await) };
     let (output, ()) = tokio::join!(child.wait_with_output(), written);
-    cgi(&output.expect("git http-backend ends").stdout)
+    let mut output = output.expect("git http-backend ends").stdout;
+    let trouble = *shared.trouble.lock().expect("no line that holds this lock panics");
+    match trouble {
+        Some(GitTrouble::Slow(pause)) => tokio::time::sleep(pause).await,
+        Some(GitTrouble::Lies) => lie(&mut output),
+        None => {}
+    }
+    cgi(&output)
+}
+
+/// No commit has this name.
+const NO_COMMIT: &[u8; 40] = b"0123456789abcdef0123456789abcdef01234567";
+
+/// Names another commit wherever a line tells of a branch or of HEAD.
+fn lie(output: &mut [u8]) {
+    for place in 40..output.len() {
+        let tells = [&b" refs/heads/"[..], b" HEAD"].iter().any(|name| output[place..].starts_with(name));
+        if tells && output[place - 40..place].iter().all(u8::is_ascii_hexdigit) {
+            output[place - 40..place].copy_from_slice(NO_COMMIT);
+        }
+    }
 }
 
 /// Turns what a CGI program prints into an answer.
@@ -259,6 +296,9 @@ mod tests {
         server.stop();
         assert_eq!(remote(repository.url()), None);
         server.restart();
+        server.trouble(Some(GitTrouble::Lies));
+        assert_ne!(remote(repository.url()), Some(commit.clone()));
+        server.trouble(None);
         assert_eq!(remote(repository.url()), Some(commit));
     }
 

@@ -75,9 +75,15 @@ impl Kept {
         self.child.id()
     }
 
+    /// Sends it a signal: `STOP` has it stand still, `CONT` go on.
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        let status = Command::new("kill").args(["-s", name, &self.id().to_string()]).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill -s {name}: {status}"))) }
+    }
+
     /// Asks it to end, as an orderly shutdown does, and waits until it has.
     pub fn stop(&mut self) -> io::Result<()> {
-        Command::new("kill").arg(self.id().to_string()).status()?;
+        self.signal("TERM")?;
         self.child.wait().map(|_| ())
     }
 

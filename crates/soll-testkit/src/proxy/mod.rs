@@ -221,8 +221,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     *upstream.headers_mut() = parts.headers;
     upstream.headers_mut().remove(header::HOST);
     upstream.headers_mut().remove(header::CONTENT_LENGTH);
-    let answered = shared.upstream.send(upstream).await.map_err(|_| Lost)?;
-    shared.answered(place, answered.status());
+    // What was sent is carried out, and written down, even if whoever asked dies meanwhile.
+    let forwarding = Arc::clone(&shared);
+    let forwarded = tokio::spawn(async move {
+        let answered = forwarding.upstream.send(upstream).await.map_err(|_| Lost)?;
+        forwarding.answered(place, answered.status());
+        Ok(answered)
+    });
+    let answered = forwarded.await.map_err(|_| Lost)??;
     let answered = answered.map(Body::new);
     match fault {
         Some(Fault::Death(When::After)) => shared.kill().await,

@@ -2,25 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+
+use soll_testkit::audit::{self, Request};
 
 /// How often each thing was asked, leases and events aside.
 #[derive(Default)]
 pub(crate) struct Requests(BTreeMap<String, u64>);
 
 impl Requests {
-    /// All so far. The log holds the engine's user only.
+    /// All so far. Only the engine's user is in the log of this benchmark.
     pub(crate) fn read(log: &Path) -> Self {
         let mut requests = Self::default();
-        let Ok(file) = std::fs::File::open(log) else { return requests };
-        for line in BufReader::new(file).lines() {
-            let line = line.expect("the log can be read");
-            // The last line may be half written.
-            let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            if let Some(asked) = asked(&entry) {
-                *requests.0.entry(asked).or_default() += 1;
-            }
+        for asked in audit::read(log).iter().filter_map(asked) {
+            *requests.0.entry(asked).or_default() += 1;
         }
         requests
     }
@@ -43,22 +38,14 @@ impl fmt::Display for Requests {
     }
 }
 
-/// What a line of the log tells of; nothing if it does not count.
-fn asked(entry: &serde_json::Value) -> Option<String> {
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let reference = &entry["objectRef"];
-    let resource = text(&reference["resource"]);
-    // A watch is told at its beginning and at its end.
-    if matches!(resource.as_str(), "leases" | "events") || entry["stage"] == "ResponseStarted" {
+/// What was asked, whatever the object; nothing if it does not count.
+fn asked(request: &Request) -> Option<String> {
+    if matches!(request.resource.as_str(), "leases.coordination.k8s.io" | "events" | "events.events.k8s.io") {
         return None;
     }
-    if resource.is_empty() {
+    if request.resource.is_empty() {
         return Some("discovery".to_owned());
     }
-    let dry = if text(&entry["requestURI"]).contains("dryRun=All") { "dry-run " } else { "" };
-    let part = match text(&reference["subresource"]) {
-        part if part.is_empty() => part,
-        part => format!(" {part}"),
-    };
-    Some(format!("{dry}{}{part}", text(&entry["verb"])))
+    let kind = Request { namespace: String::new(), name: String::new(), ..request.clone() };
+    Some(kind.to_string())
 }
