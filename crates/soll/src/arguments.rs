@@ -402,6 +402,9 @@ pub(crate) struct Uninstall {
 pub(crate) struct Controller {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
+    /// Which of Flux's controllers to be; may be repeated
+    #[arg(long, value_enum, default_values_t = Role::ALL, env = "SOLL_CONTROLLERS", value_delimiter = ',')]
+    pub(crate) controllers: Vec<Role>,
     /// Address of the metrics server
     #[arg(long, default_value = ":8080", env = "SOLL_METRICS_ADDR")]
     pub(crate) metrics_addr: String,
@@ -444,6 +447,9 @@ pub(crate) struct Controller {
     /// Requests at once to the API server
     #[arg(long, default_value_t = 300, env = "SOLL_KUBE_API_BURST")]
     pub(crate) kube_api_burst: u32,
+    /// Kinds that are watched at the same time, each by a connection; others are looked at at their intervals
+    #[arg(long, default_value_t = 200, env = "SOLL_MAX_WATCHES", value_parser = clap::value_parser!(u16).range(8..))]
+    pub(crate) max_watches: u16,
     /// Spread of the interval, in percent
     #[arg(long, default_value_t = 5, env = "SOLL_INTERVAL_JITTER_PERCENTAGE", value_parser = clap::value_parser!(u8).range(0..=99))]
     pub(crate) interval_jitter_percentage: u8,
@@ -477,6 +483,19 @@ pub(crate) struct Controller {
     /// Log format
     #[arg(long, default_value = "json", env = "SOLL_LOG_ENCODING", value_parser = ["json", "console"])]
     pub(crate) log_encoding: String,
+}
+
+/// One of Flux's controllers.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// source-controller
+    Source,
+    /// kustomize-controller
+    Kustomize,
+}
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Source, Self::Kustomize];
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

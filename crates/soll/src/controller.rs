@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use anyhow::{Context as _, bail};
 use soll_cluster::{Cluster, ConnectOptions, Credentials};
 use soll_controllers::behaviours::Behaviours;
-use soll_controllers::{Engine, EngineConfig, LeaderElection};
+use soll_controllers::{Engine, EngineConfig, Kind, LeaderElection};
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::{Compat, Controller};
+use crate::arguments::{Compat, Controller, Role};
 use crate::{logging, signals};
 
 /// Runs the engine until it is told to end.
@@ -26,6 +26,7 @@ pub(crate) async fn controller(arguments: &Controller) -> anyhow::Result<u8> {
         context: arguments.cluster.context.clone(),
         qps: arguments.kube_api_qps,
         burst: arguments.kube_api_burst,
+        max_watches: arguments.max_watches.into(),
         ..ConnectOptions::default()
     };
     let cluster = Cluster::connect(&options).await?;
@@ -40,6 +41,7 @@ pub(crate) async fn controller(arguments: &Controller) -> anyhow::Result<u8> {
 /// What was typed, turned into what it means.
 fn config(arguments: &Controller) -> anyhow::Result<EngineConfig> {
     let mut config = EngineConfig::new(arguments.storage_path.clone());
+    config.controllers = arguments.controllers.iter().map(|role| kind(*role)).collect();
     config.artifact_listen = address("--storage-addr", &arguments.storage_addr)?;
     config.artifact_advertise = Some(arguments.storage_adv_addr.clone()).filter(|address| !address.is_empty());
     config.health_listen = address("--health-addr", &arguments.health_addr)?;
@@ -69,6 +71,14 @@ fn config(arguments: &Controller) -> anyhow::Result<EngineConfig> {
         config.behaviours.set(name, *on)?;
     }
     Ok(config)
+}
+
+/// What one of Flux's controllers reconciles.
+fn kind(role: Role) -> Kind {
+    match role {
+        Role::Source => Kind::GitRepository,
+        Role::Kustomize => Kind::Kustomization,
+    }
 }
 
 /// Who we are in leases: this host, and no other process on it.
