@@ -7,6 +7,8 @@ use std::time::Duration;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
+#[cfg(doc)]
+use crate::ApiError;
 use crate::limit::RateLimit;
 use crate::requests::Ledger;
 use crate::resource::Discovery;
@@ -19,7 +21,11 @@ use crate::{RequestCounts, WatchBudget};
 pub struct Cluster {
     pub(crate) shared: Arc<Shared>,
     pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) fence: Option<Arc<Fence>>,
 }
+
+/// Says whether something may be written at this moment.
+pub(crate) type Fence = dyn Fn() -> bool + Send + Sync;
 
 /// What all identities of one cluster share.
 pub(crate) struct Shared {
@@ -178,19 +184,26 @@ impl Cluster {
             discovery: Discovery::default(),
             budget: WatchBudget::new(options.max_watches),
         };
-        Self { shared: Arc::new(shared), identity: None }
+        Self { shared: Arc::new(shared), identity: None, fence: None }
     }
 
     /// The same cluster, acting as somebody else.
     #[must_use]
     pub fn impersonating(&self, identity: Identity) -> Self {
-        Self { shared: Arc::clone(&self.shared), identity: Some(Arc::new(identity)) }
+        Self { identity: Some(Arc::new(identity)), ..self.clone() }
     }
 
     /// The same cluster, acting as the credentials say.
     #[must_use]
     pub fn as_itself(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), identity: None }
+        Self { identity: None, ..self.clone() }
+    }
+
+    /// The same cluster, for somebody who may not write at all times: each write asks first, just before it is sent, and
+    /// ends as [`ApiError::Fenced`] if the answer is no.
+    #[must_use]
+    pub fn fenced(&self, may_write: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { fence: Some(Arc::new(may_write)), ..self.clone() }
     }
 
     /// Whom this acts as, if not as the credentials say.

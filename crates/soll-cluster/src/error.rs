@@ -41,6 +41,9 @@ pub enum ApiError {
     /// The kind is namespaced and no namespace was given.
     #[error("namespace not specified")]
     NoNamespace(Gvk),
+    /// Nothing was sent: what was to be written is not ours to write any more.
+    #[error("not ours to write any more: the lease is gone")]
+    Fenced,
 }
 
 /// A `Status` of the API server that reports an error.
@@ -98,7 +101,8 @@ impl ApiError {
             | Self::TimedOut { .. }
             | Self::Unreadable { .. }
             | Self::NotServed(_)
-            | Self::NoNamespace(_) => None,
+            | Self::NoNamespace(_)
+            | Self::Fenced => None,
         }
     }
 
@@ -116,7 +120,7 @@ impl ApiError {
             Self::Status(status) => reason_of_code(status.code),
             Self::NotServed(_) | Self::NoNamespace(_) => "NotFound",
             Self::TimedOut { .. } => "Timeout",
-            Self::Unreachable { .. } | Self::Unreadable { .. } => "Unknown",
+            Self::Unreachable { .. } | Self::Unreadable { .. } | Self::Fenced => "Unknown",
         }
     }
 
@@ -182,7 +186,7 @@ impl ApiError {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
             Self::Status(status) => matches!(status.code, 429 | 502 | 503 | 504),
-            Self::Unreadable { .. } | Self::NotServed(_) | Self::NoNamespace(_) => false,
+            Self::Unreadable { .. } | Self::NotServed(_) | Self::NoNamespace(_) | Self::Fenced => false,
         }
     }
 
@@ -201,7 +205,9 @@ impl ApiError {
                 _ => Class::Internal,
             },
             Self::NotServed(_) | Self::NoNamespace(_) => Class::Configuration,
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unreadable { .. } => Class::Internal,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unreadable { .. } | Self::Fenced => {
+                Class::Internal
+            }
         }
     }
 }

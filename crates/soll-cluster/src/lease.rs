@@ -121,26 +121,32 @@ impl Contender {
 
     /// Returns when the lease was ours and is lost.
     async fn contend(&mut self) {
-        while !self.try_hold().await {
+        let mut renewed = loop {
+            // Others count from when they see it, which is after we asked.
+            let asked = Instant::now();
+            if self.try_hold().await {
+                break asked;
+            }
             let holder = self.holder().filter(|holder| !holder.is_empty());
             let waiting = LeaseState::Waiting { holder };
-            self.state.send_if_modified(|state| {
+            let changed = self.state.send_if_modified(|state| {
                 let changed = *state != waiting;
-                *state = waiting;
+                state.clone_from(&waiting);
                 changed
             });
+            if changed && let LeaseState::Waiting { holder: Some(holder) } = waiting {
+                tracing::info!(lease = self.options.name, holder, "waiting for the lease");
+            }
             // Contenders that wait for the same lease should not all ask at once.
             let pause = self.options.retry_period.mul_f64(rand::rng().random_range(1.0..1.2));
             tokio::time::sleep(pause).await;
-        }
+        };
         tracing::info!(lease = self.options.name, identity = self.options.identity, "became leader");
-        let mut renewed = Instant::now();
         loop {
             self.state.send_replace(LeaseState::Held { until: renewed + self.options.duration });
             tokio::time::sleep(self.options.retry_period).await;
             let asked = Instant::now();
             if self.try_hold().await {
-                // Others count from when they see it, which is after we asked.
                 renewed = asked;
             } else if self.is_taken() || renewed.elapsed() >= self.options.renew_deadline {
                 tracing::error!(lease = self.options.name, holder = self.holder(), "lost the lease");

@@ -111,6 +111,10 @@ impl Cluster {
     async fn attempt(&self, request: &Request) -> Result<Bytes, ApiError> {
         let limit = request.timeout.unwrap_or(self.shared.timeout);
         self.await_turn(request).await;
+        // As late as can be: a pass goes on for long after it began.
+        if request.verb.writes() && self.fence.as_ref().is_some_and(|may_write| !may_write()) {
+            return Err(ApiError::Fenced);
+        }
         let answered = tokio::time::timeout(limit, async {
             let response = self.send(request).await?;
             let (parts, body) = response.into_parts();
@@ -229,7 +233,8 @@ fn pause_before_retry(request: &Request, error: &ApiError, attempt: u32) -> Opti
         | ApiError::TimedOut { .. }
         | ApiError::Unreadable { .. }
         | ApiError::NotServed(_)
-        | ApiError::NoNamespace(_) => None,
+        | ApiError::NoNamespace(_)
+        | ApiError::Fenced => None,
     };
     pause.filter(|pause| *pause <= LONGEST_PATIENCE)
 }
@@ -289,6 +294,23 @@ mod tests {
         let get = Request::new(Verb::Get, "/");
         assert!(pause_before_retry(&get, &no_answer(), MOST_UNANSWERED).is_none());
         assert!(pause_before_retry(&get, &answer(429, Some(1)), MOST_ATTEMPTS).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_fence_stops_writes_and_nothing_else() {
+        let script = crate::testing::Script::new(&[(200, "{}")]);
+        let (open, seen) = tokio::sync::watch::channel(true);
+        let cluster = crate::testing::cluster(script.clone()).fenced(move || *seen.borrow());
+        let ask = async |verb| cluster.exchange(&Request::new(verb, "/x")).await;
+        assert!(ask(Verb::Apply).await.is_ok());
+        open.send(false).expect("the fence is there");
+        for verb in [Verb::Create, Verb::Update, Verb::Patch, Verb::Apply, Verb::Delete] {
+            assert!(matches!(ask(verb).await, Err(ApiError::Fenced)), "{verb}");
+        }
+        for verb in [Verb::Get, Verb::List, Verb::DryRun] {
+            assert!(ask(verb).await.is_ok(), "{verb}");
+        }
+        assert_eq!(script.asked().len(), 4, "what was stopped was never sent");
     }
 
     #[test]

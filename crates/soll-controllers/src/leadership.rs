@@ -50,6 +50,12 @@ impl Leadership {
         self.leases.get(&kind).is_none_or(|lease| lease.borrow().is_held())
     }
 
+    /// The same question for somebody who asks it again and again.
+    pub(crate) fn fence(&self, kind: Kind) -> impl Fn() -> bool + Send + Sync + 'static {
+        let lease = self.leases.get(&kind).cloned();
+        move || lease.as_ref().is_none_or(|lease| lease.borrow().is_held())
+    }
+
     /// Calls `won` once for each kind when its lease is won, until `shutdown`.
     pub(crate) async fn follow(&self, won: impl Fn(Kind), shutdown: CancellationToken) {
         let mut waiting = JoinSet::new();
