@@ -109,8 +109,13 @@ pub fn judge(desired: &Object, live: Option<&Object>, dry_run: &Object, settings
 /// The patch that makes fields of absorbed managers ours; none for objects with `ssa: Merge`.
 #[must_use]
 pub fn takeover(desired: &Object, live: &Object, settings: &ApplySettings) -> Option<Value> {
-    let merge = |object| controls::asks_for(object, Ssa::Merge);
-    if merge(desired) || merge(live) { None } else { settings.managers.takeover(live) }
+    if is_merged(desired) || is_merged(live) { None } else { settings.managers.takeover(live) }
+}
+
+/// Says whether the fields of others stay theirs, whoever they are: `ssa: Merge`.
+#[must_use]
+pub fn is_merged(object: &Object) -> bool {
+    controls::asks_for(object, Ssa::Merge)
 }
 
 /// Says whether an object may be deleted and created again where a change is refused as immutable.

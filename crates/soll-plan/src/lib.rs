@@ -19,13 +19,16 @@ mod quantity;
 mod health;
 mod refusal;
 mod stages;
+mod structs;
 
 #[cfg(test)]
 mod testing;
 
 pub use changes::{Action, Change, ChangeSet};
 pub use comparison::as_applied;
-pub use decide::{Apply, ApplySettings, Look, Skip, Verdict, drifted, is_checked, judge, look, may_recreate, takeover};
+pub use decide::{
+    Apply, ApplySettings, Look, Skip, Verdict, drifted, is_checked, is_merged, judge, look, may_recreate, takeover,
+};
 pub use health::{
     Assessment, ContainerFault, ContainerPlace, Explanation, Health, HealthExpressions, HealthStatus, ReadyExpression,
     Related, assess, container_places, explain, health, missing, pod_selector,
@@ -37,3 +40,4 @@ pub use prepare::{prepare, unowned};
 pub use prune::{Prune, prune};
 pub use refusal::{Attempt, Refusal, RefusalCause};
 pub use stages::{GroupKind, Stage, StageKind, apply_order, sort_for_deletion, stages};
+pub use structs::with_empty_structs;

@@ -77,6 +77,12 @@ impl Managers {
                 || self.overridden.iter().any(|overridden| overridden == manager))
     }
 
+    /// Says whether an object has fields that are to become ours: of a manager that we absorb.
+    #[must_use]
+    pub fn absorb_any(&self, live: &Object) -> bool {
+        entries(live).any(|entry| self.absorb(entry))
+    }
+
     /// The JSON patch that makes absorbed fields ours and removes leftovers; nothing if the object is clean.
     ///
     /// It names the resourceVersion that it was made from, so that a race answers with a conflict.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use soll_api::{Failure, Gvk, Object};
 use soll_plan::{Apply, Attempt, Look, Skip, Verdict};
-use soll_schema::Schemas;
+use soll_schema::{Schemas, TypeRef};
 use tokio::time::Instant;
 
 use super::{Creation, Run, Trust};
@@ -81,14 +81,18 @@ impl Run<'_> {
         let listed = self.applier.memory.take_recalled(desired)?;
         match soll_plan::look(desired, Some(&listed)) {
             Look::Skip(skip) => Some(Step::Skip(skip)),
-            Look::DryRun if self.is_as_applied(desired, &listed) => Some(Step::Recalled(listed)),
+            Look::DryRun if self.is_as_applied(&self.whole(desired, &listed), &listed) => Some(Step::Recalled(listed)),
             Look::DryRun | Look::Create => None,
         }
     }
 
     fn is_as_applied(&self, desired: &Object, live: &Object) -> bool {
-        let known = Schemas::builtin().type_of(desired.group(), desired.version(), desired.kind());
-        soll_plan::as_applied(desired, live, &self.settings.managers, known)
+        soll_plan::as_applied(desired, live, &self.settings.managers, known(desired))
+    }
+
+    /// The object with what Flux would apply besides, as far as it matters to the live object.
+    fn whole(&self, desired: &Object, live: &Object) -> Object {
+        soll_plan::with_empty_structs(desired, live, &self.settings.managers, known(desired))
     }
 
     /// Reads the object and tries what applying it would change.
@@ -106,13 +110,14 @@ impl Run<'_> {
             Look::DryRun => {}
         }
         let Some(live) = live else { return Ok(Step::Create) };
+        let whole = &self.whole(desired, &live);
         // Once an hour, and when somebody asks: most objects need no more than this look.
-        if self.is_as_applied(desired, &live) {
+        if self.is_as_applied(whole, &live) {
             return Ok(Step::Unchanged(live));
         }
         let options = self.options().dry();
-        match self.once_served(&gvk, || self.applier.cluster.apply(desired, &options)).await {
-            Ok(dry_run) => match soll_plan::judge(desired, Some(&live), &dry_run, self.settings) {
+        match self.once_served(&gvk, || self.applier.cluster.apply(whole, &options)).await {
+            Ok(dry_run) => match soll_plan::judge(whole, Some(&live), &dry_run, self.settings) {
                 Verdict::Unchanged => Ok(Step::Unchanged(live)),
                 Verdict::Apply(apply) => Ok(Step::Change { apply, live, dry_run }),
             },
@@ -170,6 +175,11 @@ impl Run<'_> {
     pub(super) fn options(&self) -> ApplyOptions {
         ApplyOptions::forced(&self.settings.managers.ours)
     }
+}
+
+/// The type of an object, if it is a builtin one.
+fn known(object: &Object) -> Option<TypeRef<'static>> {
+    Schemas::builtin().type_of(object.group(), object.version(), object.kind())
 }
 
 /// How many failures are told besides the first.
