@@ -55,6 +55,12 @@ impl State {
         kind.get(reference).map(String::as_str)
     }
 
+    /// Whether the objects of its kind are shown, and this is not among them.
+    fn is_absent(&self, reference: &ObjectRef) -> bool {
+        let kind = self.watched.get(&(reference.group.clone(), reference.kind.clone()));
+        kind.is_some_and(|kind| !kind.contains_key(reference))
+    }
+
     /// Notes what a watch shows of an object; `None` if it is gone.
     fn show(&mut self, live: &Object, version: Option<&str>) {
         if let Entry::Occupied(recalled) = self.recalled.entry(live.object_ref())
@@ -81,6 +87,13 @@ struct Kept {
     traces: Traces,
     /// A watch showed something else since.
     disturbed: bool,
+    /// Fields of others stay theirs.
+    merged: bool,
+    /// A Job that is deleted by itself some time after its end: that it goes is nothing to correct. Whether it has come to
+    /// its end cannot be told, as watches show metadata only.
+    removes_itself: bool,
+    /// It has removed itself.
+    ended: bool,
     /// It was waited for until it was as later stages need it.
     settled: bool,
     verified: Instant,
@@ -180,7 +193,10 @@ impl Memory {
             resource_version: live.resource_version().to_owned(),
             traces: Traces::of(live, &settings.managers),
             // Fields that are not ours yet will be: look again.
-            disturbed: settings.managers.takeover(live).is_some(),
+            disturbed: soll_plan::takeover(desired, live, settings).is_some(),
+            merged: soll_plan::is_merged(desired),
+            removes_itself: removes_itself(desired),
+            ended: false,
             settled: false,
             verified: Instant::now(),
         };
@@ -188,16 +204,22 @@ impl Memory {
         let reference = desired.object_ref();
         let settled = state.objects.get(&reference).is_some_and(|old| old.settled && old.uid == kept.uid);
         let mut kept = Kept { settled, ..kept };
+        // The first apply to an object that nobody kept track of leaves all it had to `before-first-apply`.
+        let absorbs = kept.absorbs(live, Managers::absorb_any);
         // Somebody may have written between our write and this line, and the watch told it before we knew ours.
+        // What was read and not written may have gone before this line, and the watch told it of the old state.
+        let is_gone = !state.writing.contains_key(&reference) && state.is_absent(&reference);
         let since = match state.writing.get_mut(&reference).and_then(Option::take) {
             Some(Shown::Live(shown)) => kept.compare(&shown),
-            Some(Shown::Gone(shown)) if shown.uid() == kept.uid => kept.disturb(),
+            Some(Shown::Gone(shown)) if shown.uid() == kept.uid => kept.lose(),
             Some(Shown::Gone(_)) => Observed::AsLeft,
             None if state.shown(&reference).is_some_and(|shown| is_newer(shown, &kept.resource_version)) => {
                 kept.disturb()
             }
+            None if is_gone => kept.lose(),
             None => Observed::AsLeft,
         };
+        let since = if absorbs && kept.disturbed { Observed::Disturbed } else { since };
         state.objects.insert(reference, kept);
         since
     }
@@ -266,7 +288,7 @@ impl Memory {
             return Observed::AsLeft;
         }
         match state.objects.get_mut(&live.object_ref()) {
-            Some(kept) if kept.uid == live.uid() => kept.disturb(),
+            Some(kept) if kept.uid == live.uid() => kept.lose(),
             // A namesake that was made anew since: its own events tell.
             Some(_) => Observed::AsLeft,
             None => Observed::Unknown,
@@ -288,8 +310,7 @@ impl Memory {
         for (reference, kept) in &mut state.objects {
             let is_absent = reference.group == group && reference.kind == kind && !present.contains_key(reference);
             // What was made after the list was taken cannot be on it.
-            if is_absent && !is_newer(&kept.resource_version, listed_at) {
-                kept.disturbed = true;
+            if is_absent && !is_newer(&kept.resource_version, listed_at) && kept.lose() == Observed::Disturbed {
                 disturbed.push(reference.clone());
             }
         }
@@ -301,6 +322,24 @@ impl Memory {
     pub fn unwatch(&self, group: &str, kind: &str) {
         self.let_go(group, kind);
         self.state().watched.remove(&(group.to_owned(), kind.to_owned()));
+    }
+
+    /// Says whether a watch tells of changes of a kind.
+    #[must_use]
+    pub fn is_watched(&self, group: &str, kind: &str) -> bool {
+        self.state().watched.contains_key(&(group.to_owned(), kind.to_owned()))
+    }
+
+    /// Forgets those of the objects that have removed themselves, so that they are made anew. Says whether there are any.
+    pub fn renew(&self, objects: &[ObjectRef]) -> bool {
+        let mut state = self.state();
+        let before = state.objects.len();
+        for object in objects {
+            if state.objects.get(object).is_some_and(|kept| kept.ended) {
+                state.objects.remove(object);
+            }
+        }
+        state.objects.len() < before
     }
 
     /// Forgets an object.
@@ -341,15 +380,29 @@ impl Kept {
             return Observed::AsLeft;
         }
         let is_ours = self.uid == live.uid()
-            && !live.is_terminating()
+            && (self.removes_itself || !live.is_terminating())
             && self.traces == Traces::of(live, &self.managers)
-            && self.managers.takeover(live).is_none();
+            && !self.absorbs(live, |managers, live| managers.takeover(live).is_some());
         if !is_ours {
             return self.disturb();
         }
         live.resource_version().clone_into(&mut self.resource_version);
         self.disturbed = false;
         Observed::AsLeft
+    }
+
+    /// Whether something of others in the object is to become ours.
+    fn absorbs(&self, live: &Object, is_there: impl Fn(&Managers, &Object) -> bool) -> bool {
+        !self.merged && !soll_plan::is_merged(live) && is_there(&self.managers, live)
+    }
+
+    /// Notes that the object is gone, or carries our labels no more.
+    fn lose(&mut self) -> Observed {
+        if self.removes_itself && !self.disturbed {
+            self.ended = true;
+            return Observed::AsLeft;
+        }
+        self.disturb()
     }
 
     fn disturb(&mut self) -> Observed {
@@ -364,6 +417,12 @@ fn is_newer(version: &str, than: &str) -> bool {
         (Ok(version), Ok(than)) => version > than,
         _ => version != than,
     }
+}
+
+/// Says whether an object is a Job that is deleted some time after its end.
+fn removes_itself(desired: &Object) -> bool {
+    (desired.group(), desired.kind()) == ("batch", "Job")
+        && desired.value().lookup(&["spec", "ttlSecondsAfterFinished"]).is_some_and(|seconds| !seconds.is_null())
 }
 
 /// Digest of what is applied, how, and as whom.
@@ -448,6 +507,66 @@ mod tests {
         let status = r#",{"manager":"x","operation":"Update","subresource":"status"}"#;
         assert_eq!(memory.observe(&live("2", "t1", status)), Observed::AsLeft);
         assert!(memory.vouches(&desired(""), &settings(), None));
+    }
+
+    #[test]
+    fn a_job_that_removes_itself_is_not_missed_until_it_is_to_run_again() {
+        let job = |more: &str| {
+            let text = format!(
+                r#"{{"apiVersion":"batch/v1","kind":"Job","metadata":{{"name":"j","namespace":"n"{more}}},"spec":{{"ttlSecondsAfterFinished":0}}}}"#
+            );
+            Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
+        };
+        let live = |version: &str, more: &str| job(&format!(r#","uid":"u","resourceVersion":"{version}"{more}"#));
+        let terminating = live("2", r#","deletionTimestamp":"2026-01-01T00:00:00Z""#);
+        let references = [live("1", "").object_ref()];
+        for seen_to_go in [true, false] {
+            let memory = Memory::new();
+            memory.keep(&job(""), &live("1", ""), &settings(), None);
+            memory.restart("batch", "Job", &[live("1", "")], "1");
+            if seen_to_go {
+                assert_eq!(memory.observe(&terminating), Observed::AsLeft);
+                assert_eq!(memory.lose(&terminating), Observed::AsLeft);
+            } else {
+                assert_eq!(memory.restart("batch", "Job", &[], "3"), Vec::new());
+            }
+            assert!(memory.vouches(&job(""), &settings(), None), "nothing is to be done for it");
+            assert!(memory.renew(&references));
+            assert!(!memory.vouches(&job(""), &settings(), None), "it is made anew");
+            assert!(!memory.renew(&references));
+        }
+    }
+
+    #[test]
+    fn what_goes_while_it_is_looked_at_is_missed() {
+        let memory = remembering();
+        assert_eq!(memory.lose(&live("2", "t1", "")), Observed::Disturbed);
+        // It was read before that, and found as wanted.
+        let since = memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None);
+        assert_eq!(since, Observed::Disturbed);
+        assert!(!memory.vouches(&desired(""), &settings(), None));
+        // It is made anew; the watch has not told of that yet.
+        let writing = memory.begin(&desired(""));
+        assert_eq!(memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None), Observed::AsLeft);
+        drop(writing);
+    }
+
+    #[test]
+    fn what_is_left_to_absorb_is_looked_at_again_unless_it_is_merged() {
+        let tracked_late = live("1", "t1", r#",{"manager":"before-first-apply","operation":"Update"}"#);
+        let merged = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","namespace":"n",
+            "annotations":{"kustomize.toolkit.fluxcd.io/ssa":"Merge"}}}"#;
+        let merged = Object::new(soll_yaml::parse_json(merged.as_bytes()).expect("JSON")).expect("an object");
+        let keep = |desired: &Object| Memory::new().keep(desired, &tracked_late, &settings(), None);
+        assert_eq!(keep(&desired("")), Observed::Disturbed);
+        assert_eq!(keep(&merged), Observed::AsLeft);
+
+        // The watch may tell of our write before we hear of it ourselves.
+        let memory = Memory::new();
+        let writing = memory.begin(&desired(""));
+        memory.observe(&tracked_late);
+        assert_eq!(memory.keep(&desired(""), &tracked_late, &settings(), None), Observed::Disturbed);
+        drop(writing);
     }
 
     #[test]

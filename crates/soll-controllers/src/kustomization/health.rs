@@ -25,7 +25,7 @@ pub(crate) struct Wait {
     pub(super) success: Option<Success>,
     /// What the pass was about: a change of any of these ends the wait.
     pub(super) subject: Subject,
-    pub(super) started: Timestamp,
+    since: Waiting,
     /// Before this moment a wait is not worth telling: most are over by then.
     quiet_until: Instant,
     timeout: soll_api::Duration,
@@ -35,6 +35,26 @@ pub(crate) struct Wait {
     checks: Vec<Check>,
     /// Where each object stands among the checks.
     positions: HashMap<ObjectRef, usize>,
+}
+
+/// How long a wait has gone on, by a clock that nobody sets: that of the host may jump.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    /// Before this process began to count.
+    before: Duration,
+    from: Instant,
+}
+
+impl Waiting {
+    /// A wait that began at a time by the host's clock; not in the future, whatever that clock was then.
+    fn since(started: Timestamp, now: Timestamp) -> Self {
+        let before = now.duration_since(started).try_into().unwrap_or(Duration::ZERO);
+        Self { before, from: Instant::now() }
+    }
+
+    fn so_far(self) -> Duration {
+        self.before + self.from.elapsed()
+    }
 }
 
 /// What is kept of a build to tell of a failure.
@@ -173,7 +193,8 @@ impl Wait {
         let checks: Vec<_> = wait_for.into_iter().map(check).collect();
         let positions = checks.iter().enumerate().map(|(position, check)| (check.object.clone(), position)).collect();
         let quiet_until = Instant::now() + QUIET;
-        Self { applied, success, subject, started, quiet_until, timeout, expressions, background, checks, positions }
+        let since = Waiting::since(started, now);
+        Self { applied, success, subject, since, quiet_until, timeout, expressions, background, checks, positions }
     }
 
     /// Says whether a version of an object is not the one that was judged. Watches also tell of our own writes.
@@ -203,7 +224,7 @@ impl Wait {
     }
 
     fn sum_up(&self, now: Timestamp) -> Look {
-        let waited = now.duration_since(self.started).try_into().unwrap_or(Duration::ZERO);
+        let waited = self.since.so_far();
         let unread = || Health { status: HealthStatus::Unknown, message: String::new(), recheck_at: None };
         let healths: Vec<_> = self
             .checks
@@ -318,5 +339,19 @@ fn judge(
         Ok(Some(live)) => expressions.health(&live).unwrap_or_else(|| soll_plan::health(&live, now)),
         Ok(None) => soll_plan::missing(desired),
         Err(error) => Health { status: HealthStatus::Unknown, message: error.to_string(), recheck_at: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_as_long_as_it_is_whatever_the_clock_says() {
+        let (now, hour) = (Timestamp::now(), jiff::SignedDuration::from_hours(1));
+        let so_far = |started| Waiting::since(started, now).so_far();
+        let (long, none) = (so_far(now - hour), so_far(now + hour));
+        assert!(long >= Duration::from_secs(3600) && long < Duration::from_secs(3660), "{long:?}");
+        assert!(none < Duration::from_secs(60), "the clock was set back: {none:?}");
     }
 }

@@ -15,13 +15,13 @@ use super::health::{Background, Look, Subject, Wait};
 use super::inputs;
 use super::run::{Moved, Run, Signals, Success};
 use super::source::{self, Offer};
-use super::status::{self, Applied, Failed, Health, Outcome, Step};
+use super::status::{self, Applied, Failed, Health, Outcome, Revision, Step};
 use super::{dependencies, finalize, live};
-use crate::Key;
 use crate::behaviours::Behaviours;
 use crate::context::{Context, WriteError};
 use crate::runner::Next;
 use crate::schedule;
+use crate::{Key, Kind};
 
 /// Brings the cluster in line with one Kustomization; safe to call at any time, any number of times.
 /// Returns without waiting: health arrives as an event that calls it again.
@@ -142,7 +142,8 @@ impl<'c> Pass<'c> {
         let inputs = inputs::resolve(&self.ks, &self.object, ctx).await.map_err(failed(Step::Building))?;
         self.secrets = inputs.variables.secrets();
         let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?;
-        if inputs.missing.is_none() && self.is_unchanged(run, &inputs.digest, &tree, signals) {
+        let made_anew = self.is_due(run, &revision) && ctx.live.renew(&ctx.runs.owned(self.key));
+        if inputs.missing.is_none() && !made_anew && self.is_unchanged(run, &inputs.digest, &tree, signals) {
             return Ok(Outcome::Unchanged(revision));
         }
 
@@ -207,7 +208,8 @@ impl<'c> Pass<'c> {
         for object in &applied.overtaken {
             live::overtaken(ctx, self.key, &self.object, object);
         }
-        let success = undisturbed.then(|| Success { inputs: inputs.digest, reads, at: Instant::now() });
+        let kinds = || desired.iter().map(|object| (object.group().to_owned(), object.kind().to_owned())).collect();
+        let success = undisturbed.then(|| Success { inputs: inputs.digest, reads, kinds: kinds(), at: Instant::now() });
         let wait_for = Wait::checks(&self.ks, &applied, &desired);
         let started = self.wait_began(&revision.name);
         let took = self.began.elapsed();
@@ -273,10 +275,20 @@ impl<'c> Pass<'c> {
         signals.drifted.iter().any(|object| self.ctx.live.is_disturbed(object))
     }
 
+    /// Whether the interval is over, or there is another revision: what Jobs that remove themselves are made anew for.
+    fn is_due(&self, run: &Run, revision: &Revision) -> bool {
+        let is_early = |success: &Success| success.at.elapsed() < self.ks.spec.interval.std() / 2;
+        !run.success.as_ref().is_some_and(is_early)
+            || self.ks.status.last_applied_revision.as_ref() != Some(&revision.name)
+    }
+
     fn is_unchanged(&self, run: &Run, inputs: &[u8; 32], tree: &soll_tree::Tree, signals: &Signals) -> bool {
         let Some(success) = run.success.as_ref().filter(|_| self.behaviours.skip_unchanged) else { return false };
         let ready = self.ks.status.conditions.is_true(soll_api::types::READY);
-        let trusted = success.at.elapsed() < TRUSTED_FOR;
+        // Nobody tells of changes of what is not watched: it is looked at as often as Flux does.
+        let watched = success.kinds.iter().all(|(group, kind)| self.ctx.live.is_watched(group, kind));
+        let trusted_for = if watched { TRUSTED_FOR } else { self.ks.spec.interval.std() / 2 };
+        let trusted = success.at.elapsed() < trusted_for;
         ready
             && trusted
             && !self.asked
@@ -415,11 +427,13 @@ impl<'c> Pass<'c> {
     }
 }
 
-/// The cluster as the identity that applies, prunes and checks for a Kustomization.
+/// The cluster as the identity that applies, prunes and checks for a Kustomization; it is written to only as long as
+/// Kustomizations are ours.
 pub(super) fn applying(ks: &Kustomization, ctx: &Context) -> Cluster {
+    let cluster = ctx.cluster.fenced(ctx.leadership.fence(Kind::Kustomization));
     match ks.spec.service_account_name.as_ref().or(ctx.config.default_service_account.as_ref()) {
-        Some(name) => ctx.cluster.impersonating(Identity::service_account(&ks.metadata.namespace, name)),
-        None => ctx.cluster.clone(),
+        Some(name) => cluster.impersonating(Identity::service_account(&ks.metadata.namespace, name)),
+        None => cluster,
     }
 }
 

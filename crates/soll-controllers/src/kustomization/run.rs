@@ -27,6 +27,8 @@ pub(crate) struct Success {
     pub(super) inputs: [u8; 32],
     /// The files that were read, listed and looked for in vain.
     pub(super) reads: Reads,
+    /// Groups and kinds of what was applied.
+    pub(super) kinds: BTreeSet<(String, String)>,
     pub(super) at: Instant,
 }
 
@@ -93,6 +95,11 @@ impl Runs {
         tables.disown(key);
         tables.owners.extend(objects.iter().map(|object| (object.clone(), key.clone())));
         tables.owned.insert(key.clone(), objects);
+    }
+
+    /// The objects of a Kustomization, as it applied them last.
+    pub(super) fn owned(&self, key: &Key) -> Vec<ObjectRef> {
+        self.tables().owned.get(key).cloned().unwrap_or_default()
     }
 
     /// The Kustomization that has an object in its inventory.
