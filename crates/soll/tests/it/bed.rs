@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use soll_api::{Gvk, Object, ObjectRef};
 use soll_apiserver::sim::{Controllers, Simulation, SimulationOptions};
 use soll_apiserver::{Running, Server, ServerOptions};
-use soll_cluster::{ApplyOptions, Cluster, ConnectOptions, Credentials, DeleteOptions, Depth, Selection, WatchEvent};
+use soll_cluster::{
+    ApplyOptions, Cluster, ConnectOptions, Credentials, DeleteOptions, Depth, Patch, Selection, WatchEvent,
+};
 use soll_testkit::{ControlPlane, GitServer, Keeper, Kept, Repository};
 use soll_yaml::{ParseOptions, Sources, Value, parse_yaml};
 use tokio::runtime::Runtime;
@@ -151,6 +153,14 @@ impl Bed {
         bed
     }
 
+    /// The control plane of real ground.
+    pub(crate) fn with_control_plane<T>(&self, look: impl FnOnce(&ControlPlane) -> T) -> T {
+        match &*self.api.lock().expect("nobody panics here") {
+            ApiServer::Real(control_plane) => look(control_plane),
+            ApiServer::Embedded { .. } => panic!("embedded ground has no control plane"),
+        }
+    }
+
     /// The API server goes away: it answers nobody, and connections break.
     pub(crate) fn stop_api_server(&self) {
         self.api.lock().expect("nobody panics here").stop();
@@ -159,6 +169,11 @@ impl Bed {
     /// The API server comes back, with all its objects.
     pub(crate) fn restart_api_server(&self) {
         self.api.lock().expect("nobody panics here").restart();
+    }
+
+    /// Waits until the engine's log says something.
+    pub(crate) fn await_engine_log(&self, what: &str) {
+        await_line(&self.keeper.folder().join("engine.log"), 1, &[what]);
     }
 
     /// Whether the engine has ended by itself.
@@ -220,6 +235,13 @@ impl Bed {
     pub(crate) fn delete(&self, kind: &str, namespace: &str, name: &str) {
         let deleted = runtime().block_on(self.cluster.delete(&gvk(kind), namespace, name, &DeleteOptions::default()));
         deleted.unwrap_or_else(|error| panic!("delete {kind} {namespace}/{name}: {error}"));
+    }
+
+    /// Changes an object by a merge patch, as somebody of no importance.
+    pub(crate) fn patch(&self, kind: &str, namespace: &str, name: &str, patch: &str) {
+        let patch = Patch::Merge(soll_yaml::parse_json(patch.as_bytes()).expect("JSON"));
+        let patched = runtime().block_on(self.cluster.patch(&gvk(kind), namespace, name, &patch, "somebody"));
+        patched.unwrap_or_else(|error| panic!("patch {kind} {namespace}/{name}: {error}"));
     }
 
     /// Waits until an object is as wanted; says how it was last if that does not come.
@@ -412,4 +434,25 @@ pub(crate) fn condition(object: &Object, kind: &str) -> (String, String, String)
 
 fn is_observed(object: &Object) -> bool {
     object.value().lookup(&["status", "observedGeneration"]).and_then(Value::as_i64) == object.generation()
+}
+
+/// Waits until something is so that nobody tells of.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it does not come about that {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until a log says something so often.
+pub(crate) fn await_line(log: &Path, times: usize, what: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    let text = || std::fs::read_to_string(log).unwrap_or_default();
+    let says = |line: &&str| what.iter().all(|part| line.contains(part));
+    while text().lines().filter(says).count() < times {
+        let last = || text().lines().rev().take(30).collect::<Vec<_>>().join("\n");
+        assert!(Instant::now() < deadline, "{} does not say {what:?}; its end, backwards:\n{}", log.display(), last());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -12,10 +12,12 @@ mod faults;
 mod fields;
 mod life;
 mod remotes;
+mod takeover;
 mod tenancy;
 mod testdata;
 mod trouble;
 mod up;
+mod watching;
 
 /// Defines a module with one test for each case and ground.
 macro_rules! on_both_grounds {

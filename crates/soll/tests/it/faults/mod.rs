@@ -5,18 +5,24 @@
 //! measure. Then it is played once for each point and fault, each time in a namespace of its own, by an engine that starts
 //! again whenever it dies. The suite plays a sample that a seed decides; `SOLL_FAULTS=all` plays all of them,
 //! `SOLL_FAULTS_ONLY=prune` those of one scenario, `SOLL_FAULTS_SEED` repeats a sample.
+//!
+//! What befalls more than one request has tests of its own: [`git`], [`refusals`], [`servers`], [`processes`], [`restart`].
 
+mod git;
 mod outcome;
 mod play;
+mod processes;
+mod refusals;
 mod restart;
 mod scenarios;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use soll_compare::Random;
-use soll_testkit::{Answered, Asked, Fault, Point, When};
+use soll_testkit::{Answered, Asked, Fault, Point, Repository, When};
 
 use crate::bed::{Bed, Ground};
 use crate::on_both_grounds;
@@ -93,6 +99,16 @@ fn at_once<T: Send, R: Send>(all: Vec<T>, work: impl Fn(&T) -> R + Sync) -> Vec<
         }
     });
     results.into_inner().expect("nobody panics here")
+}
+
+/// Writes so many ConfigMaps, all with this value, and pushes them.
+fn config_maps(repository: &Repository, count: usize, value: &str) -> String {
+    for number in 0..count {
+        let map =
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{number:02}}}\ndata: {{key: {value}}}\n");
+        repository.write(&format!("m{number:02}.yaml"), &map);
+    }
+    repository.push(value)
 }
 
 /// What can befall the requests of a play: death at each; anything else at the first and the last of each kind.
