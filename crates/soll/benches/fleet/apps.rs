@@ -47,9 +47,9 @@ pub(crate) fn write(repository: &Repository, count: usize) {
     }
 }
 
-/// Changes a setting of the first app.
-pub(crate) fn change(repository: &Repository) {
-    repository.write("apps/0000/kustomization.yaml", &kustomization_file(0, "debug"));
+/// Changes a setting of an app.
+pub(crate) fn change(repository: &Repository, number: usize) {
+    repository.write(&format!("apps/{number:04}/kustomization.yaml"), &kustomization_file(number, "debug"));
 }
 
 fn kustomization_file(number: usize, level: &str) -> String {
@@ -70,18 +70,67 @@ configMapGenerator:
     )
 }
 
+/// What is wrong with an app that never becomes Ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It is no YAML.
+    Yaml,
+    /// Its pods never become ready: nobody runs them here.
+    Pods,
+    /// Its source cannot be reached.
+    Source,
+}
+
+impl Trouble {
+    /// Of the app of this number among those that have trouble.
+    pub(crate) fn of(number: usize) -> Self {
+        [Self::Yaml, Self::Pods, Self::Source][number % 3]
+    }
+}
+
+/// Writes an app that never becomes Ready.
+pub(crate) fn write_troubled(repository: &Repository, number: usize, trouble: Trouble) {
+    let objects = match trouble {
+        Trouble::Yaml => OBJECTS.replace("spec:", " spec:"),
+        Trouble::Pods => OBJECTS.replace("replicas: 0", "replicas: 1"),
+        Trouble::Source => OBJECTS.to_owned(),
+    };
+    repository.write(&format!("apps/{number:04}/objects.yaml"), &objects);
+    repository.write(&format!("apps/{number:04}/kustomization.yaml"), &kustomization_file(number, "info"));
+}
+
 /// The source of all.
 pub(crate) fn source(url: &str, interval: &str) -> Object {
+    source_named("fleet", url, interval)
+}
+
+/// The source and the Kustomization of an app that never becomes Ready.
+pub(crate) fn troubled(number: usize, trouble: Trouble, interval: &str) -> Vec<Object> {
+    match trouble {
+        Trouble::Yaml | Trouble::Pods => vec![kustomization(number, interval)],
+        Trouble::Source => {
+            // Nobody listens on this port.
+            let (name, url) = (name(number), "http://127.0.0.1:9/nowhere.git");
+            vec![source_named(&name, url, interval), kustomization_of(&name, number, interval)]
+        }
+    }
+}
+
+fn source_named(name: &str, url: &str, interval: &str) -> Object {
     object(&serde_json::json!({
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": "GitRepository",
-        "metadata": {"name": "fleet", "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"url": url, "interval": interval, "ref": {"branch": "main"}},
     }))
 }
 
 /// The Kustomization of an app, which waits for health.
 pub(crate) fn kustomization(number: usize, interval: &str) -> Object {
+    kustomization_of("fleet", number, interval)
+}
+
+fn kustomization_of(source: &str, number: usize, interval: &str) -> Object {
     object(&serde_json::json!({
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
         "kind": "Kustomization",
@@ -92,7 +141,7 @@ pub(crate) fn kustomization(number: usize, interval: &str) -> Object {
             "prune": true,
             "wait": true,
             "timeout": "5m",
-            "sourceRef": {"kind": "GitRepository", "name": "fleet"},
+            "sourceRef": {"kind": "GitRepository", "name": source},
         },
     }))
 }

@@ -4,6 +4,10 @@
 //! stopped and started again with nothing changed; rest. Of each: seconds, CPU seconds and peak memory of the engine, and
 //! its own requests, by its user in the audit log. Leases and events are not counted.
 //!
+//! With `--trouble` something else is measured: two thirds of the apps alone from nothing to Ready and through a commit that
+//! touches each of them, and the same beside a third that never becomes Ready: no YAML, pods that nobody runs, a source that
+//! cannot be reached.
+//!
 //! `cargo xtask bench fleet` builds what it needs and runs it.
 #![allow(clippy::print_stdout, reason = "figures are what it is for")]
 #![allow(
@@ -44,6 +48,9 @@ struct Arguments {
     /// How often the source is looked at, and every Kustomization
     #[arg(long, default_value = "60m")]
     interval: String,
+    /// Whether a third of the apps, which never becomes Ready, slows down the others
+    #[arg(long)]
+    trouble: bool,
     /// Flags for the engine
     #[arg(long, value_delimiter = ' ', allow_hyphen_values = true)]
     engine: Vec<String>,
@@ -61,14 +68,13 @@ async fn main() {
     // The engine runs in a folder of its own.
     arguments.binary = std::path::absolute(&arguments.binary).expect("a current directory");
     rustls::crypto::aws_lc_rs::default_provider().install_default().expect("nobody was before us");
-    let servers = ControlPlane::start();
-    let credentials = Credentials::Kubeconfig(servers.kubeconfig());
-    let options = ConnectOptions { credentials, qps: 0.0, ..ConnectOptions::default() };
-    let cluster = Cluster::connect(&options).await.expect("the operator gets in");
-    for crd in soll_api::crds() {
-        let crd = Object::new(crd).expect("an object");
-        cluster.apply(&crd, &ApplyOptions::forced("operator")).await.expect("a definition");
+    if arguments.trouble {
+        for third in [Third::Absent, Third::Troubled] {
+            trouble(&arguments, third).await;
+        }
+        return;
     }
+    let (servers, cluster) = start().await;
 
     let count = arguments.apps;
     let floor = floor::measure(&cluster, count).await;
@@ -91,6 +97,50 @@ async fn main() {
     fleet.change_one().await;
     fleet.restart(&arguments.binary, &arguments.engine).await;
     fleet.rest(Duration::from_secs(arguments.rest)).await;
+}
+
+/// What there is beside the apps that become Ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Third {
+    Absent,
+    Troubled,
+}
+
+/// How long two thirds of the apps take, beside what a third does.
+async fn trouble(arguments: &Arguments, third: Third) {
+    let (servers, cluster) = start().await;
+    let git = GitServer::start();
+    let repository = git.repository("fleet");
+    let count = arguments.apps * 2 / 3;
+    apps::write(&repository, count);
+    let troubled = || (count..arguments.apps).map(|number| (number, apps::Trouble::of(number)));
+    troubled().for_each(|(number, trouble)| apps::write_troubled(&repository, number, trouble));
+    let engine = Engine::start(&arguments.binary, &servers.engine_kubeconfig(), &arguments.engine);
+    let mut fleet = Fleet { servers, cluster, repository, engine, floor: Duration::ZERO, count };
+    fleet.make_source(&arguments.interval).await;
+    println!("{count} apps, the third beside them {third:?}:");
+    if third == Third::Troubled {
+        for (number, trouble) in troubled() {
+            for object in apps::troubled(number, trouble, &arguments.interval) {
+                fleet.put(&object).await;
+            }
+        }
+    }
+    fleet.install(&arguments.interval).await;
+    fleet.change_all().await;
+}
+
+/// A control plane with our definitions, and a way in for its operator.
+async fn start() -> (ControlPlane, Cluster) {
+    let servers = ControlPlane::start();
+    let credentials = Credentials::Kubeconfig(servers.kubeconfig());
+    let options = ConnectOptions { credentials, qps: 0.0, ..ConnectOptions::default() };
+    let cluster = Cluster::connect(&options).await.expect("the operator gets in");
+    for crd in soll_api::crds() {
+        let crd = Object::new(crd).expect("an object");
+        cluster.apply(&crd, &ApplyOptions::forced("operator")).await.expect("a definition");
+    }
+    (servers, cluster)
 }
 
 /// The apps, who keeps them, and what is measured against.
@@ -123,13 +173,24 @@ impl Fleet {
         }
         self.all_at(&self.repository.git(&["rev-parse", "HEAD"])).await;
         self.report("install", start.elapsed(), &before, Duration::ZERO);
-        println!("  {:.2} times the floor", start.elapsed().as_secs_f64() / self.floor.as_secs_f64());
+        if !self.floor.is_zero() {
+            println!("  {:.2} times the floor", start.elapsed().as_secs_f64() / self.floor.as_secs_f64());
+        }
     }
 
     async fn change_one(&mut self) {
-        apps::change(&self.repository);
+        apps::change(&self.repository, 0);
+        self.follow_commit("one app of them changed").await;
+    }
+
+    async fn change_all(&mut self) {
+        (0..self.count).for_each(|number| apps::change(&self.repository, number));
+        self.follow_commit("all apps changed").await;
+    }
+
+    async fn follow_commit(&mut self, what: &str) {
         let (before, cpu, start) = (self.requests(), self.engine.cpu(), Instant::now());
-        let commit = self.repository.push("one app");
+        let commit = self.repository.push(what);
         let asked = serde_json::json!({"reconcile.fluxcd.io/requestedAt": commit});
         let patch = apps::value(&serde_json::json!({"metadata": {"annotations": asked}}));
         let source = apps::source("", "1h");
@@ -137,7 +198,7 @@ impl Fleet {
             self.cluster.patch(&source.gvk(), NAMESPACE, source.name(), &Patch::Merge(patch), "operator").await;
         patched.expect("the source is there");
         self.all_at(&commit).await;
-        self.report("one app of them changed", start.elapsed(), &before, cpu);
+        self.report(what, start.elapsed(), &before, cpu);
     }
 
     /// Nothing changed meanwhile: what a restart costs, until every object had its first pass.
