@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use foldhash::{HashSet, HashSetExt as _};
+use foldhash::{HashMap, HashMapExt as _};
 use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
 use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml, to_json};
 
@@ -148,11 +148,13 @@ impl<'a> Builder<'a> {
 
     /// Patches and replacements may give two objects one name.
     pub(crate) fn refuse_twins(&self, resources: &Resources) {
-        let mut seen = HashSet::with_capacity(resources.len());
+        let mut seen = HashMap::with_capacity(resources.len());
         for resource in resources.iter() {
             let id = resource.id();
-            if !seen.insert(id.key()) {
-                let message = "may not add resource with an already registered id; two objects have this name now";
+            if let Some(first) = seen.insert(id.key(), resource.at()) {
+                let first = self.object_at(first);
+                let message =
+                    format!("may not add resource with an already registered id; {first} has this name now too");
                 self.problems.push(Problem::new(resource.at(), message).of(&id));
             }
         }
@@ -298,7 +300,7 @@ impl<'a> Builder<'a> {
                         return;
                     }
                     self.merge_types.note_scope(&resource.gvk());
-                    into.resources.append(resource, &self.problems);
+                    into.resources.append(resource, self);
                 }
             }
             Err(ReadError::IsDirectory(_)) => self.directory(into, path, full, place, Role::Base),
@@ -360,7 +362,7 @@ impl<'a> Builder<'a> {
                 self.accumulate(&mut base, &ks, &inner);
                 self.merge(&mut into.config, &base.config, path.at);
                 for resource in base.resources.into_vec() {
-                    into.resources.append(resource, &self.problems);
+                    into.resources.append(resource, self);
                 }
                 self.add_vars(into, base.vars);
             }
@@ -446,7 +448,7 @@ impl<'a> Builder<'a> {
                         block.relocate(&mut value);
                         let mut plugin = Resource::new(value);
                         plugin.origin = self.metadata.get().tracks.then(|| Provenance::File(ks.origin()));
-                        plugins.resources.append(plugin, &self.problems);
+                        plugins.resources.append(plugin, self);
                     }
                 }
                 false => self.resource(&mut plugins, text, ks, place),
@@ -616,6 +618,15 @@ impl<'a> Builder<'a> {
     /// A path of the tree as people know it.
     pub(crate) fn name(&self, path: &TreePath) -> String {
         shown_path(self.tree, path)
+    }
+
+    /// An object by where it was written.
+    pub(crate) fn object_at(&self, at: At) -> String {
+        let path = self.sources.get(at.source()).and_then(|source| source.path.parse().ok());
+        match path.filter(|_| !at.is_none()) {
+            Some(path) => format!("the object at {}:{}:{}", self.name(&path), at.line(), at.column()),
+            None => "another object".to_owned(),
+        }
     }
 
     fn unread(&self, error: &ReadError) -> String {

@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use soll_yaml::{Str, Value};
 
 use crate::accumulate::Builder;
-use crate::problem::{Problem, Problems};
+use crate::problem::Problem;
 use crate::resource::{Behavior, Id, Resource};
 
 /// Objects in the order of reading. Looking one up by any of its names costs no scan.
@@ -92,12 +92,13 @@ impl Resources {
     }
 
     /// Adds an object at the end; its id must be new.
-    pub(crate) fn append(&mut self, resource: Resource, problems: &Problems) {
+    pub(crate) fn append(&mut self, resource: Resource, builder: &Builder<'_>) {
         let key = resource.id().key();
         let twin = self.named(&key.name).iter().find(|position| self.list[**position].id().key() == key);
-        if twin.is_some() {
-            let message = "may not add resource with an already registered id; another file has this object too";
-            problems.push(Problem::new(resource.at(), message).of(&resource.id()));
+        if let Some(twin) = twin {
+            let twin = builder.object_at(self.list[*twin].at());
+            let message = format!("may not add resource with an already registered id; {twin} has it");
+            builder.problems.push(Problem::new(resource.at(), message).of(&resource.id()));
             return;
         }
         self.push(resource);
@@ -110,7 +111,7 @@ impl Resources {
         let matches = self.with_any_id(&id);
         let complain = |message: &str| problems.push(Problem::new(resource.at(), message).of(&id));
         match (matches.as_slice(), resource.behavior) {
-            ([], Behavior::Create) => self.append(resource, problems),
+            ([], Behavior::Create) => self.append(resource, builder),
             ([], Behavior::Merge | Behavior::Replace) => {
                 complain("no such object exists; `behavior` merge or replace needs one");
             }

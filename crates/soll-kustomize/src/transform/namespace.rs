@@ -1,7 +1,7 @@
 //! `namespace`.
 
 use foldhash::{HashMap, HashMapExt as _};
-use soll_yaml::Value;
+use soll_yaml::{At, Value};
 
 use super::{replace, visit};
 use crate::accumulate::Builder;
@@ -97,12 +97,13 @@ fn subjects(resource: &mut Resource, namespace: &Text, mode: &Mode, builder: &Bu
 
 /// Objects that only their namespace told apart are now one too many.
 fn refuse_twins(resources: &Resources, namespace: &Text, builder: &Builder<'_>) {
-    let mut seen: HashMap<Id, usize> = HashMap::with_capacity(resources.len());
+    let mut seen: HashMap<Id, (At, usize)> = HashMap::with_capacity(resources.len());
     for resource in resources.iter() {
-        let count = seen.entry(resource.id().key()).or_default();
+        let (first, count) = seen.entry(resource.id().key()).or_insert((resource.at(), 0));
         *count += 1;
         if *count == 2 {
-            let message = "namespace transformation produces ID conflict: two objects have this name now";
+            let both = [*first, resource.at()].map(|at| builder.object_at(at)).join(" and ");
+            let message = format!("namespace transformation produces ID conflict: {both} have one name now");
             builder.problems.push(Problem::new(namespace.at, message).of(&resource.id()));
         }
     }

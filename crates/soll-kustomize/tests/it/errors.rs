@@ -102,7 +102,24 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: a}
 ",
-        "b.yaml:1:1: ConfigMap/a: may not add resource with an already registered id; another file has this object too",
+        "b.yaml:1:1: ConfigMap/a: may not add resource with an already registered id; the object at a.yaml:1:1 has it",
+    );
+    check(
+        "
+# file: kustomization.yaml
+namespace: prod
+resources: [a.yaml, b.yaml]
+# file: a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, namespace: one}
+# file: b.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, namespace: two}
+",
+        "kustomization.yaml:1:12: ConfigMap/prod/a: namespace transformation produces ID conflict: the object at a.yaml:1:1 and the \
+         object at b.yaml:1:1 have one name now",
     );
 }
 
