@@ -26,7 +26,7 @@ fn strategic_patch(world: &mut World<'_>, object: &Value, is_targeted: bool) -> 
     if world.random.percent(20) {
         patch["metadata"]["annotations"] = json!({"note": text(world.random), "odd": raw(world.random)});
     }
-    if world.chance("patch: no annotations", 4) {
+    if world.chance("patch: no annotations", 10) {
         patch["metadata"]["annotations"] = match world.random.percent(50) {
             true => Value::Null,
             false => json!({"$patch": "replace", "only": "this"}),
@@ -219,6 +219,9 @@ pub(super) fn operations(world: &mut World<'_>, object: &Value) -> Value {
             10 if object["metadata"]["annotations"].is_object() => json!({"op": "remove", "path": "/metadata/annotations"}),
             12 if !object["spec"]["replicas"].is_null() => {
                 json!({"op": "move", "from": "/spec/replicas", "path": "/spec/extra"})
+            }
+            11 if world.chance("operation: rename", 50) => {
+                json!({"op": "replace", "path": "/metadata/name", "value": "renamed"})
             }
             11 => json!({"op": "replace", "path": "/metadata/name", "value": object["metadata"]["name"]}),
             8 if object["metadata"]["labels"].is_object() => {
