@@ -1,7 +1,11 @@
 //! The order of the output that older kustomize versions print by default.
 
+use std::cmp::Reverse;
+
+use soll_yaml::Str;
+
 use crate::kustomization::Text;
-use crate::resource::Id;
+use crate::resource::{Gvk, Id};
 use crate::resources::Resources;
 
 const FIRST: [&str; 22] = [
@@ -44,12 +48,30 @@ pub(crate) fn sort(resources: &mut Resources, first: &[Text], last: &[Text]) {
             (None, None) => 0,
         }
     };
-    resources.sort_by_key(|resource| (rank(resource.kind()), sort_text(&resource.id())));
+    resources.sort_by_key(|resource| {
+        let id = resource.id();
+        let (rank, gvk) = (rank(&id.gvk.kind), gvk_text(&id.gvk));
+        // Among Namespaces kustomize puts those of Kubernetes first, and sorts these backwards.
+        let backwards = match (id.gvk.kind.as_str(), rank) {
+            ("Namespace", 0) => None,
+            ("Namespace", _) if id.gvk.group.is_empty() => Some(Reverse(gvk.clone())),
+            _ => None,
+        };
+        (rank, backwards.is_none(), backwards, gvk, id_text(&id))
+    });
 }
 
 /// What kustomize compares when ranks are equal: empty parts have texts that come last.
-fn sort_text(id: &Id) -> (String, String) {
-    let or = |text: &str, empty: &str| if text.is_empty() { empty.to_owned() } else { text.to_owned() };
-    let gvk = format!("{}_{}_{}", or(&id.gvk.group, "~G"), or(&id.gvk.version, "~V"), or(&id.gvk.kind, "~K"));
-    (gvk, format!("{}|{}", or(&id.namespace, "~X"), or(&id.name, "~N")))
+fn gvk_text(gvk: &Gvk) -> String {
+    let [group, version, kind] = [(&gvk.group, "~G"), (&gvk.version, "~V"), (&gvk.kind, "~K")].map(or);
+    format!("{group}_{version}_{kind}")
+}
+
+fn id_text(id: &Id) -> String {
+    let [namespace, name] = [(&id.namespace, "~X"), (&id.name, "~N")].map(or);
+    format!("{namespace}|{name}")
+}
+
+fn or<'t>((text, empty): (&'t Str, &'t str)) -> &'t str {
+    if text.is_empty() { empty } else { text }
 }

@@ -128,7 +128,7 @@ fn note_directives(world: &mut World<'_>, patch: &Value, place: &str) {
 fn pod_patch(world: &mut World<'_>) -> Value {
     let name = world.random.pick(&["main", "sidecar", "added"]);
     let mut container = json!({"name": name});
-    match world.random.below(18) {
+    match world.random.below(20) {
         0 => container["image"] = "patched:1".into(),
         1 => container["env"] = json!([{"name": "A", "value": text(world.random)}, {"name": "NEW", "value": "1"}]),
         2 => container["env"] = json!([{"name": "A", "$patch": "delete"}, {"name": "Z", "value": "z"}]),
@@ -153,6 +153,10 @@ fn pod_patch(world: &mut World<'_>) -> Value {
             container["image"] = "replaced:1".into();
         }
         14 => container["$deleteFromPrimitiveList/args"] = json!(["--level=debug"]),
+        17 | 18 => {
+            let way = world.random.pick(&["replace", "merge"]);
+            container["env"] = json!([{"name": "A", "$patch": way, "value": "a"}, {"name": "B", "value": "b"}]);
+        }
         12 => container["livenessProbe"] = json!({"httpGet": {"path": "/", "port": "http"}}),
         _ => container["command"] = Value::Null,
     }
