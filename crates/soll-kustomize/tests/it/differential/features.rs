@@ -14,14 +14,14 @@ use patching::{patches, patches_json, patches_strategic_merge};
 use plugins::{configurations, crds, openapi, transformers, validators};
 use replacing::{replacements, vars};
 
-use super::objects::{IMAGES, NAMESPACES, objects, text};
+use super::objects::{IMAGES, NAMESPACES, family, has_twin, objects, text};
 use super::writing::{RAW, write};
 use super::{Case, Content};
 use soll_compare::Random;
 
 /// The case that a seed makes.
 pub(super) fn case(random: &mut Random) -> Case {
-    let mut world = World { random, files: BTreeMap::new(), features: BTreeSet::new() };
+    let mut world = World { random, files: BTreeMap::new(), features: BTreeSet::new(), families: 6 };
     let root = world.layout();
     let legacy_order = world.chance("legacy order", 30);
     let root_only = world.chance("root only", 30);
@@ -70,6 +70,8 @@ struct World<'r> {
     random: &'r mut Random,
     files: BTreeMap<String, Content>,
     features: BTreeSet<&'static str>,
+    /// How many of a hundred directories get objects that refer to each other.
+    families: usize,
 }
 
 /// One directory under construction.
@@ -175,7 +177,10 @@ impl World<'_> {
             }
             8 => {
                 self.note("two overlays of one base");
-                let known = self.directory("base", &[], 3, false);
+                let is_family = self.random.percent(60);
+                self.families = if is_family { 100 } else { 0 };
+                let known = self.directory("base", &[], if is_family { 0 } else { 3 }, false);
+                self.families = 0;
                 let mut left = self.directory("left", &[("base", known.clone())], 0, false);
                 self.set("left", "namePrefix", "left-");
                 let right = self.directory("right", &[("base", known)], 0, false);
@@ -280,7 +285,14 @@ impl World<'_> {
 
     /// Writes objects into files; returns the names of the files.
     fn own_objects(&mut self, scope: &mut Scope, count: usize) -> Vec<Value> {
-        let own = objects(self.random, count);
+        let mut own = objects(self.random, count);
+        if self.chance("objects that refer to each other", self.families) {
+            for object in family(self.random) {
+                if !has_twin(&own, &object) {
+                    own.push(object);
+                }
+            }
+        }
         if own.is_empty() {
             return Vec::new();
         }

@@ -90,13 +90,44 @@ pub(super) fn objects(random: &mut Random, count: usize) -> Vec<Value> {
     while objects.len() < count && tries < 40 {
         tries += 1;
         let object = object(random);
-        let is_twin =
-            |other: &Value| other["kind"] == object["kind"] && other["metadata"]["name"] == object["metadata"]["name"];
-        if !objects.iter().any(is_twin) || random.percent(1) {
+        if !has_twin(&objects, &object) || random.percent(1) {
             objects.push(object);
         }
     }
     objects
+}
+
+/// Whether one of the objects has the kind and the name of another.
+pub(super) fn has_twin(objects: &[Value], of: &Value) -> bool {
+    objects.iter().any(|other| other["kind"] == of["kind"] && other["metadata"]["name"] == of["metadata"]["name"])
+}
+
+/// Objects that refer to each other, some across namespaces.
+pub(super) fn family(random: &mut Random) -> Vec<Value> {
+    let name = random.pick(&NAMES);
+    let role = |kind: &str| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["conf"], "verbs": ["get"]}]})
+    };
+    let mut binding = binding(random, name);
+    binding["roleRef"]["name"] = name.into();
+    let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}});
+    binding["subjects"][0]["name"] = "robot".into();
+    if random.percent(60) {
+        let home = random.pick(&NAMESPACES);
+        account["metadata"]["namespace"] = home.into();
+        binding["subjects"][0]["namespace"] = home.into();
+        binding["metadata"]["namespace"] = random.pick(&NAMESPACES).into();
+    }
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"k": "v"}});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {"template": {"spec": {
+        "serviceAccountName": "robot",
+        "containers": [{"name": "main", "image": "app", "envFrom": [{"configMapRef": {"name": "conf"}}]}]}}}});
+    let mut all = vec![role("Role"), role("ClusterRole"), binding, account, config, deployment];
+    while all.len() > 2 && random.percent(40) {
+        all.remove(random.below(all.len()));
+    }
+    all
 }
 
 fn object(random: &mut Random) -> Value {
