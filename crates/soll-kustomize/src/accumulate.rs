@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _};
 use soll_tree::{EntryKind, FileTree, ReadError, TreePath};
-use soll_yaml::{At, ParseOptions, SourceId, Sources, Value, parse_yaml, to_json};
+use soll_yaml::{At, Map, ParseOptions, SourceId, Sources, Value, parse_yaml, to_json};
 
 use crate::config::Config;
 use crate::kustomization::{self, FILE_NAMES, Kustomization, Sort, Text, Unknown, Var};
@@ -552,7 +552,11 @@ impl<'a> Builder<'a> {
                     }
                     let mut item = Resource::new(item.clone());
                     // It has gone through JSON, which knows one way to write a number.
-                    item.write_metadata_as_text("annotations", &|value| to_json(value).into());
+                    let annotations = item.value.lookup(&["metadata", "annotations"]);
+                    let is_empty = |value: &Value| value.is_null() || value.as_map().is_some_and(Map::is_empty);
+                    if !annotations.is_some_and(is_empty) {
+                        item.write_metadata_as_text("annotations", &|value| to_json(value).into());
+                    }
                     queue.push_back(item.value);
                 }
                 continue;
