@@ -54,6 +54,9 @@ pub(crate) struct Resource {
     pub(crate) is_from_chart: bool,
     /// Whether it has gone through JSON, where texts lose the quotes they were written in.
     pub(crate) is_unquoted: bool,
+    /// Paths of fields that a replacement has made: until it goes through JSON, what is written there has no type but what its
+    /// text looks like.
+    pub(crate) untyped: Vec<Str>,
     /// Variables that take their value from here.
     pub(crate) vars: Vec<Str>,
     /// Where it came from, if `buildMetadata` asks.
@@ -135,6 +138,7 @@ impl Resource {
             shared: Shared::default(),
             is_from_chart: false,
             is_unquoted: false,
+            untyped: Vec::new(),
             vars: Vec::new(),
             origin: None,
             transformations: Vec::new(),

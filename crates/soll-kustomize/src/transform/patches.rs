@@ -306,6 +306,7 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
                 resource.value = patched;
                 resource.shared.forget();
                 resource.is_unquoted = true;
+                resource.untyped.clear();
                 // It has gone through JSON, which knows one way to write a number.
                 resource.write_annotations_as_text(&|value| after_json(value).into());
                 if replaces_annotations(operations) {

@@ -172,13 +172,15 @@ fn write(
     }
     let before = resource.before_change();
     let create = target.create.then(|| source.value.clone());
-    let mut count = 0;
+    let is_untyped = resource.untyped.contains(&path.text);
+    let (mut count, mut is_made) = (0, false);
     // In its own object the source may be one of the fields: those behind it get what it has got.
     let is_own = source.field.as_ref().is_some_and(|(own, _)| *own == position);
     let mut visit = |field: &mut Value| {
         count += 1;
         let is_source = is_own && source.is(field);
-        fill(field, source, target.part.as_ref(), path, builder)?;
+        is_made |= field.is_null() && field.at.is_none();
+        fill(field, source, target.part.as_ref(), path, is_untyped, builder)?;
         if is_source {
             source.value = field.clone();
         }
@@ -187,6 +189,9 @@ fn write(
     let result = walk(&mut resource.value, &steps, create.as_ref(), &mut visit);
     source.follow(&resource.value, position);
     resource.settle(before.as_ref());
+    if is_made && !is_untyped {
+        resource.untyped.push(path.text.clone());
+    }
     let message = match result {
         Err(message) => message,
         Ok(()) if count == 0 && target.create => {
@@ -293,6 +298,7 @@ fn fill(
     source: &Source,
     part: Option<&Part>,
     path: &Text,
+    is_untyped: bool,
     builder: &Builder<'_>,
 ) -> Result<(), String> {
     let at = mark(path.at, BY, field.at, builder);
@@ -311,6 +317,7 @@ fn fill(
         text = Some(pieces.join(&part.delimiter.text));
     }
     let data = match (&field.data, text) {
+        (Data::Str(_) | Data::Bool(_) | Data::Int(_) | Data::Float(_), Some(text)) if is_untyped => plain(&text),
         (Data::Str(_), Some(text)) => Data::Str(text.into()),
         (Data::Null, Some(text)) if path.text.starts_with("metadata.annotations.") => Data::Str(text.into()),
         (Data::Null, Some(text)) if !field.at.is_none() && written::plain(&text) != Data::Null => {
