@@ -20,6 +20,8 @@ pub(crate) struct Written<'a> {
     notes: RefCell<HashMap<Place, Str>>,
     /// Lines of files, first and last, that have gone through JSON, where each text stands in quotes.
     json: RefCell<Vec<(Arc<str>, usize, usize)>>,
+    /// Texts that were written anew, and whether that takes quotes.
+    anew: RefCell<HashMap<Place, bool>>,
 }
 
 /// Path, line and column.
@@ -27,7 +29,8 @@ type Place = (Arc<str>, usize, usize);
 
 impl<'a> Written<'a> {
     pub(crate) fn new(tree: &'a dyn FileTree, sources: &'a Sources) -> Self {
-        Self { tree, sources, lines: RefCell::default(), notes: RefCell::default(), json: RefCell::default() }
+        let (lines, notes) = (RefCell::default(), RefCell::default());
+        Self { tree, sources, lines, notes, json: RefCell::default(), anew: RefCell::default() }
     }
 
     /// A scalar as it was written; lists and maps are no text.
@@ -36,10 +39,7 @@ impl<'a> Written<'a> {
             Data::Str(text) => text.clone(),
             Data::List(_) | Data::Map(_) => Str::new(),
             Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
-                let noted = || {
-                    let path = self.sources.get(value.at.source())?.path;
-                    self.notes.borrow().get(&(path, value.at.line(), value.at.column())).cloned()
-                };
+                let noted = || self.notes.borrow().get(&self.place(value.at)?).cloned();
                 let found = || self.rest_of_line(value.at).map(|rest| Str::from(plain_token(&rest)));
                 let token = noted().or_else(found);
                 // Only if it is still what the value was made of.
@@ -75,6 +75,9 @@ impl<'a> Written<'a> {
         if self.is_json(first) {
             return true;
         }
+        if let Some(quoted) = self.place(first).and_then(|place| self.anew.borrow().get(&place).copied()) {
+            return quoted;
+        }
         self.rest_of_line(first).is_some_and(|rest| rest.starts_with(['"', '\'', '|', '>']))
     }
 
@@ -83,6 +86,25 @@ impl<'a> Written<'a> {
         if let Some(source) = self.sources.get(value.at.source()) {
             self.json.borrow_mut().push((source.path, value.at.line(), last_line(value)));
         }
+    }
+
+    /// Notes texts that kustomize writes anew: in quotes only what `yaml.v2` would not read as text.
+    pub(crate) fn note_anew(&self, pairs: &Value) {
+        for entry in pairs.as_map().into_iter().flatten() {
+            let text = self.text(&entry.value);
+            let parsed = (!text.contains('\n')).then(|| parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2()));
+            let parsed = parsed.and_then(Result::ok).and_then(|values| values.into_iter().next());
+            let quoted = parsed.is_some_and(|value| {
+                matches!(value.data, Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_)) && !text.is_empty()
+            });
+            if let Some(place) = self.place(entry.value.at) {
+                self.anew.borrow_mut().insert(place, quoted);
+            }
+        }
+    }
+
+    fn place(&self, at: At) -> Option<Place> {
+        Some((self.sources.get(at.source())?.path, at.line(), at.column()))
     }
 
     fn is_json(&self, at: At) -> bool {

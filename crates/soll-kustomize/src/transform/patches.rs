@@ -202,6 +202,9 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
     }
     if way == Way::OverAll {
         for field in ["labels", "annotations"] {
+            if let Some(pairs) = source.value.lookup(&["metadata", field]) {
+                builder.written.note_anew(pairs);
+            }
             source.write_metadata_as_text(field, &|value| builder.written.text(value));
         }
     }
