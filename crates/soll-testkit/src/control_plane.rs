@@ -104,6 +104,11 @@ impl ControlPlane {
         format!("https://127.0.0.1:{}", self.ports.apiserver)
     }
 
+    /// Where its etcd answers, over plain HTTP.
+    pub fn etcd_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.etcd)
+    }
+
     /// The process ids of the API server, while it runs, and of its etcd.
     pub fn processes(&self) -> Vec<u32> {
         self.apiserver.iter().chain([&self.etcd]).map(Kept::id).collect()

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use soll_schema::{ListType, Scalar, Schemas, Shape, TypeRef};
 
 use crate::discovery::{GIT_VERSION, hex};
-use crate::resources::{Resource, Subresource, Table};
+use crate::resources::{Resource, Table};
 use crate::rest::Body;
 use crate::rest::answer;
 
@@ -75,8 +75,7 @@ fn document(table: &Table, group: &str, version: &str) -> Json {
     let mut paths = Map::new();
     let mut schemas = Definitions::default();
     for row in table.of_version(group, version) {
-        let schema = schemas.add_kind(row);
-        add_paths(&mut paths, row, &schema);
+        add_paths(&mut paths, row, &mut schemas);
     }
     json!({
         "openapi": "3.0.0",
@@ -90,7 +89,21 @@ fn gvk(row: &Resource) -> Json {
     json!({"group": row.group.as_str(), "version": row.version.as_str(), "kind": row.kind.as_str()})
 }
 
-fn add_paths(paths: &mut Map<String, Json>, row: &Resource, schema: &Json) {
+/// What is asked of a path: HTTP method, what clients call it, and the verb of the API.
+type Operations = [(&'static str, &'static str, &'static str)];
+
+const OF_COLLECTIONS: &Operations =
+    &[("get", "list", "list"), ("post", "post", "create"), ("delete", "deletecollection", "deletecollection")];
+const OF_ALL_NAMESPACES: &Operations = &[("get", "list", "list")];
+const OF_OBJECTS: &Operations = &[
+    ("get", "get", "get"),
+    ("post", "post", "create"),
+    ("put", "put", "update"),
+    ("patch", "patch", "patch"),
+    ("delete", "delete", "delete"),
+];
+
+fn add_paths(paths: &mut Map<String, Json>, row: &Resource, schemas: &mut Definitions) {
     let root = if row.group.is_empty() {
         format!("/api/{}", row.version)
     } else {
@@ -100,41 +113,56 @@ fn add_paths(paths: &mut Map<String, Json>, row: &Resource, schema: &Json) {
         true => format!("{root}/namespaces/{{namespace}}/{}", row.plural),
         false => format!("{root}/{}", row.plural),
     };
+    let own = Sent { kind: gvk(row), schema: schemas.add_kind(row), is_custom: row.custom.is_some() };
+    let allowed = |verb: &str| row.allows(verb);
+    add_path(paths, &collection, OF_COLLECTIONS, &own, allowed);
+    if row.namespaced {
+        add_path(paths, &format!("{root}/{}", row.plural), OF_ALL_NAMESPACES, &own, allowed);
+    }
     let one = format!("{collection}/{{name}}");
-    let operations = |verbs: &[(&str, &str, &str)]| -> Json {
-        let served = verbs.iter().filter(|(_, _, verb)| row.allows(verb));
-        let operations: Map<String, Json> =
-            served.map(|(method, action, _)| ((*method).to_owned(), operation(row, method, action, schema))).collect();
-        operations.into()
-    };
-    paths.insert(
-        collection,
-        operations(&[
-            ("get", "list", "list"),
-            ("post", "post", "create"),
-            ("delete", "deletecollection", "deletecollection"),
-        ]),
-    );
-    paths.insert(
-        one.clone(),
-        operations(&[
-            ("get", "get", "get"),
-            ("put", "put", "update"),
-            ("patch", "patch", "patch"),
-            ("delete", "delete", "delete"),
-        ]),
-    );
-    if row.has(Subresource::Status) {
-        let verbs = [("get", "get", "get"), ("put", "put", "update"), ("patch", "patch", "patch")];
-        paths.insert(format!("{one}/status"), operations(&verbs));
+    // A collection is where objects are created.
+    add_path(paths, &one, OF_OBJECTS, &own, |verb| verb != "create" && row.allows(verb));
+    for below in row.below() {
+        let (group, version) = below.of.unwrap_or((&row.group, &row.version));
+        let is_own = below.of.is_none() && below.kind == row.kind;
+        let schema = if is_own { own.schema.clone() } else { schemas.add_builtin(group, version, &below.kind) };
+        let kind = json!({"group": group, "version": version, "kind": below.kind.as_str()});
+        let sent = Sent { kind, schema, is_custom: own.is_custom };
+        // What only a kubelet can do is no operation on an object.
+        if row.custom.is_some() || row.subresource(below.name).is_some() {
+            add_path(paths, &format!("{one}/{}", below.name), OF_OBJECTS, &sent, |verb| below.verbs.contains(&verb));
+        }
     }
 }
 
-fn operation(row: &Resource, method: &str, action: &str, schema: &Json) -> Json {
+/// What is sent to a path and answered by it.
+struct Sent {
+    kind: Json,
+    schema: Json,
+    is_custom: bool,
+}
+
+fn add_path(
+    paths: &mut Map<String, Json>,
+    path: &str,
+    operations: &Operations,
+    sent: &Sent,
+    allowed: impl Fn(&str) -> bool,
+) {
+    let served = operations.iter().filter(|(_, _, verb)| allowed(verb));
+    let operations: Map<String, Json> =
+        served.map(|(method, action, _)| ((*method).to_owned(), operation(method, action, sent))).collect();
+    if !operations.is_empty() {
+        paths.insert(path.to_owned(), operations.into());
+    }
+}
+
+fn operation(method: &str, action: &str, sent: &Sent) -> Json {
     let parameter =
         |name: &str, kind: &str| json!({"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": true}});
     let mut parameters = Vec::new();
-    if matches!(method, "post" | "put" | "patch" | "delete") {
+    let is_custom_collection = sent.is_custom && action == "deletecollection";
+    if matches!(method, "post" | "put" | "patch" | "delete") && !is_custom_collection {
         parameters.push(parameter("dryRun", "string"));
     }
     if matches!(method, "post" | "put" | "patch") {
@@ -144,27 +172,33 @@ fn operation(row: &Resource, method: &str, action: &str, schema: &Json) -> Json 
     if method == "patch" {
         parameters.push(parameter("force", "boolean"));
     }
+    let Sent { kind, schema, is_custom } = sent;
     let mut operation = json!({
-        "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk(row), "parameters": parameters,
+        "x-kubernetes-action": action, "x-kubernetes-group-version-kind": kind, "parameters": parameters,
         "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}},
     });
     let any = json!({"type": "object"});
-    match method {
-        "post" | "put" => operation["requestBody"] = json!({"content": {"*/*": {"schema": schema}}}),
-        "patch" => {
-            let mut types =
-                vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
-            if row.custom.is_none() {
-                types.push("application/strategic-merge-patch+json");
-            }
-            let content: Map<String, Json> =
-                types.into_iter().map(|media_type| (media_type.to_owned(), json!({"schema": any}))).collect();
-            operation["requestBody"] = json!({"content": content});
+    let (schema, types): (&Json, &[&str]) = match (method, is_custom) {
+        ("post" | "put", false) => (schema, &["*/*"]),
+        ("delete", false) => (&any, &["*/*"]),
+        ("post" | "put", true) => (schema, &["application/json", "application/yaml"]),
+        ("delete", true) if !is_custom_collection => (&any, &["application/json", "application/yaml"]),
+        // From the first of these being there clients know that they may send it.
+        ("patch", false) => (
+            &any,
+            &[STRATEGIC, "application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"],
+        ),
+        ("patch", true) => {
+            (&any, &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"])
         }
-        _ => {}
-    }
+        _ => return operation,
+    };
+    let content: Map<String, Json> = types.iter().map(|kind| ((*kind).to_owned(), json!({"schema": schema}))).collect();
+    operation["requestBody"] = json!({"content": content});
     operation
 }
+
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// The definitions of a document: those of its kinds, and all that these refer to.
 #[derive(Default)]
@@ -188,22 +222,31 @@ impl Definitions {
                 self.done.insert(name.clone(), schema);
                 name
             }
-            None => {
-                let Some(kind) = Schemas::builtin().type_of(&row.group, &row.version, &row.kind) else {
-                    return json!({});
-                };
-                let Some(name) = kind.definition() else { return json!({}) };
-                self.want(name, kind);
-                self.drain();
-                name.to_owned()
-            }
+            None => return self.add_builtin(&row.group, &row.version, &row.kind),
         };
-        if let Some(definition) = self.done.get_mut(&name).filter(|definition| definition.is_object()) {
+        self.note_kind(&name, gvk(row));
+        reference(&name)
+    }
+
+    /// Adds a kind of Kubernetes' own.
+    fn add_builtin(&mut self, group: &str, version: &str, kind: &str) -> Json {
+        let Some(of) = Schemas::builtin().type_of(group, version, kind) else { return json!({}) };
+        let Some(name) = of.definition() else { return json!({}) };
+        self.want(name, of);
+        self.drain();
+        self.note_kind(name, json!({"group": group, "version": version, "kind": kind}));
+        reference(name)
+    }
+
+    /// Notes which kind a definition is of.
+    fn note_kind(&mut self, name: &str, kind: Json) {
+        if let Some(definition) = self.done.get_mut(name).filter(|definition| definition.is_object()) {
             let mut kinds = definition["x-kubernetes-group-version-kind"].as_array().cloned().unwrap_or_default();
-            kinds.push(gvk(row));
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
             definition["x-kubernetes-group-version-kind"] = kinds.into();
         }
-        reference(&name)
     }
 
     fn metadata(&mut self) -> Json {
@@ -222,7 +265,8 @@ impl Definitions {
         if !self.done.contains_key(name) {
             // Marked first, so that types that contain themselves come to an end.
             self.done.insert(name.to_owned(), Json::Null);
-            self.open.push((name.to_owned(), of));
+            // The type by itself: a field may say more of it.
+            self.open.push((name.to_owned(), Schemas::builtin().definition(name).unwrap_or(of)));
         }
     }
 
@@ -240,6 +284,13 @@ impl Definitions {
                 self.want(name, of);
                 json!({"allOf": [reference(name)]})
             }
+            (Shape::Scalar(scalar), _) => match scalar_name(scalar) {
+                Some(name) => {
+                    self.done.entry(name.to_owned()).or_insert_with(|| scalar_schema(scalar));
+                    json!({"allOf": [reference(name)]})
+                }
+                None => scalar_schema(scalar),
+            },
             _ => self.inline(of),
         }
     }
@@ -258,20 +309,27 @@ impl Definitions {
                     properties.insert(field.name.to_owned(), property);
                 }
                 let mut schema = json!({"type": "object", "properties": properties});
+                if of.is_atomic() {
+                    schema["x-kubernetes-map-type"] = "atomic".into();
+                }
                 if !required.is_empty() {
                     schema["required"] = required.into();
                 }
                 schema
             }
             Shape::Map => {
-                let values = of.values().map_or_else(|| json!({}), |values| self.used(values));
-                json!({"type": "object", "additionalProperties": values})
+                match of.values().filter(|values| values.shape() != Shape::Any || values.definition().is_some()) {
+                    Some(values) => json!({"type": "object", "additionalProperties": self.used(values)}),
+                    None => json!({"type": "object"}),
+                }
             }
             Shape::List => {
                 let items = of.items().map_or_else(|| json!({}), |items| self.used(items));
                 json!({"type": "array", "items": items})
             }
             Shape::Scalar(scalar) => scalar_schema(scalar),
+            // Some of these are no objects either.
+            Shape::Any if of.definition().is_some_and(|name| name.starts_with(ANYTHING)) => json!({}),
             Shape::Any => json!({"type": "object"}),
         }
     }
@@ -293,8 +351,10 @@ fn add_list_facts(property: &mut Json, of: TypeRef<'_>) {
         if !keys.is_empty() {
             property["x-kubernetes-list-map-keys"] = keys.into();
         }
-    } else if of.is_atomic() {
+    } else if of.is_atomic() && of.definition().is_none() {
         property["x-kubernetes-map-type"] = "atomic".into();
+    } else if !of.is_atomic() && is_atomic_by_itself(of) {
+        property["x-kubernetes-map-type"] = "granular".into();
     }
     if let Some(key) = of.patch_merge_key() {
         property["x-kubernetes-patch-merge-key"] = key.into();
@@ -307,6 +367,25 @@ fn add_list_facts(property: &mut Json, of: TypeRef<'_>) {
             .collect();
     if !words.is_empty() {
         property["x-kubernetes-patch-strategy"] = words.join(",").into();
+    }
+}
+
+/// Whether a type is taken as a whole unless a field says otherwise.
+fn is_atomic_by_itself(of: TypeRef<'_>) -> bool {
+    of.definition().and_then(|name| Schemas::builtin().definition(name)).is_some_and(|of| of.is_atomic())
+}
+
+/// What the names of types begin with that may be any JSON: schemas within definitions.
+const ANYTHING: &str = "io.k8s.apiextensions-apiserver.";
+
+/// What the types are called that are structs in Go and leaves in JSON.
+fn scalar_name(scalar: Scalar) -> Option<&'static str> {
+    match scalar {
+        Scalar::Time => Some("io.k8s.apimachinery.pkg.apis.meta.v1.Time"),
+        Scalar::MicroTime => Some("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"),
+        Scalar::Quantity => Some("io.k8s.apimachinery.pkg.api.resource.Quantity"),
+        Scalar::IntOrString => Some("io.k8s.apimachinery.pkg.util.intstr.IntOrString"),
+        Scalar::String | Scalar::Bytes | Scalar::Int32 | Scalar::Int64 | Scalar::Double | Scalar::Bool => None,
     }
 }
 

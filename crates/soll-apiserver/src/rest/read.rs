@@ -130,7 +130,10 @@ async fn moment(ctx: &Context<'_>) -> Result<(Shelf, u64, Option<String>), Refus
     let exact =
         options.version_match == Some(VersionMatch::Exact) || (options.version_match.is_none() && options.limit > 0);
     if asked > 0 && exact {
-        let shelf = store.snapshot_at(drawer, asked).map_err(out_of_reach)?;
+        let shelf = store.snapshot_at(drawer, asked).map_err(|error| match error {
+            OutOfReach::Expired { .. } => Refusal::expired("The resourceVersion for the provided list is too old."),
+            OutOfReach::Future { .. } => out_of_reach(error),
+        })?;
         return Ok((shelf, asked, None));
     }
     let (shelf, revision) = store.snapshot(drawer);

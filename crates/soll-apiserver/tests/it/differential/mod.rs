@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test says what it tried, and fails where it stands")]
 
+mod documents;
+mod forgotten;
 mod fuzz;
 mod known;
 mod ledger;
@@ -19,6 +21,7 @@ use std::fmt::Write as _;
 
 use futures::{StreamExt, stream};
 use serde_json::Value as Json;
+use soll_apiserver::store::Limits;
 
 use known::Rules;
 use ledger::Ledger;
@@ -45,7 +48,7 @@ struct Outcome {
 
 impl Pair {
     async fn start(controllers: bool) -> Self {
-        Self { real: Side::real(controllers).await, embedded: Side::embedded(controllers).await }
+        Self { real: Side::real(controllers).await, embedded: Side::embedded(controllers, Limits::default()).await }
     }
 
     /// Makes a namespace on both.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, Method, Response};
 use serde_json::Value as Json;
 use soll_apiserver::sim::{Controllers, Simulation, SimulationOptions};
+use soll_apiserver::store::Limits;
 use soll_apiserver::{Running, Server, ServerOptions};
 use soll_cluster::{Cluster, ConnectOptions, Credentials};
 use soll_testkit::ControlPlane;
@@ -31,11 +32,11 @@ pub(super) struct Side {
     /// Runs the pods where there are controllers that make any.
     _nodes: Option<Simulation>,
     /// Kept so that it goes on.
-    _server: Kept,
+    server: Kept,
 }
 
 enum Kept {
-    Real { _control_plane: Box<ControlPlane> },
+    Real { control_plane: Box<ControlPlane> },
     Embedded { _server: Box<Server>, _running: Running },
 }
 
@@ -66,12 +67,12 @@ impl Side {
             client: client(control_plane.certificate()),
             url: control_plane.url(),
             token: control_plane.token().to_owned(),
-            _server: Kept::Real { _control_plane: Box::new(control_plane) },
+            server: Kept::Real { control_plane: Box::new(control_plane) },
         }
     }
 
-    pub(super) async fn embedded(controllers: bool) -> Self {
-        let options = ServerOptions { controllers, ..ServerOptions::default() };
+    pub(super) async fn embedded(controllers: bool, limits: Limits) -> Self {
+        let options = ServerOptions { controllers, limits, ..ServerOptions::default() };
         let server = Server::new(&options).unwrap();
         let running = server.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
         let kubeconfig = running.kubeconfig().to_owned();
@@ -96,8 +97,19 @@ impl Side {
             client: client(std::str::from_utf8(&certificate).unwrap()),
             url: running.url(),
             token: after("token"),
-            _server: Kept::Embedded { _server: Box::new(server), _running: running },
+            server: Kept::Embedded { _server: Box::new(server), _running: running },
         }
+    }
+
+    /// Forgets what was before a revision. The embedded server does so by itself, after as many changes as its limits say.
+    pub(super) async fn forget(&mut self, revision: &str) {
+        let Kept::Real { control_plane } = &mut self.server else { return };
+        let body = serde_json::json!({"revision": revision, "physical": true}).to_string();
+        let asked = Client::new().post(format!("{}/v3/kv/compaction", control_plane.etcd_url())).body(body).send();
+        let answer = asked.await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        // What it remembers itself goes with it.
+        tokio::task::block_in_place(|| control_plane.restart_apiserver());
     }
 
     /// Makes the namespace of a script, as controllers would.
