@@ -8,6 +8,7 @@ use soll_yaml::{Str, Value};
 use crate::accumulate::Builder;
 use crate::problem::Problem;
 use crate::resource::{Behavior, Id, Resource};
+use crate::written::after_json;
 
 /// Objects in the order of reading. Looking one up by any of its names costs no scan.
 #[derive(Clone, Default)]
@@ -106,7 +107,7 @@ impl Resources {
 
     /// Adds a generated object, or merges it into the one it names.
     pub(crate) fn absorb(&mut self, mut resource: Resource, builder: &Builder<'_>) {
-        let (problems, text) = (&builder.problems, |value: &Value| builder.written.text(value));
+        let problems = &builder.problems;
         let id = resource.id();
         let matches = self.with_any_id(&id);
         let complain = |message: &str| problems.push(Problem::new(resource.at(), message).of(&id));
@@ -120,6 +121,10 @@ impl Resources {
             }
             ([position], Behavior::Merge | Behavior::Replace) => {
                 let old = &self.list[*position];
+                let text = |value: &Value| match old.is_unquoted {
+                    true => after_json(value).into(),
+                    false => builder.written.text(value),
+                };
                 if resource.behavior == Behavior::Merge {
                     resource.fill_data_from(old, &text);
                 }

@@ -168,6 +168,26 @@ impl soll_patch::Written for Unquoted<'_> {
     }
 }
 
+/// A scalar as text after it has gone through JSON and Go's floating point numbers.
+pub(crate) fn after_json(value: &Value) -> String {
+    let number = match value.data {
+        Data::Int(number) => number as f64,
+        Data::Float(number) => number,
+        _ => return to_json(value),
+    };
+    if number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
+        return to_json(value);
+    }
+    let scientific = format!("{number:e}");
+    match scientific.split_once('e') {
+        Some((digits, exponent)) => match exponent.strip_prefix('-') {
+            Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+            None => format!("{digits}e+{exponent:0>2}"),
+        },
+        None => scientific,
+    }
+}
+
 /// What a text means without quotes.
 pub(crate) fn plain(text: &str) -> Data {
     if text.contains(['\n', '#']) || text.contains(": ") {

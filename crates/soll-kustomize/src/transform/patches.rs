@@ -1,7 +1,7 @@
 //! `patches`, `patchesStrategicMerge`, `patchesJson6902`.
 
 use soll_patch::{Dialect, PatchError, Trace, json_patch, strategic_merge};
-use soll_yaml::{Data, ParseOptions, Value, to_json};
+use soll_yaml::{ParseOptions, Value};
 
 use crate::accumulate::Builder;
 use crate::kustomization::{Kustomization, Patch, Text};
@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::resource::{Gvk, Id, Resource};
 use crate::resources::Resources;
 use crate::selector::Selector;
-use crate::written::Unquoted;
+use crate::written::{Unquoted, after_json};
 
 /// A patch as its text says.
 enum Parsed {
@@ -258,26 +258,6 @@ fn without_identity(value: &Value, patch: &Patch) -> Value {
 fn remove_deleted(resources: &mut Resources) {
     if resources.iter().any(|resource| resource.value.is_null()) {
         resources.retain(|resource| !resource.value.is_null());
-    }
-}
-
-/// A scalar as text after it has gone through JSON and Go's floating point numbers.
-fn after_json(value: &Value) -> String {
-    let number = match value.data {
-        Data::Int(number) => number as f64,
-        Data::Float(number) => number,
-        _ => return to_json(value),
-    };
-    if number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
-        return to_json(value);
-    }
-    let scientific = format!("{number:e}");
-    match scientific.split_once('e') {
-        Some((digits, exponent)) => match exponent.strip_prefix('-') {
-            Some(exponent) => format!("{digits}e-{exponent:0>2}"),
-            None => format!("{digits}e+{exponent:0>2}"),
-        },
-        None => scientific,
     }
 }
 

@@ -128,7 +128,7 @@ fn note_directives(world: &mut World<'_>, patch: &Value, place: &str) {
 fn pod_patch(world: &mut World<'_>) -> Value {
     let name = world.random.pick(&["main", "sidecar", "added"]);
     let mut container = json!({"name": name});
-    match world.random.below(22) {
+    match world.random.below(20) {
         0 => container["image"] = "patched:1".into(),
         1 => container["env"] = json!([{"name": "A", "value": text(world.random)}, {"name": "NEW", "value": "1"}]),
         2 => container["env"] = json!([{"name": "A", "$patch": "delete"}, {"name": "Z", "value": "z"}]),
@@ -157,8 +157,6 @@ fn pod_patch(world: &mut World<'_>) -> Value {
             let way = world.random.pick(&["replace", "merge"]);
             container["env"] = json!([{"name": "A", "$patch": way, "value": "a"}, {"name": "B", "value": "b"}]);
         }
-        19 => container["env"] = json!([{}, {"name": "A", "value": "1"}]),
-        20 => container["env"] = json!([{"value": "of nobody"}, {"name": "A", "value": "1"}]),
         12 => container["livenessProbe"] = json!({"httpGet": {"path": "/", "port": "http"}}),
         _ => container["command"] = Value::Null,
     }
@@ -233,7 +231,9 @@ pub(super) fn operations(world: &mut World<'_>, object: &Value) -> Value {
             8 if object["metadata"]["labels"].is_object() => {
                 json!({"op": "move", "from": "/metadata/labels", "path": "/metadata/annotations"})
             }
-            _ if world.random.percent(40) => json!({"op": "add", "path": "/metadata/labels", "value": {"json": value}}),
+            _ if world.random.percent(40) && !value.is_object() => {
+                json!({"op": "add", "path": "/metadata/labels", "value": {"json": value}})
+            }
             _ => json!({"op": "add", "path": "/metadata/labels", "value": {"json": "yes"}}),
         });
     }
