@@ -130,6 +130,15 @@ pub(crate) fn read_request(request: &str) -> Result<CertificateSigningRequestPar
     CertificateSigningRequestParams::from_der(&request).map_err(|error| error.to_string())
 }
 
+/// The organizations in the subject of a request for a certificate: the groups of its holder.
+pub(crate) fn organizations(request: &str) -> Vec<String> {
+    let pem = base64::engine::general_purpose::STANDARD.decode(request).unwrap_or_default();
+    let Ok(request) = CertificateSigningRequestDer::from_pem_slice(&pem) else { return Vec::new() };
+    let Ok((_, parsed)) = X509CertificationRequest::from_der(&request) else { return Vec::new() };
+    let subject = &parsed.certification_request_info.subject;
+    subject.iter_organization().filter_map(|part| part.as_str().ok().map(str::to_owned)).collect()
+}
+
 /// Whoever has several groups would lose some of them, because what signs holds one value of each kind.
 fn check_subject(request: &CertificateSigningRequestDer<'_>) -> Result<(), String> {
     let (_, parsed) = X509CertificationRequest::from_der(request).map_err(|error| error.to_string())?;

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use soll_yaml::{Map, Value};
 
-use crate::kinds::certificate::find;
+use crate::kinds::certificate::{CLIENTS, find};
 use crate::rest::{Api, finalize};
 use crate::{fields, meta};
 
 const DRAWER: &str = "certificates.k8s.io/certificatesigningrequests";
-/// The one signer that is here.
-const SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 /// What certificates of clients may be for.
 const USAGES: [&str; 3] = ["client auth", "digital signature", "key encipherment"];
 /// How long certificates hold if nobody says: a year.
@@ -23,7 +21,7 @@ pub(super) fn finish(api: &Arc<Api>) {
         let request = &entry.value;
         let text = |keys: &[&str]| request.lookup_str(keys).unwrap_or_default();
         let is_open = text(&["status", "certificate"]).is_empty() && find(request, "Failed").is_none();
-        if !is_open || find(request, "Approved").is_none() || text(&["spec", "signerName"]) != SIGNER {
+        if !is_open || find(request, "Approved").is_none() || text(&["spec", "signerName"]) != CLIENTS {
             continue;
         }
         let now = Timestamp::now();

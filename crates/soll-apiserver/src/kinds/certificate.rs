@@ -3,12 +3,16 @@
 use jiff::Timestamp;
 use soll_yaml::{Map, Value};
 
+use crate::auth::MASTERS;
 use crate::auth::rbac::{self, Attempt};
 use crate::meta;
 use crate::refusal::{Cause, Refusal, shown};
-use crate::resources::Subresource;
+use crate::resources::{Resource, Subresource};
 use crate::rest::Context;
 use crate::tls;
+
+/// The signer of certificates for clients of this server.
+pub(crate) const CLIENTS: &str = "kubernetes.io/kube-apiserver-client";
 
 /// Whose decisions the conditions are that are made once and for all.
 const DECISIONS: [&str; 2] = ["Approved", "Denied"];
@@ -118,6 +122,17 @@ pub(crate) fn admit(ctx: &Context<'_>, old: &Value) -> Result<(), Refusal> {
     }
     let why = format!("user not permitted to approve requests with signerName {signer:?}");
     Err(Refusal::forbidden(&ctx.target.resource, &ctx.target.name, why))
+}
+
+/// Refuses requests of clients that would be in the group that may do everything, whoever would say yes to them.
+pub(crate) fn admit_groups(resource: &Resource, object: &Value) -> Result<(), Refusal> {
+    let request = object.lookup_str(&["spec", "request"]).unwrap_or_default();
+    let is_client = object.lookup_str(&["spec", "signerName"]) == Some(CLIENTS);
+    if is_client && tls::organizations(request).iter().any(|group| group == MASTERS) {
+        let why = format!("use of {CLIENTS} signer with {MASTERS} group is not allowed");
+        return Err(Refusal::forbidden(resource, meta::text(object, "name"), why));
+    }
+    Ok(())
 }
 
 /// What is wrong with a request, or with its change.

@@ -128,6 +128,9 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     let mut causes = names::check(resource, &object);
     causes.extend(kinds::validate(resource, None, &object));
     refuse_if(resource, &name, causes)?;
+    if is_certificate_request(resource) {
+        kinds::certificate::admit_groups(resource, &object)?;
+    }
     kinds::warn(ctx, None, &object);
     meta::set_text(&mut object, "creationTimestamp", &meta::time(ctx.now));
     if resource.generation != Generation::None {
