@@ -1,6 +1,6 @@
 //! Real repositories: what reaches the cluster is what `kubectl apply --server-side` of `kustomize build` gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -111,10 +111,26 @@ fn snapshot(stage: &Stage<'_>, inventory: &Inventory) -> BTreeMap<ObjectRef, Str
     let read = |entry: &soll_api::InventoryEntry| {
         let reference = entry.object_ref().expect("an id");
         let found = runtime().block_on(stage.bed.cluster.find_ref(&reference, &entry.v)).expect("readable");
-        (reference, normalized(&found.expect("it exists")))
+        (reference, found.expect("it exists"))
     };
-    inventory.entries.iter().map(read).collect()
+    let objects: Vec<(ObjectRef, Object)> = inventory.entries.iter().map(read).collect();
+    let autoscalers = objects.iter().filter(|(reference, _)| reference.kind == "HorizontalPodAutoscaler");
+    let scaled: BTreeSet<_> = autoscalers
+        .map(|(reference, object)| {
+            let target = |field| object.value().lookup_str(&["spec", "scaleTargetRef", field]).unwrap_or_default();
+            (reference.namespace.clone(), target("kind").to_owned(), target("name").to_owned())
+        })
+        .collect();
+    let normalize = |(reference, object): (ObjectRef, Object)| {
+        let target = (reference.namespace.clone(), reference.kind.clone(), reference.name.clone());
+        let also = if scaled.contains(&target) { SCALED } else { &[] };
+        (reference, normalized(&object, also))
+    };
+    objects.into_iter().map(normalize).collect()
 }
+
+/// What an autoscaler writes to its target some time after either was made.
+const SCALED: &[&[&str]] = &[&["spec", "replicas"], &["metadata", "generation"]];
 
 /// Fields that the server or a controller fills in, differently each time: the whole of what may differ, beside the
 /// status and the owner's labels.
@@ -135,9 +151,9 @@ const ALLOCATED: &[&[&str]] = &[
     &["status"],
 ];
 
-fn normalized(object: &Object) -> String {
+fn normalized(object: &Object, also: &[&[&str]]) -> String {
     let mut value = object.value().clone();
-    for path in ALLOCATED {
+    for path in ALLOCATED.iter().chain(also) {
         remove(&mut value, path);
     }
     soll_yaml::emit_yaml(&value)

@@ -77,7 +77,15 @@ fn a_kind_that_vanishes_may_come_back(ground: Ground) {
     stage.source();
     stage.kustomization("app", "./", "prune: true\ntargetNamespace: vanishing");
     stage.ready("app", &commit);
-    let vanish = || stage.bed.delete("CustomResourceDefinition", "", "gears.some.vanishing.example.com");
+    let gears = |verb: &str| {
+        stage.bed.kubectl(&["-n", "vanishing", verb, "gears.some.vanishing.example.com", "gear", "-o", "name"])
+    };
+    let vanish = || {
+        // What is deleted comes back as soon as the kind is watched; before that, nobody would hear that it vanishes.
+        gears("delete");
+        until("the gear is back", || gears("get").contains("/gear"));
+        stage.bed.delete("CustomResourceDefinition", "", "gears.some.vanishing.example.com");
+    };
 
     vanish();
     failed_for(&stage, "app", "no matches for kind \"Gear\"");
