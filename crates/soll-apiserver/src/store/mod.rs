@@ -421,6 +421,8 @@ impl Store {
     }
 
     fn commit(&self, drawer: &str, key: &Key, expected: Expected, value: Option<Value>) -> Result<Arc<Entry>, Raced> {
+        // Before the lock, which is everybody's. The revision that is yet to come adds a few bytes.
+        let written = value.map(|value| (json_length(&value), value));
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let next = state.revision + 1;
         let before = state.contents(drawer).shelf.get(&key.namespace, &key.name).cloned();
@@ -428,11 +430,12 @@ impl Store {
         if found != expected {
             return Err(Raced);
         }
-        let removed = value.is_none();
-        let Some(value) = value.or_else(|| before.as_ref().map(|entry| entry.value.clone())) else {
+        let removed = written.is_none();
+        let Some((bytes, value)) = written.or_else(|| before.as_ref().map(|entry| (entry.bytes, entry.value.clone())))
+        else {
             return Err(Raced);
         };
-        let entry = Arc::new(Entry::new(key.clone(), at(value, next), next));
+        let entry = Arc::new(Entry { key: key.clone(), value: at(value, next), revision: next, bytes });
         state.change(drawer, before, &entry, removed, self.limits);
         if let Some(journal) = &self.journal {
             // Within the lock, so that the log has them in order.
