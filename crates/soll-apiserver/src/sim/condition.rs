@@ -84,13 +84,12 @@ impl<'l> Conditions<'l> {
             of.and_then(|condition| condition.get(key)).cloned().unwrap_or_else(|| Value::str(self.now))
         };
         condition.insert("lastTransitionTime", time(kept, "lastTransitionTime"));
-        let (key, moment) = match more {
-            None => ("", Value::null()),
-            Some(Time::Updated) => ("lastUpdateTime", time(same, "lastUpdateTime")),
-            Some(Time::Probed) => ("lastProbeTime", time(same, "lastProbeTime")),
-            Some(Time::NeverProbed) => ("lastProbeTime", Value::null()),
-        };
-        if !key.is_empty() {
+        if let Some(more) = more {
+            let (key, moment) = match more {
+                Time::Updated => ("lastUpdateTime", time(same, "lastUpdateTime")),
+                Time::Probed => ("lastProbeTime", time(same, "lastProbeTime")),
+                Time::NeverProbed => ("lastProbeTime", Value::null()),
+            };
             condition.insert(key, moment);
         }
         self.made.retain(|condition| text(condition, &["type"]) != kind);
