@@ -19,6 +19,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConf
 use time::OffsetDateTime;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
 
 use crate::serve::ServeError;
 
@@ -123,26 +124,39 @@ impl Authority {
 /// # Errors
 /// Says what is wrong with it.
 pub(crate) fn read_request(request: &str) -> Result<CertificateSigningRequestParams, String> {
-    let pem = base64::engine::general_purpose::STANDARD.decode(request).unwrap_or_default();
-    let request = CertificateSigningRequestDer::from_pem_slice(&pem);
-    let request = request.map_err(|_| "PEM block type must be CERTIFICATE REQUEST".to_owned())?;
-    check_subject(&request)?;
+    let request = decode_request(request)?;
+    check_subject(&parse_request(&request)?.certification_request_info.subject)?;
     CertificateSigningRequestParams::from_der(&request).map_err(|error| error.to_string())
 }
 
 /// The organizations in the subject of a request for a certificate: the groups of its holder.
-pub(crate) fn organizations(request: &str) -> Vec<String> {
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(crate) fn organizations(request: &str) -> Result<Vec<String>, String> {
+    let request = decode_request(request)?;
+    let parsed = parse_request(&request)?;
+    Ok(parsed
+        .certification_request_info
+        .subject
+        .iter_organization()
+        .filter_map(|part| part.as_str().ok().map(str::to_owned))
+        .collect())
+}
+
+fn decode_request(request: &str) -> Result<CertificateSigningRequestDer<'static>, String> {
     let pem = base64::engine::general_purpose::STANDARD.decode(request).unwrap_or_default();
-    let Ok(request) = CertificateSigningRequestDer::from_pem_slice(&pem) else { return Vec::new() };
-    let Ok((_, parsed)) = X509CertificationRequest::from_der(&request) else { return Vec::new() };
-    let subject = &parsed.certification_request_info.subject;
-    subject.iter_organization().filter_map(|part| part.as_str().ok().map(str::to_owned)).collect()
+    CertificateSigningRequestDer::from_pem_slice(&pem)
+        .map_err(|_| "PEM block type must be CERTIFICATE REQUEST".to_owned())
+}
+
+fn parse_request<'a>(request: &'a CertificateSigningRequestDer<'_>) -> Result<X509CertificationRequest<'a>, String> {
+    let (_, parsed) = X509CertificationRequest::from_der(request).map_err(|error| error.to_string())?;
+    Ok(parsed)
 }
 
 /// Whoever has several groups would lose some of them, because what signs holds one value of each kind.
-fn check_subject(request: &CertificateSigningRequestDer<'_>) -> Result<(), String> {
-    let (_, parsed) = X509CertificationRequest::from_der(request).map_err(|error| error.to_string())?;
-    let subject = &parsed.certification_request_info.subject;
+fn check_subject(subject: &X509Name<'_>) -> Result<(), String> {
     let mut kinds: Vec<String> = subject.iter_attributes().map(|one| one.attr_type().to_id_string()).collect();
     let all = kinds.len();
     kinds.sort_unstable();

@@ -128,7 +128,9 @@ pub(crate) fn admit(ctx: &Context<'_>, old: &Value) -> Result<(), Refusal> {
 pub(crate) fn admit_groups(resource: &Resource, object: &Value) -> Result<(), Refusal> {
     let request = object.lookup_str(&["spec", "request"]).unwrap_or_default();
     let is_client = object.lookup_str(&["spec", "signerName"]) == Some(CLIENTS);
-    if is_client && tls::organizations(request).iter().any(|group| group == MASTERS) {
+    // What cannot be read is refused where the whole object is looked at.
+    let groups = if is_client { tls::organizations(request).unwrap_or_default() } else { Vec::new() };
+    if groups.iter().any(|group| group == MASTERS) {
         let why = format!("use of {CLIENTS} signer with {MASTERS} group is not allowed");
         return Err(Refusal::forbidden(resource, meta::text(object, "name"), why));
     }
