@@ -60,9 +60,8 @@ impl<'a> Written<'a> {
             Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
                 let Some(line) = text.lines().nth(value.at.line().saturating_sub(1)) else { return };
                 let rest: String = line.chars().skip(value.at.column().saturating_sub(1)).collect();
-                let at = block.place(value.at);
-                if let Some(source) = self.sources.get(at.source()) {
-                    self.notes.borrow_mut().insert((source.path, at.line(), at.column()), plain_token(&rest).into());
+                if let Some(place) = self.place(block.place(value.at)) {
+                    self.notes.borrow_mut().insert(place, plain_token(&rest).into());
                 }
             }
         }

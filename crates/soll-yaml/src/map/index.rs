@@ -11,7 +11,7 @@ use super::Entry;
 ///
 /// With the hash beside each position, growing touches no entry. Maps of a hundred thousand keys do not fit into the
 /// processor's caches, and each touch would be a miss.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Index {
     slots: HashTable<Slot>,
     hasher: RandomState,
