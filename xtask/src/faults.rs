@@ -42,14 +42,14 @@ enum Verdict {
 }
 
 /// Puts the faults of an engine in, one after the other, and compares `cases` generated cases with each.
-pub(crate) fn seed(repository: &Repository, name: &str, cases: u64, only: Option<&str>) -> Result<()> {
+pub(crate) fn seed(repository: &Repository, name: &str, cases: u64, only: &[String]) -> Result<()> {
     let comparison = differential::find(name)?;
     servers::ensure(repository, &differential::names(comparison.oracles))?;
     let list = repository.root().join("crates").join(comparison.package).join("tests/faults.txt");
     let text = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let mut faults = parse(&text).with_context(|| format!("in {}", list.display()))?;
-    if let Some(only) = only {
-        faults.retain(|fault| fault.title.contains(only) || fault.file.contains(only));
+    if !only.is_empty() {
+        faults.retain(|fault| only.iter().any(|text| fault.title.contains(text) || fault.file.contains(text)));
     }
     let copy = Copy::make(repository, comparison, cases)?;
     for fault in &faults {
@@ -185,6 +185,10 @@ impl<'c> Copy<'c> {
     fn compare_as_it_is(&self) -> Result<Duration> {
         run(self.cargo().arg("--no-run"))?;
         let test = self.build()?;
+        // The cases may be others now.
+        if self.answers().exists() {
+            fs::remove_file(self.answers())?;
+        }
         let start = Instant::now();
         run(&mut self.comparing(&test)).context("there is a difference already, without a fault")?;
         Ok(start.elapsed())
@@ -213,8 +217,13 @@ impl<'c> Copy<'c> {
         let mut command = Command::new(test);
         command.args(["--exact", self.comparison.test]).current_dir(&self.root);
         command.env("SOLL_CACHE", self.cache).env("SOLL_DIFFERENTIAL_CASES", self.cases.to_string());
-        command.env("SOLL_DIFFERENTIAL_FIRST", "1");
+        command.env("SOLL_DIFFERENTIAL_FIRST", "1").env("SOLL_DIFFERENTIAL_ANSWERS", self.answers());
         command
+    }
+
+    /// Where the original's answers are kept, which are the same for all faults.
+    fn answers(&self) -> PathBuf {
+        self.target.with_file_name("answers")
     }
 }
 

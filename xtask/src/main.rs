@@ -67,9 +67,9 @@ enum Task {
         /// How many cases are compared with each
         #[arg(long, default_value_t = 40_000)]
         cases: u64,
-        /// Only faults whose title or file contains this
+        /// Only faults whose title or file contains this; may be given several times
         #[arg(long)]
-        only: Option<String>,
+        only: Vec<String>,
     },
     /// Build the container image as an OCI layout tarball
     Image {
@@ -157,7 +157,7 @@ fn main() -> Result<()> {
         }
         Task::Bench(Bench::Helm { binary, runs }) => bench::helm::measure(&repository, binary, runs),
         Task::Differential { name, cases, seed } => differential::compare(&repository, &name, cases, seed),
-        Task::Faults { name, cases, only } => faults::seed(&repository, &name, cases, only.as_deref()),
+        Task::Faults { name, cases, only } => faults::seed(&repository, &name, cases, &only),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
         Task::Layout { binary } => layout::write(&repository, binary),
         Task::Crds => crds::write(repository.root()),
