@@ -84,7 +84,7 @@ impl Object {
     /// Names the first of `kind`, `apiVersion`, `metadata.name` that is missing or no text.
     pub fn new(value: Value) -> Result<Self, ObjectError> {
         if value.as_map().is_none() {
-            let message = format!("expected a Kubernetes object, found a {}", value.type_name());
+            let message = format!("expected a Kubernetes object, found {}", value.type_in_words());
             return Err(ObjectError { message, at: value.at });
         }
         for field in ["kind", "apiVersion"] {

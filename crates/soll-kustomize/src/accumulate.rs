@@ -703,7 +703,7 @@ impl Block {
 /// What a manifest lacks to be told from others; kustomize wants no `apiVersion`.
 fn nameless(value: &Value) -> Option<String> {
     if value.as_map().is_none() {
-        return Some(format!("expected a Kubernetes object, found a {}", value.type_name()));
+        return Some(format!("expected a Kubernetes object, found {}", value.type_in_words()));
     }
     let kind = value.lookup_str(&["kind"]).unwrap_or_default();
     if kind.is_empty() {

@@ -87,8 +87,10 @@ impl Config {
     pub(crate) fn read(value: &Value, problems: &Problems) -> Self {
         let mut config = Self::default();
         let Some(map) = value.as_map() else {
-            problems
-                .add(value.at, format!("expected a map of transformer configurations, found a {}", value.type_name()));
+            problems.add(
+                value.at,
+                format!("expected a map of transformer configurations, found {}", value.type_in_words()),
+            );
             return config;
         };
         for entry in map {
@@ -154,7 +156,7 @@ pub(crate) fn merge_specs(specs: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Res
 pub(crate) fn read_specs(value: Option<&Value>, problems: &Problems) -> Vec<FieldSpec> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Vec::new() };
     let Some(items) = value.as_list() else {
-        problems.add(value.at, format!("expected a list of field specs, found a {}", value.type_name()));
+        problems.add(value.at, format!("expected a list of field specs, found {}", value.type_in_words()));
         return Vec::new();
     };
     let read = |item: &Value| {

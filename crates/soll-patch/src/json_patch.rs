@@ -14,7 +14,7 @@ use crate::{PatchError, Trace};
 /// Copies may not add up to more than 100,000 values: copying a document into itself doubles it.
 pub fn json_patch(target: &Value, operations: &Value, trace: Option<Trace<'_>>) -> Result<Value, PatchError> {
     let Some(list) = operations.as_list() else {
-        let message = format!("a JSON patch is a list of operations, found a {}", operations.type_name());
+        let message = format!("a JSON patch is a list of operations, found {}", operations.type_in_words());
         return Err(PatchError { message, path: FieldPath::root(), at: operations.at });
     };
     let mut document = target.clone();
@@ -83,7 +83,7 @@ impl<'p> Operation<'p> {
             at: at.or(operation.at),
         };
         if operation.as_map().is_none() {
-            return Err(wrong(format!("is a {}, expected a map", operation.type_name()), operation.at));
+            return Err(wrong(format!("is {}, expected a map", operation.type_in_words()), operation.at));
         }
         let text = |key: &str| operation.get(key).and_then(Value::as_str);
         let known = Kind::ALL.map(|(name, _)| name).join(", ");
@@ -148,7 +148,7 @@ impl<'p> Operation<'p> {
     fn replace(&self, document: &mut Value, value: &Value, trace: Option<Trace<'_>>) -> Result<(), Fault> {
         if self.path.is_empty() {
             if value.as_map().is_none() && value.as_list().is_none() {
-                return Err(format!("a document is a map or a list, found a {}", value.type_name()));
+                return Err(format!("a document is a map or a list, found {}", value.type_in_words()));
             }
             *document = Trace::mark(trace, value, document.at);
             return Ok(());
@@ -212,7 +212,7 @@ fn holder<'d>(document: &'d mut Value, pointer: &str) -> Result<(&'d mut Value, 
     }
     if place.as_list().is_none() && place.as_map().is_none() {
         let walked = if walked.is_empty() { "the document".to_owned() } else { walked };
-        return Err(format!("{walked} is a {}, which holds no `{last}`", place.type_name()));
+        return Err(format!("{walked} is {}, which holds no `{last}`", place.type_in_words()));
     }
     Ok((place, last))
 }

@@ -156,7 +156,7 @@ impl Reader {
     /// merging, as the API server has it.
     fn node(&mut self, openapi: &Value, preserving: bool, root: bool) -> Result<u32, SchemaError> {
         if openapi.as_map().is_none() {
-            return Err(self.error(format!("expected a schema, found a {}", openapi.type_name())));
+            return Err(self.error(format!("expected a schema, found {}", openapi.type_in_words())));
         }
         if self.path.0.len() > DEEPEST * 2 {
             return Err(self.error(format!("the schema is nested deeper than {DEEPEST} levels")));

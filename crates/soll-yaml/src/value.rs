@@ -186,6 +186,20 @@ impl Value {
         }
     }
 
+    /// The same within a sentence: `an integer`, `a map`, `null`.
+    #[must_use]
+    pub fn type_in_words(&self) -> &'static str {
+        match self.data {
+            Data::Null => "null",
+            Data::Bool(_) => "a boolean",
+            Data::Int(_) => "an integer",
+            Data::Float(_) => "a number",
+            Data::Str(_) => "a string",
+            Data::List(_) => "a list",
+            Data::Map(_) => "a map",
+        }
+    }
+
     /// Says whether both share the same memory, so that comparing them is not needed.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {

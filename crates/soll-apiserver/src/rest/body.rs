@@ -28,7 +28,7 @@ pub(crate) fn decode(headers: &HeaderMap, body: &[u8], expected: Type<'_>) -> Re
         _ => return Err(Refusal::unsupported_media_type(READ)),
     };
     if object.as_map().is_none() {
-        return Err(Refusal::bad_request(format!("expected an object, found a {}", object.type_name())));
+        return Err(Refusal::bad_request(format!("expected an object, found {}", object.type_in_words())));
     }
     Ok(object)
 }

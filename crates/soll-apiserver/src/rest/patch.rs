@@ -105,7 +105,7 @@ fn map(patch: Value) -> Result<Value, Refusal> {
     if patch.as_map().is_some() {
         return Ok(patch);
     }
-    Err(Refusal::bad_request(format!("error decoding patch: a patch is a map, found a {}", patch.type_name())))
+    Err(Refusal::bad_request(format!("error decoding patch: a patch is a map, found {}", patch.type_in_words())))
 }
 
 fn check_options(ctx: &Context<'_>) -> Result<(), Refusal> {

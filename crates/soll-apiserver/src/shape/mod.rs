@@ -188,7 +188,7 @@ impl Fitter {
     fn misfit(&mut self, expected: &str, value: &Value) {
         // The validation of custom resources says it in the words of their schema.
         if self.rules == Rules::Builtin {
-            let message = format!("expected {expected}, found a {}", value.type_name());
+            let message = format!("expected {expected}, found {}", value.type_in_words());
             self.findings.misfits.push((self.path.clone(), message));
         }
     }

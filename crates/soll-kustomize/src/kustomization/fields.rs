@@ -27,7 +27,7 @@ impl<'v> Fields<'v> {
     /// `what` is the word for the map in messages: `patches entry`.
     pub(crate) fn new(value: &'v Value, what: &'static str, problems: &'v Problems) -> Self {
         if value.as_map().is_none() && !value.is_null() {
-            problems.add(value.at, format!("expected a map for a {what}, found a {}", value.type_name()));
+            problems.add(value.at, format!("expected a map for a {what}, found {}", value.type_in_words()));
         }
         Self { map: value.as_map(), what, known: Vec::new(), problems, at: value.at }
     }
@@ -135,7 +135,7 @@ impl<'v> Fields<'v> {
     }
 
     fn wrong(&self, name: &str, value: &Value, expected: &str) {
-        let message = format!("`{name}` of a {} is a {}; expected {expected}", self.what, value.type_name());
+        let message = format!("`{name}` of a {} is {}; expected {expected}", self.what, value.type_in_words());
         self.problems.add(value.at, message);
     }
 }

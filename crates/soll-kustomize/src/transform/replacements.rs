@@ -330,7 +330,7 @@ fn fill(
             if std::mem::discriminant(&data) != std::mem::discriminant(&field.data)
                 && !matches!((&field.data, &data), (Data::Float(_), Data::Int(_)))
             {
-                return Err(format!("`{}` is a {} and cannot become `{text}`", path.text, field.type_name()));
+                return Err(format!("`{}` is {} and cannot become `{text}`", path.text, field.type_in_words()));
             }
             data
         }
@@ -340,12 +340,8 @@ fn fill(
         (Data::Null, None) => Data::Null,
         (Data::Str(_), None) => Data::Str(Str::new()),
         (Data::Bool(_) | Data::Int(_) | Data::Float(_), None) => {
-            return Err(format!(
-                "`{}` is a {} and cannot become a {}",
-                path.text,
-                field.type_name(),
-                source.value.type_name()
-            ));
+            let (was, is) = (field.type_in_words(), source.value.type_in_words());
+            return Err(format!("`{}` is {was} and cannot become {is}", path.text));
         }
     };
     *field = Value::from(data).at(at);

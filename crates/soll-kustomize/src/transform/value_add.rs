@@ -71,13 +71,13 @@ fn add(resources: &mut Resources, position: usize, target: &Target, value: &Text
             field.data = Value::map().data;
         }
         if field.as_map().is_none() {
-            let message = format!("`{}` leads through a {}", target.path.text, field.type_name());
+            let message = format!("`{}` leads through {}", target.path.text, field.type_in_words());
             return builder.problems.push(Problem::new(target.path.at, message).of(&resource.id()));
         }
         field = field.make_map().get_or_insert_with(&key, Value::null);
     }
     if matches!(field.data, Data::List(_) | Data::Map(_)) {
-        let message = format!("`{}` holds a {}; only a text can be set", target.path.text, field.type_name());
+        let message = format!("`{}` holds {}; only a text can be set", target.path.text, field.type_in_words());
         return builder.problems.push(Problem::new(target.path.at, message).of(&resource.id()));
     }
     let text = match target.position {

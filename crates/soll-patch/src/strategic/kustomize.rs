@@ -63,8 +63,8 @@ impl Merge<'_> {
             return Ok(None);
         }
         if shape(target) != shape(patch) {
-            let (was, is) = (target.type_name(), patch.type_name());
-            return Err(error(path, patch, format!("the patch has a {is} where the object has a {was}")));
+            let (was, is) = (target.type_in_words(), patch.type_in_words());
+            return Err(error(path, patch, format!("the patch has {is} where the object has {was}")));
         }
         if target.as_map().is_some() {
             self.map(target, patch, of, path)

@@ -20,7 +20,7 @@ pub(super) fn merge(
     path: &mut FieldPath,
 ) -> Result<Value, PatchError> {
     if patch.as_map().is_none() {
-        return Err(error(path, patch, format!("a patch is a map, found a {}", patch.type_name())));
+        return Err(error(path, patch, format!("a patch is a map, found {}", patch.type_in_words())));
     }
     Merge { trace }.map(target, patch, of, path)
 }
@@ -208,7 +208,7 @@ impl Merge<'_> {
         let mut replaces = false;
         for item in patch {
             if item.as_map().is_none() {
-                return Err(error(path, item, format!("expected a map, found a {}", item.type_name())));
+                return Err(error(path, item, format!("expected a map, found {}", item.type_in_words())));
             }
             match item.get(DIRECTIVE).map(|directive| directive.as_str().unwrap_or_default()) {
                 None => changes.push(item.clone()),
@@ -237,7 +237,7 @@ fn directives<'p>(changes: &'p Map, prefix: &'p str) -> impl Iterator<Item = (&'
 }
 
 fn list_of<'v>(value: &'v Value, path: &FieldPath) -> Result<&'v [Value], PatchError> {
-    let found = || error(path, value, format!("expected a list, found a {}", value.type_name()));
+    let found = || error(path, value, format!("expected a list, found {}", value.type_in_words()));
     value.as_list().ok_or_else(found)
 }
 

@@ -251,7 +251,7 @@ impl Composer<'_> {
         let text = match &value.data {
             Data::Str(text) => text.clone(),
             Data::List(_) | Data::Map(_) => {
-                return Err(YamlError::new(format!("invalid map key: a {}", value.type_name()), at));
+                return Err(YamlError::new(format!("invalid map key: {}", value.type_in_words()), at));
             }
             Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => crate::to_json(&value).into(),
         };
