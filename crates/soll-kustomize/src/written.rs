@@ -167,12 +167,14 @@ impl soll_patch::Written for Unquoted<'_> {
     }
 }
 
-/// A scalar as text after it has gone through JSON and Go's floating point numbers.
+/// A scalar as text after it has gone through JSON and Go's floating point numbers; lists and maps are no text.
 pub(crate) fn after_json(value: &Value) -> String {
-    let number = match value.data {
-        Data::Int(number) => number as f64,
-        Data::Float(number) => number,
-        _ => return to_json(value),
+    let number = match &value.data {
+        Data::Int(number) => *number as f64,
+        Data::Float(number) => *number,
+        Data::List(_) | Data::Map(_) => return String::new(),
+        Data::Null | Data::Bool(_) => return to_json(value),
+        Data::Str(text) => return text.as_str().to_owned(),
     };
     if number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
         return to_json(value);
