@@ -31,7 +31,6 @@ pub(crate) struct Builder<'a> {
     pub(crate) written: Written<'a>,
     pub(crate) merge_types: MergeTypes,
     /// How often something was set that may have been the same before.
-    touches: Cell<usize>,
     loads: Cell<usize>,
     metadata: Cell<Metadata>,
 }
@@ -84,7 +83,6 @@ impl<'a> Builder<'a> {
             warnings: RefCell::default(),
             written: Written::new(tree, sources),
             merge_types: MergeTypes::default(),
-            touches: Cell::new(0),
             loads: Cell::new(0),
             metadata: Cell::default(),
         }
@@ -170,15 +168,6 @@ impl<'a> Builder<'a> {
         };
         mutate(&mut ks, self);
         Some(ks)
-    }
-
-    /// Notes that something was set, even if it was the same before: to a validator that is a change.
-    pub(crate) fn touch(&self) {
-        self.touches.set(self.touches.get() + 1);
-    }
-
-    pub(crate) fn touches(&self) -> usize {
-        self.touches.get()
     }
 
     /// Where an object came from, if anyone asks.

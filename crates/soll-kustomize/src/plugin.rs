@@ -53,13 +53,12 @@ pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustom
 
 /// Runs the transformer that an object configures and complains if it changes anything.
 pub(crate) fn validate(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
-    let (before, touches) = (into.resources.clone(), builder.touches());
+    let before = into.resources.clone();
     run(into, plugin, ks, builder);
     // Kustomize compares by name.
     builder.refuse_twins(&into.resources);
-    let is_same = builder.touches() == touches
-        && before.len() == into.resources.len()
-        && before.iter().zip(into.resources.iter()).all(|(before, now)| before.is_untouched(now));
+    let is_same = before.len() == into.resources.len()
+        && before.iter().zip(into.resources.iter()).all(|(before, now)| before.value == now.value);
     if !is_same && builder.problems.is_empty() {
         let message = "the validator changes objects; a validator shouldn't modify the resource map";
         builder.problems.add(plugin.at(), message);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use soll_yaml::{At, Data, Entry, Str, Value};
+use soll_yaml::{At, Data, Str, Value};
 
 use crate::provenance::Provenance;
 use crate::scope;
@@ -254,14 +254,6 @@ impl Resource {
         self.transformations.clear();
     }
 
-    /// Whether nobody has set anything since, not even to the same.
-    pub(crate) fn is_untouched(&self, now: &Self) -> bool {
-        self.previous == now.previous
-            && self.prefixes == now.prefixes
-            && self.suffixes == now.suffixes
-            && is_same_writing(&self.value, &now.value)
-    }
-
     /// Labels or annotations as pairs of text.
     pub(crate) fn pairs(&self, field: &str) -> impl Iterator<Item = (&Str, &str)> {
         let pairs = self.value.lookup(&["metadata", field]).and_then(Value::as_map);
@@ -278,22 +270,6 @@ fn text(value: &Value, path: &[&str]) -> Str {
     match value.lookup(path).map(|value| &value.data) {
         Some(Data::Str(text)) => text.clone(),
         _ => Str::new(),
-    }
-}
-
-/// Says whether two values are equal and were written at the same places.
-fn is_same_writing(a: &Value, b: &Value) -> bool {
-    match (&a.data, &b.data) {
-        _ if a.at != b.at => false,
-        _ if a.same(b) => true,
-        (Data::List(a), Data::List(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| is_same_writing(a, b))
-        }
-        (Data::Map(a), Data::Map(b)) => {
-            let same = |entry: &Entry| b.get(&entry.key).is_some_and(|other| is_same_writing(&entry.value, other));
-            a.len() == b.len() && a.iter().all(same)
-        }
-        (a, b) => a == b,
     }
 }
 

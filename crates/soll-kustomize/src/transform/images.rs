@@ -52,7 +52,6 @@ pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec],
     let mut update = |field: &mut Value| {
         let Data::Str(old) = &field.data else { return };
         if pattern.is_match(old) {
-            builder.touch();
             let new = renamed(old, image);
             if new.as_str() != old.as_str() {
                 replace(field, Value::from(new).at(image.at), "images", builder);

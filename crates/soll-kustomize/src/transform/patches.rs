@@ -210,7 +210,6 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
     }
     let value = without_identity(&source.value, patch);
     let before = resource.before_change();
-    builder.touch();
     let has_version = !gvk.version.is_empty();
     match strategic_merge(&resource.value, &value, of, Dialect::Kustomize, trace) {
         Ok(Some(merged)) => {
