@@ -345,7 +345,10 @@ impl<'a> Builder<'a> {
             Place { directory: full, written, repository, outer: Some(place), depth: place.depth + 1, namespace };
         match role {
             // A component works on what its parent has so far.
-            Role::Component => self.accumulate(into, &ks, &inner),
+            Role::Component => {
+                self.accumulate(into, &ks, &inner);
+                self.refuse_twins(&into.resources);
+            }
             Role::Base => {
                 let mut base = Accumulator::default();
                 self.accumulate(&mut base, &ks, &inner);
