@@ -143,3 +143,50 @@ data: {k: v}
         "kustomization.yaml:5:7: ConfigMap/a: operation 1 of the JSON patch (remove /data/missing): there is no `missing` to remove",
     );
 }
+
+#[test]
+fn an_item_that_would_cost_the_others_their_place_is_refused() {
+    check(
+        "
+# file: kustomization.yaml
+resources: [a.yaml]
+patches:
+- patch: |-
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: a}
+    spec:
+      containers:
+      - name: main
+        env:
+        - name: A
+        - {}
+# file: a.yaml
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+",
+        "kustomization.yaml:12:11: Pod/a: spec.containers[0].env: the item has no `name`, by which the list is merged",
+    );
+}
+
+#[test]
+fn a_replacement_that_does_nothing_is_told() {
+    let files = "
+# file: kustomization.yaml
+resources: [a.yaml]
+replacements:
+- sourceValue: x
+  targets:
+  - select: {kind: ConfigMap}
+    fieldPaths: [metadata.labels.app]
+    options: {create: true}
+# file: a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, labels: null}
+";
+    let built = Files::of(files).build("").unwrap();
+    let told: Vec<_> = built.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(told, ["`metadata.labels.app` leads into null, where nothing is replaced; remove the null"]);
+}

@@ -141,10 +141,7 @@ impl Merge<'_> {
             }
             Directive::Merge => {
                 let patch = patch.as_list().unwrap_or_default();
-                if let Some(nameless) = nameless(patch, of) {
-                    let message = format!("the item has no `{}`, by which the list is merged", keys(of).join("` or `"));
-                    return Err(error(path, nameless, message));
-                }
+                refuse_nameless(patch, of, path)?;
                 self.items(target, patch, of, path)
             }
         }
@@ -180,6 +177,10 @@ impl Merge<'_> {
         }
         // Kustomize merges such a list with itself. A directive that it meets in an item is gone from either side.
         let items = list.as_list().unwrap_or_default().to_vec();
+        if items.len() > 1 {
+            // The others would be lost.
+            refuse_nameless(&items, of, path)?;
+        }
         let keys = keys(of);
         let is_met = |item: &Value| item.as_map().is_some_and(|map| keys.iter().any(|key| map.contains(key)));
         let obeyed = |item: &Value| match item.get(DIRECTIVE).filter(|_| is_met(item)) {
@@ -350,11 +351,17 @@ fn keys(of: Option<TypeRef<'_>>) -> Vec<&str> {
     if keys.is_empty() { of.patch_merge_key().into_iter().collect() } else { keys }
 }
 
-/// The first item without any of the keys that items are told apart by.
-fn nameless<'v>(patch: &'v [Value], of: Option<TypeRef<'_>>) -> Option<&'v Value> {
+/// Refuses a list with an item that has none of the keys by which items are told apart.
+fn refuse_nameless(items: &[Value], of: Option<TypeRef<'_>>, path: &FieldPath) -> Result<(), PatchError> {
     let keys = keys(of);
-    let is_nameless = |item: &&Value| keys.iter().all(|key| text(item, key).is_none());
-    patch.iter().find(is_nameless).filter(|_| !keys.is_empty())
+    let is_nameless = |item: &&Value| !is_directive(item) && keys.iter().all(|key| text(item, key).is_none());
+    match items.iter().find(is_nameless) {
+        Some(item) if !keys.is_empty() => {
+            let message = format!("the item has no `{}`, by which the list is merged", keys.join("` or `"));
+            Err(error(path, item, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The key values of each item, empty where it lacks the key, each once, in order.
@@ -429,12 +436,16 @@ fn map_directive(patch: &Value, path: &FieldPath) -> Result<(Directive, Value), 
 /// The directive of a list, which is an item with nothing else in it, and the list without it.
 fn list_directive(patch: &Value, path: &FieldPath) -> Result<(Directive, Value), PatchError> {
     let items = patch.as_list().unwrap_or_default();
-    let alone = |item: &Value| item.as_map().is_some_and(|map| map.len() == 1 && map.contains(DIRECTIVE));
-    let Some(value) = items.iter().find(|item| alone(item)).and_then(|item| item.get(DIRECTIVE)) else {
+    let Some(value) = items.iter().find(|item| is_directive(item)).and_then(|item| item.get(DIRECTIVE)) else {
         return Ok((Directive::Merge, patch.clone()));
     };
-    let rest = items.iter().filter(|item| !alone(item)).cloned().collect();
+    let rest = items.iter().filter(|item| !is_directive(item)).cloned().collect();
     Ok((read_directive(value, path)?, Value::list(rest).at(patch.at)))
+}
+
+/// Whether an item says nothing but what is to become of its list.
+fn is_directive(item: &Value) -> bool {
+    item.as_map().is_some_and(|map| map.len() == 1 && map.contains(DIRECTIVE))
 }
 
 fn read_directive(value: &Value, path: &FieldPath) -> Result<Directive, PatchError> {
