@@ -281,7 +281,10 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
         // Kustomize keeps its notes in the annotations, so these are there to be patched.
         if resource.has_notes() {
             let metadata = resource.value.make_map().get_or_insert_with("metadata", Value::map);
-            metadata.make_map().get_or_insert_with("annotations", Value::map);
+            let annotations = metadata.make_map().get_or_insert_with("annotations", Value::map);
+            if annotations.is_null() {
+                *annotations = Value::map();
+            }
         }
         match json_patch(&resource.value, operations, trace) {
             Ok(patched) => {

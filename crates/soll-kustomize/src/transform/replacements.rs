@@ -102,6 +102,19 @@ impl Source {
     }
 }
 
+/// Whether a path is cut short by a `null`.
+fn ends_in_null(object: &Value, steps: &[Step]) -> bool {
+    let mut value = object;
+    for step in steps {
+        if value.is_null() {
+            return true;
+        }
+        let Some(next) = step.of(value) else { return false };
+        value = next;
+    }
+    false
+}
+
 fn found<'v>(object: &'v Value, steps: &[Step]) -> Option<&'v Value> {
     steps.iter().try_fold(object, |value, step| step.of(value))
 }
@@ -169,6 +182,10 @@ fn write(
         Ok(true) => return source.follow(&resource.value, position),
         Ok(false) => {}
         Err(message) => return builder.problems.push(Problem::new(path.at, message).of(&resource.id())),
+    }
+    if target.create && ends_in_null(&resource.value, &steps) {
+        let message = format!("`{}` leads into null, where nothing is replaced; remove the null", path.text);
+        builder.warnings.borrow_mut().push(Problem::new(path.at, message).of(&resource.id()));
     }
     let before = resource.before_change();
     let create = target.create.then(|| source.value.clone());
@@ -429,7 +446,8 @@ fn step(part: &str) -> Step {
     part.parse().map_or_else(|_| Step::Key(part.into()), Step::Index)
 }
 
-/// Walks to every value at the end of the path; `create` is what missing fields are made for.
+/// Walks to every value at the end of the path; `create` is what missing fields are made for. Within what is `null`
+/// kustomize makes them, too, but in a place of their own that nobody sees.
 fn walk(
     value: &mut Value,
     steps: &[Step],
@@ -437,6 +455,9 @@ fn walk(
     visit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Result<(), String> {
     let Some((step, rest)) = steps.split_first() else { return visit(value) };
+    if value.is_null() && create.is_some() && !matches!(step, Step::Every) {
+        return walk(&mut made_for(steps, create), steps, create, visit);
+    }
     match step {
         // A number may be a key of a map too.
         Step::Index(index) if value.as_map().is_some() => {
@@ -459,9 +480,6 @@ fn walk(
             None => Err("`*` stands for the items of a list; this is none".to_owned()),
         },
         Step::Matching(key, text) => {
-            if value.is_null() && create.is_some() {
-                value.data = Value::list(Vec::new()).data;
-            }
             let Some(items) = value.as_list_mut() else {
                 return Err(format!("`[{key}={text}]` selects from a list; this is none"));
             };
@@ -485,9 +503,6 @@ fn walk_key(
     create: Option<&Value>,
     visit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Result<(), String> {
-    if create.is_some() && value.is_null() {
-        value.data = Value::map().data;
-    }
     if value.as_str().is_some() {
         return Err(format!("replacing `{key}` inside of text is not supported; generate the text instead"));
     }
