@@ -21,7 +21,7 @@ use soll_compare::Random;
 
 /// The case that a seed makes.
 pub(super) fn case(random: &mut Random) -> Case {
-    let mut world = World { random, files: BTreeMap::new(), features: BTreeSet::new(), families: 6 };
+    let mut world = World { random, files: BTreeMap::new(), features: BTreeSet::new(), families: 10 };
     let root = world.layout();
     let legacy_order = world.chance("legacy order", 30);
     let root_only = world.chance("root only", 30);
@@ -102,7 +102,7 @@ const FEATURES: [(Feature, usize); 26] = [
     (patches_strategic_merge, 2),
     (patches_json, 1),
     (replacements, 5),
-    (vars, 1),
+    (vars, 2),
     (configurations, 1),
     (crds, 1),
     (openapi, 1),
@@ -286,9 +286,13 @@ impl World<'_> {
     /// Writes objects into files; returns the names of the files.
     fn own_objects(&mut self, scope: &mut Scope, count: usize) -> Vec<Value> {
         let mut own = objects(self.random, count);
+        let is_unlike = |scope: &Scope, object: &Value| !has_twin(&scope.objects, object);
+        if self.random.percent(97) {
+            own.retain(|object| is_unlike(scope, object));
+        }
         if self.chance("objects that refer to each other", self.families) {
             for object in family(self.random) {
-                if !has_twin(&own, &object) {
+                if !has_twin(&own, &object) && is_unlike(scope, &object) {
                     own.push(object);
                 }
             }

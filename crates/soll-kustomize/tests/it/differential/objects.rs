@@ -188,6 +188,9 @@ fn decorate(random: &mut Random, object: &mut Value) {
         if random.percent(6) {
             metadata["labels"]["odd"] = raw(random);
         }
+        if random.percent(4) {
+            metadata["labels"] = Value::Null;
+        }
     }
     if random.percent(25) {
         metadata["annotations"] = json!({"note": text(random)});
@@ -196,6 +199,9 @@ fn decorate(random: &mut Random, object: &mut Value) {
         }
         if random.percent(4) {
             metadata["annotations"] = json!({});
+        }
+        if random.percent(4) {
+            metadata["annotations"] = Value::Null;
         }
         if random.percent(4) {
             metadata["annotations"]["config.kubernetes.io/local-config"] = random.pick(&["true", "false"]).into();
@@ -276,6 +282,9 @@ fn container(random: &mut Random, name: &str) -> Value {
         }
         if random.percent(30) {
             env.push(json!({"name": "C", "valueFrom": {"secretKeyRef": {"name": random.pick(&SECRETS), "key": "k"}}}));
+        }
+        if random.percent(3) {
+            env.insert(random.below(env.len()), json!({"value": "of no name"}));
         }
         container["env"] = env.into();
     }
@@ -429,9 +438,15 @@ fn custom_resource_definition(random: &mut Random) -> Value {
 }
 
 fn custom(random: &mut Random, name: &str) -> Value {
-    json!({"apiVersion": "example.com/v1", "kind": random.pick(&["Widget", "Gadget"]), "metadata": {"name": name}, "spec": {
+    let mut object = json!({"apiVersion": "example.com/v1", "kind": random.pick(&["Widget", "Gadget"]), "metadata": {"name": name}, "spec": {
         "configName": random.pick(&CONFIGS), "size": random.below(10), "ratio": 0.5,
         "ref": {"name": random.pick(&NAMES)}, "image": random.pick(&IMAGES),
         "items": [{"name": "a", "value": 1}, {"name": "b", "value": text(random)}],
-        "template": {"spec": {"containers": [container(random, "main")]}}}})
+        "template": {"spec": {"containers": [container(random, "main")]}}}});
+    if random.percent(4)
+        && let Some(map) = object.as_object_mut()
+    {
+        map.remove("apiVersion");
+    }
+    object
 }

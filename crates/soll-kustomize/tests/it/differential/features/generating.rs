@@ -64,10 +64,10 @@ pub(super) fn options(world: &mut World<'_>) -> Value {
         options["immutable"] = true.into();
     }
     if world.random.percent(35) {
-        options["labels"] = json!({"made": "yes", "app": "gen"});
+        options["labels"] = json!({"made": world.random.pick(&["yes", "anew"]), "app": "gen"});
     }
     if world.random.percent(35) {
-        options["annotations"] = json!({"note": "a b: c"});
+        options["annotations"] = json!({"note": world.random.pick(&["a b: c", "other"])});
     }
     options
 }

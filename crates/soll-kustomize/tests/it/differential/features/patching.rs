@@ -13,7 +13,10 @@ pub(super) fn strategic(world: &mut World<'_>, object: &Value, is_targeted: bool
 }
 
 fn strategic_patch(world: &mut World<'_>, object: &Value, is_targeted: bool) -> Value {
-    let mut patch = json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": {"name": object["metadata"]["name"]}});
+    let mut patch = json!({"kind": object["kind"], "metadata": {"name": object["metadata"]["name"]}});
+    if let Some(api_version) = object["apiVersion"].as_str() {
+        patch["apiVersion"] = api_version.into();
+    }
     if let Some(namespace) = object["metadata"]["namespace"].as_str() {
         patch["metadata"]["namespace"] = namespace.into();
     }
@@ -128,7 +131,7 @@ fn note_directives(world: &mut World<'_>, patch: &Value, place: &str) {
 fn pod_patch(world: &mut World<'_>) -> Value {
     let name = world.random.pick(&["main", "sidecar", "added"]);
     let mut container = json!({"name": name});
-    match world.random.below(20) {
+    match world.random.below(21) {
         0 => container["image"] = "patched:1".into(),
         1 => container["env"] = json!([{"name": "A", "value": text(world.random)}, {"name": "NEW", "value": "1"}]),
         2 => container["env"] = json!([{"name": "A", "$patch": "delete"}, {"name": "Z", "value": "z"}]),
@@ -153,7 +156,9 @@ fn pod_patch(world: &mut World<'_>) -> Value {
             container["image"] = "replaced:1".into();
         }
         14 => container["$deleteFromPrimitiveList/args"] = json!(["--level=debug"]),
-        17 | 18 => {
+        // Of several items all would have to have a key; see COMPATIBILITY.md.
+        18 if name == "added" => container["env"] = json!([{}]),
+        17..=19 => {
             let way = world.random.pick(&["replace", "merge"]);
             container["env"] = json!([{"name": "A", "$patch": way, "value": "a"}, {"name": "B", "value": "b"}]);
         }
@@ -202,7 +207,7 @@ pub(super) fn operations(world: &mut World<'_>, object: &Value) -> Value {
             2 => json!({"a": [1, "b"]}),
             _ => raw(world.random),
         };
-        operations.push(match world.random.below(13) {
+        operations.push(match world.random.below(14) {
             0 if has_spec => json!({"op": "add", "path": "/spec/extra", "value": value}),
             1 if !object["spec"]["replicas"].is_null() => json!({"op": "replace", "path": "/spec/replicas", "value": 9}),
             2 if has_spec && !object["spec"]["template"]["spec"]["containers"].is_null() => {
@@ -215,13 +220,13 @@ pub(super) fn operations(world: &mut World<'_>, object: &Value) -> Value {
             5 => json!({"op": "copy", "from": "/metadata/name", "path": "/metadata/copied"}),
             6 if object["metadata"]["labels"].is_object() => json!({"op": "remove", "path": "/metadata/labels/app"}),
             7 if world.random.percent(20) => json!({"op": "add", "path": "/metadata/annotations", "value": {"json": "new"}}),
-            7 if object["metadata"]["annotations"].is_object() => {
+            7 if object["metadata"]["annotations"].is_object() || world.random.percent(15) => {
                 json!({"op": "add", "path": "/metadata/annotations/example.com~1x", "value": "y"})
             }
             8 if world.random.percent(5) => json!({"op": "move", "from": "/metadata/name", "path": "/metadata/moved"}),
             9 if !object["spec"]["replicas"].is_null() => json!({"op": "remove", "path": "/spec/replicas"}),
             10 if object["metadata"]["annotations"].is_object() => json!({"op": "remove", "path": "/metadata/annotations"}),
-            12 if !object["spec"]["replicas"].is_null() => {
+            12..=13 if !object["spec"]["replicas"].is_null() => {
                 json!({"op": "move", "from": "/spec/replicas", "path": "/spec/extra"})
             }
             11 if world.chance("operation: rename", 50) => {

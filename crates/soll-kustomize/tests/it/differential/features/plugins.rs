@@ -133,9 +133,13 @@ pub(super) fn validators(world: &mut World<'_>, scope: &mut Scope) {
         1 | 4 => {
             json!({"apiVersion": "builtin", "kind": "ImageTagTransformer", "metadata": {"name": "v"}, "imageTag": {"name": "nothing", "newTag": "1"}})
         }
+        // Others pass or fail by how it was written what is there already; see COMPATIBILITY.md.
         _ => match transformer(world, scope) {
-            // Some that write what is there already pass or fail by how it was written; see COMPATIBILITY.md.
-            Some(plugin) if plugin["kind"] == "LabelTransformer" || plugin["kind"] == "PrefixTransformer" => plugin,
+            Some(mut plugin) if plugin["kind"] == "LabelTransformer" => {
+                plugin["labels"] = json!({"team": "a"});
+                plugin
+            }
+            Some(plugin) if plugin["kind"] == "PrefixTransformer" => plugin,
             _ => return,
         },
     };

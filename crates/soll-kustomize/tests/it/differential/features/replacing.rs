@@ -122,6 +122,11 @@ fn value_at<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {
     })
 }
 
+/// Whether a text is a number beyond doubt.
+fn is_number(text: &Value) -> bool {
+    text.as_str().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0'))
+}
+
 /// Whether a text could be taken for something else without quotes.
 fn is_bare_text(value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
@@ -135,8 +140,11 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
     let mut replacement = json!({});
     // Whether the text could be taken for a number or the like.
     let mut is_bare = false;
+    // Whether it is one beyond doubt.
+    let mut is_count = false;
     // Names stay what they are; anything else can become a number by a patch.
     let mut is_name = true;
+    let mut own = None;
     if world.chance("replacements: sourceValue", 15) {
         replacement["sourceValue"] = world.random.pick(&["static", "8080", "v1", "a:b"]).into();
     } else {
@@ -148,6 +156,14 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
         };
         is_name = path == "metadata.name";
         is_bare = value_at(&source, &path).is_none_or(is_bare_text);
+        is_count = value_at(&source, &path).is_some_and(|value| value.is_u64() || is_number(value));
+        if !path.is_empty() && !path.contains('*') && world.chance("replacements: into the source itself", 5) {
+            let options =
+                json!({"delimiter": world.random.pick(&["-", "."]), "index": json!(world.random.below(3) as i64 - 1)});
+            own = Some(
+                json!({"select": {"kind": source["kind"], "name": source["metadata"]["name"]}, "fieldPaths": [path], "options": options}),
+            );
+        }
         if !path.is_empty() && !path.contains('*') {
             from["fieldPath"] = path.into();
         }
@@ -182,10 +198,11 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
     };
     // A number in a name or an image is text here, and text in a number is refused; see COMPATIBILITY.md.
     is_bare |= replacement["sourceValue"] == "8080";
+    is_count |= replacement["sourceValue"] == "8080";
     is_name &= !is_bare;
     let is_written = ["name", "metadata.namespace", "image"].iter().any(|end| path.ends_with(end));
     let is_type = ["kind", "apiVersion"].contains(&path.as_str());
-    let path = match is_type || (!is_name && (path.is_empty() || is_written)) || (is_typed && !is_bare) {
+    let path = match is_type || (!is_name && (path.is_empty() || is_written)) || (is_typed && !is_count) {
         true => "metadata.labels.app".to_owned(),
         false => path,
     };
@@ -226,7 +243,7 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
         }
         to["options"] = options;
     }
-    replacement["targets"] = json!([to]);
+    replacement["targets"] = own.into_iter().chain([to]).collect();
     Some(replacement)
 }
 
@@ -243,10 +260,14 @@ pub(super) fn replacements(world: &mut World<'_>, scope: &mut Scope) {
 }
 
 pub(super) fn vars(world: &mut World<'_>, scope: &mut Scope) {
-    let Some(object) = world.object(scope).cloned() else { return };
+    let map = if world.random.percent(40) { world.object_of(scope, &["ConfigMap"]).cloned() } else { None };
+    let Some(object) = map.or_else(|| world.object(scope).cloned()) else { return };
     world.note("vars");
     let mut var = json!({"name": world.random.pick(&["VAR", "A", "OTHER"]),
-        "objref": {"apiVersion": object["apiVersion"], "kind": object["kind"], "name": object["metadata"]["name"]}});
+        "objref": {"kind": object["kind"], "name": object["metadata"]["name"]}});
+    if let Some(api_version) = object["apiVersion"].as_str() {
+        var["objref"]["apiVersion"] = api_version.into();
+    }
     if let Some(namespace) = object["metadata"]["namespace"].as_str() {
         var["objref"]["namespace"] = namespace.into();
     }
