@@ -223,10 +223,9 @@ pub(crate) fn read_crd(definitions: &Value, config: &mut Config) -> Result<(), S
         if !has_type {
             continue;
         }
-        // Keys look like `github.com/example/pkg/apis/v1beta1.Bee`.
-        let Some((package, kind)) = entry.key.rsplit_once('.') else { continue };
-        let version = package.rsplit('/').next().unwrap_or_default();
-        let gvk = Gvk { group: Str::new(), version: version.into(), kind: kind.into() };
+        // Keys look like `github.com/example/pkg/apis/v1beta1.Bee`. What is said counts for all versions of the kind.
+        let kind = entry.key.rsplit('.').next().unwrap_or_default();
+        let gvk = Gvk { kind: kind.into(), ..Gvk::default() };
         let mut path = Vec::new();
         read_properties(definition, definitions, &gvk, &mut path, config, 0)?;
     }
