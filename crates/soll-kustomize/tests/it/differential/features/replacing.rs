@@ -107,7 +107,9 @@ fn structured_target(world: &mut World<'_>, scope: &Scope) -> Option<(Value, Str
 }
 
 fn path_is_typed(path: &str) -> bool {
-    ["replicas", "port", "size", "ratio", "list.0"].iter().any(|end| path.ends_with(end))
+    // Of several items some have a number.
+    let is_several = path.contains(['*', '=']) && path.ends_with(".value");
+    is_several || ["replicas", "port", "size", "ratio", "list.0"].iter().any(|end| path.ends_with(end))
 }
 
 fn is_raw(value: &Value) -> bool {
@@ -188,7 +190,9 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
             // Lists are where paths are difficult.
             let tries: Vec<_> = (0..3).map(|_| scalar_path(world, &target, true)).collect();
             let has_list = |path: &str| path.contains(['*', '=']) || path.contains(".0");
-            tries.iter().find(|(path, _)| has_list(path)).unwrap_or(&tries[0]).clone()
+            let (path, is_typed) = tries.iter().find(|(path, _)| has_list(path)).unwrap_or(&tries[0]).clone();
+            let is_typed = is_typed || path_is_typed(&path);
+            (path, is_typed)
         }
         None => {
             let path = field_path(world, &target).to_owned();
