@@ -80,16 +80,9 @@ impl LeaseState {
 
 /// One contender for one lease. Spawn [`Contender::run`] and follow [`Contender::state`].
 pub struct Contender {
-    cluster: Cluster,
     options: LeaseOptions,
+    record: Record,
     state: watch::Sender<LeaseState>,
-    seen: Option<Seen>,
-}
-
-/// The lease as last read or written, and since when it is known to be so by our own clock.
-struct Seen {
-    lease: Value,
-    since: Instant,
 }
 
 impl Contender {
@@ -97,7 +90,7 @@ impl Contender {
     #[must_use]
     pub fn new(cluster: &Cluster, options: LeaseOptions) -> Self {
         let (state, _) = watch::channel(LeaseState::Waiting { holder: None });
-        Self { cluster: cluster.as_itself(), options, state, seen: None }
+        Self { record: Record::new(cluster, &options), options, state }
     }
 
     /// Whether the lease is ours, and every change of that.
@@ -110,12 +103,13 @@ impl Contender {
     pub async fn run(mut self, shutdown: CancellationToken) -> LeaseEnd {
         let end = match shutdown.run_until_cancelled(self.contend()).await {
             Some(()) => LeaseEnd::Lost,
-            None => {
-                self.release().await;
-                LeaseEnd::Released
-            }
+            None => LeaseEnd::Released,
         };
+        // Whoever asks must hear no before anybody else can have it.
         self.state.send_replace(LeaseState::Ended(end));
+        if end == LeaseEnd::Released {
+            self.record.release().await;
+        }
         end
     }
 
@@ -127,7 +121,7 @@ impl Contender {
             if self.try_hold().await {
                 break asked;
             }
-            let holder = self.holder().filter(|holder| !holder.is_empty());
+            let holder = self.record.holder().filter(|holder| !holder.is_empty()).map(str::to_owned);
             let waiting = LeaseState::Waiting { holder };
             let changed = self.state.send_if_modified(|state| {
                 let changed = *state != waiting;
@@ -148,8 +142,8 @@ impl Contender {
             let asked = Instant::now();
             if self.try_hold().await {
                 renewed = asked;
-            } else if self.is_taken() || renewed.elapsed() >= self.options.renew_deadline {
-                tracing::error!(lease = self.options.name, holder = self.holder(), "lost the lease");
+            } else if self.record.is_taken() || renewed.elapsed() >= self.options.renew_deadline {
+                tracing::error!(lease = self.options.name, holder = self.record.holder(), "lost the lease");
                 return;
             }
         }
@@ -157,7 +151,7 @@ impl Contender {
 
     /// Takes or renews the lease if nobody else has it.
     async fn try_hold(&mut self) -> bool {
-        match self.hold().await {
+        match self.record.hold().await {
             Ok(held) => held,
             Err(error) => {
                 // A conflict is somebody else being faster.
@@ -168,66 +162,113 @@ impl Contender {
             }
         }
     }
+}
 
-    async fn hold(&mut self) -> Result<bool, ApiError> {
+/// One Lease of the cluster, as we last saw it, and what can be done with it.
+pub(crate) struct Record {
+    cluster: Cluster,
+    options: LeaseOptions,
+    /// Labels and annotations that it is made with.
+    marks: Map,
+    seen: Option<Seen>,
+}
+
+/// The lease as last read or written, and since when it is known to be so by our own clock.
+struct Seen {
+    lease: Value,
+    since: Instant,
+}
+
+impl Record {
+    pub(crate) fn new(cluster: &Cluster, options: &LeaseOptions) -> Self {
+        Self { cluster: cluster.as_itself(), options: options.clone(), marks: Map::new(), seen: None }
+    }
+
+    /// The same, with more in its metadata when it is made.
+    pub(crate) fn marked(self, marks: Map) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// Takes or renews it if nobody else has it.
+    pub(crate) async fn hold(&mut self) -> Result<bool, ApiError> {
         // What we wrote last is most likely still so: renew without asking.
-        if self.holder().as_deref() == Some(&self.options.identity)
-            && let Some(seen) = &self.seen
-        {
-            match self.write(&self.renewal(&seen.lease)).await {
-                Ok(lease) => {
-                    self.see(lease);
-                    return Ok(true);
-                }
+        if self.holder() == Some(&self.options.identity) {
+            match self.renew().await {
                 Err(error) if error.is_conflict() || error.is_not_found() => {}
-                Err(error) => return Err(error),
+                renewed => return renewed.map(|()| true),
             }
         }
-        let path = self.path();
-        match self.cluster.exchange(&self.urgent(Request::new(Verb::Get, path))).await {
-            Ok(lease) => self.see(lease),
-            Err(error) if error.is_not_found() => {
-                self.seen = None;
-                let created = self.create().await?;
-                self.see(created);
-                return Ok(true);
-            }
-            Err(error) => return Err(error),
-        }
+        self.look().await?;
         if self.is_taken() {
             return Ok(false);
         }
-        let Some(seen) = &self.seen else { return Ok(false) };
-        let renewed = self.write(&self.renewal(&seen.lease)).await?;
-        self.see(renewed);
+        self.take().await?;
         Ok(true)
     }
 
-    /// Notes the lease; a change of it restarts the clock by which it expires.
-    fn see(&mut self, lease: Value) {
+    /// Reads it. Says whether it is another than it was.
+    pub(crate) async fn look(&mut self) -> Result<bool, ApiError> {
+        match self.cluster.exchange(&self.urgent(Request::new(Verb::Get, self.path()))).await {
+            Ok(lease) => Ok(self.see(lease)),
+            Err(error) if error.is_not_found() => Ok(self.seen.take().is_some()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes us down as its holder, whoever had it when we last saw it.
+    pub(crate) async fn take(&mut self) -> Result<(), ApiError> {
+        if self.seen.is_some() {
+            return self.renew().await;
+        }
+        let created = self.create().await?;
+        self.see(created);
+        Ok(())
+    }
+
+    /// Renews what is there.
+    async fn renew(&mut self) -> Result<(), ApiError> {
+        let Some(seen) = &self.seen else { return Ok(()) };
+        let renewed = self.write(&self.renewal(&seen.lease)).await?;
+        self.see(renewed);
+        Ok(())
+    }
+
+    /// Notes the lease; a change of it restarts the clock by which it expires. Says whether it is one.
+    pub(crate) fn see(&mut self, lease: Value) -> bool {
         let unchanged = self.seen.as_ref().is_some_and(|seen| seen.lease.get("spec") == lease.get("spec"));
         let since = self.seen.as_ref().filter(|_| unchanged).map_or_else(Instant::now, |seen| seen.since);
         self.seen = Some(Seen { lease, since });
+        !unchanged
     }
 
-    fn holder(&self) -> Option<String> {
-        let seen = self.seen.as_ref()?;
-        seen.lease.lookup_str(&["spec", "holderIdentity"]).map(str::to_owned)
+    /// Who has it; an empty text if nobody has.
+    pub(crate) fn holder(&self) -> Option<&str> {
+        holder(&self.seen.as_ref()?.lease)
+    }
+
+    /// The lease as it was last seen.
+    pub(crate) fn lease(&self) -> Option<&Value> {
+        self.seen.as_ref().map(|seen| &seen.lease)
     }
 
     /// Says whether somebody else has the lease and it has not expired.
     fn is_taken(&self) -> bool {
+        self.is_alive_at(Instant::now()) && self.holder() != Some(&self.options.identity)
+    }
+
+    /// Says whether anybody has the lease and it had not expired at this moment.
+    pub(crate) fn is_alive_at(&self, now: Instant) -> bool {
         let Some(seen) = &self.seen else { return false };
-        let holder = seen.lease.lookup_str(&["spec", "holderIdentity"]).unwrap_or_default();
         let seconds = seen.lease.lookup(&["spec", "leaseDurationSeconds"]).and_then(Value::as_i64);
         let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let duration = seconds.map_or(self.options.duration, Duration::from_secs);
-        !holder.is_empty() && holder != self.options.identity && seen.since.elapsed() < duration
+        holder(&seen.lease).is_some_and(|holder| !holder.is_empty())
+            && now.saturating_duration_since(seen.since) < duration
     }
 
     /// The lease with us as holder, renewed now.
     fn renewal(&self, lease: &Value) -> Value {
-        let ours = lease.lookup_str(&["spec", "holderIdentity"]) == Some(&self.options.identity);
+        let ours = holder(lease) == Some(&self.options.identity);
         let transitions = lease.lookup(&["spec", "leaseTransitions"]).and_then(Value::as_i64).unwrap_or(0);
         let acquired = lease.lookup(&["spec", "acquireTime"]).filter(|_| ours).cloned();
         let spec = Map::from_iter([
@@ -241,10 +282,9 @@ impl Contender {
     }
 
     async fn create(&self) -> Result<Value, ApiError> {
-        let metadata = Map::from_iter([
-            ("name", Value::from(self.options.name.as_str())),
-            ("namespace", Value::from(self.options.namespace.as_str())),
-        ]);
+        let mut metadata = self.marks.clone();
+        metadata.insert("name", Value::from(self.options.name.as_str()));
+        metadata.insert("namespace", Value::from(self.options.namespace.as_str()));
         let lease = Map::from_iter([
             ("apiVersion", Value::from("coordination.k8s.io/v1")),
             ("kind", Value::from("Lease")),
@@ -268,9 +308,9 @@ impl Contender {
         self.cluster.exchange(&self.urgent(request)).await
     }
 
-    /// Lets others take over at once.
-    async fn release(&mut self) {
-        let ours = self.holder().as_deref() == Some(&self.options.identity);
+    /// Lets others take over at once, if it is ours.
+    pub(crate) async fn release(&mut self) {
+        let ours = self.holder() == Some(&self.options.identity);
         let Some(seen) = self.seen.take().filter(|_| ours) else { return };
         let transitions = seen.lease.lookup(&["spec", "leaseTransitions"]).cloned().unwrap_or_else(|| Value::from(0));
         let spec = Map::from_iter([
@@ -283,6 +323,22 @@ impl Contender {
         if let Err(error) = self.write(&with_spec(&seen.lease, spec)).await {
             tracing::warn!(lease = self.options.name, %error, "cannot give the lease back; it expires by itself");
         }
+    }
+
+    /// Removes it.
+    pub(crate) async fn delete(&self) -> Result<(), ApiError> {
+        let request = self.urgent(Request::new(Verb::Delete, self.path()));
+        match self.cluster.exchange(&request).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The leases of the same namespace that have a label.
+    pub(crate) async fn list(&self, label: &str, value: &str) -> Result<Vec<Value>, ApiError> {
+        let request = Request::new(Verb::List, self.collection()).query("labelSelector", format!("{label}={value}"));
+        let list = self.cluster.exchange(&self.urgent(request)).await?;
+        Ok(list.get("items").and_then(Value::as_list).unwrap_or_default().to_vec())
     }
 
     fn urgent(&self, request: Request) -> Request {
@@ -300,6 +356,11 @@ impl Contender {
     fn seconds(&self) -> Value {
         Value::from(i64::try_from(self.options.duration.as_secs()).unwrap_or(i64::MAX))
     }
+}
+
+/// Who has a lease; an empty text if nobody has.
+pub(crate) fn holder(lease: &Value) -> Option<&str> {
+    lease.lookup_str(&["spec", "holderIdentity"])
 }
 
 fn with_spec(lease: &Value, spec: Map) -> Value {

@@ -7,6 +7,7 @@
 mod applier;
 mod cluster;
 mod error;
+mod group;
 mod lease;
 mod limit;
 mod memory;
@@ -24,6 +25,7 @@ pub use applier::{
 };
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};
+pub use group::{Group, GroupEnd, GroupOptions, Misfit, MisfitReason, Standing, Work};
 pub use lease::{Contender, LeaseEnd, LeaseOptions, LeaseState};
 pub use memory::{Memory, Observed};
 pub use objects::{ApplyOptions, DeleteOptions, Depth, Mode, ObjectList, Ownership, Patch, Propagation, Selection};

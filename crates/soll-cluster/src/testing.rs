@@ -103,6 +103,18 @@ impl Objects {
     }
 }
 
+/// The objects of a collection that have a label.
+fn list(objects: &BTreeMap<String, Value>, collection: &str, selector: &str) -> String {
+    let selector = selector.replace("%2F", "/").replace("%3D", "=");
+    let (label, value) = selector.split_once('=').expect("a label and its value");
+    let within = objects.iter().filter(|(path, _)| path.starts_with(&format!("{collection}/")));
+    let has = |object: &Value| object.lookup_str(&["metadata", "labels", label]) == Some(value);
+    let items: Vec<Value> = within.filter(|(_, object)| has(object)).map(|(_, object)| object.clone()).collect();
+    let mut list = Value::map();
+    list.make_map().insert("items", Value::list(items));
+    to_json(&list)
+}
+
 fn status(code: u16, reason: &str, name: &str) -> (u16, String) {
     let text = format!(
         r#"{{"kind":"Status","code":{code},"reason":"{reason}","message":"{name}: {reason}","details":{{"name":"{name}"}}}}"#
@@ -120,9 +132,16 @@ impl Server for Objects {
         let name = object.lookup_str(&["metadata", "name"]).unwrap_or_default().to_owned();
         let key = if *method == Method::POST { format!("{path}/{name}") } else { path.to_owned() };
         let known = stored.objects.get(&key).cloned();
+        if let Some((collection, selector)) = path.split_once("?labelSelector=") {
+            return (200, list(&stored.objects, collection, selector));
+        }
         match (method.as_str(), known) {
+            ("DELETE", Some(known)) => {
+                stored.objects.remove(&key);
+                return (200, to_json(&known));
+            }
             ("GET", Some(known)) => return (200, to_json(&known)),
-            ("GET" | "PUT", None) => return status(404, "NotFound", "x"),
+            ("GET" | "PUT" | "DELETE", None) => return status(404, "NotFound", "x"),
             ("POST", Some(_)) => return status(409, "AlreadyExists", &name),
             ("PUT", Some(known)) => {
                 let version = |object: &Value| object.lookup(&["metadata", "resourceVersion"]).cloned();
