@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
@@ -65,6 +65,10 @@ pub struct Answered {
     pub point: Point,
     /// What the API server answered; nothing if it was not asked, or has not answered.
     pub status: Option<u16>,
+    /// When it was asked.
+    pub began: Instant,
+    /// When the API server had answered.
+    pub ended: Option<Instant>,
 }
 
 /// The proxy, on a free port of the loopback interface. Ends with the value.
@@ -259,7 +263,7 @@ impl Shared {
             state.armed = None;
             state.reached = true;
         }
-        state.log.push(Answered { point, status: None });
+        state.log.push(Answered { point, status: None, began: Instant::now(), ended: None });
         (state.log.len() - 1, fault)
     }
 
@@ -267,6 +271,7 @@ impl Shared {
         // A new log may have begun meanwhile.
         if let Some(entry) = self.state().log.get_mut(place) {
             entry.status = Some(status.as_u16());
+            entry.ended = Some(Instant::now());
         }
     }
 
