@@ -63,6 +63,8 @@ pub struct EngineConfig {
     pub artifact_retention_records: usize,
     /// Whether, and where, to compete for Flux's leases.
     pub leader_election: Option<LeaderElection>,
+    /// Into how many shards the objects are divided among processes, by leases; 1 if one process has all.
+    pub shards: usize,
     /// How long what runs may take to end at shutdown.
     pub grace: Duration,
     /// What differs from Flux.
@@ -114,6 +116,7 @@ impl EngineConfig {
             artifact_retention_ttl: Duration::from_secs(60),
             artifact_retention_records: 2,
             leader_election: None,
+            shards: 1,
             grace: Duration::from_secs(10),
             behaviours: Behaviours::default(),
         }

@@ -115,8 +115,8 @@ impl Context {
         self.check_ownership(key)?;
         let mut patch = Value::map();
         patch.make_map().insert("status", difference);
-        let (gvk, manager) = (object.gvk(), manager(key.kind));
-        let written = self.cluster.patch_status(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
+        let (gvk, manager, cluster) = (object.gvk(), manager(key.kind), self.fenced(key));
+        let written = cluster.patch_status(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
         self.note("status", key, written)
     }
 
@@ -174,14 +174,19 @@ impl Context {
         metadata.make_map().insert("finalizers", Value::list(finalizers));
         let mut patch = Value::map();
         patch.make_map().insert("metadata", metadata);
-        let (gvk, manager) = (object.gvk(), manager(key.kind));
-        let written = self.cluster.patch(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
+        let (gvk, manager, cluster) = (object.gvk(), manager(key.kind), self.fenced(key));
+        let written = cluster.patch(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
         self.note("finalizers", key, written)
+    }
+
+    /// The cluster, written to only as long as an object is ours.
+    pub(crate) fn fenced(&self, key: &Key) -> Cluster {
+        self.cluster.fenced(self.leadership.fence(key))
     }
 
     /// Whether an object is ours to write at this moment; asked before each write.
     pub(crate) fn check_ownership(&self, key: &Key) -> Result<(), WriteError> {
-        if self.leadership.holds(key.kind) { Ok(()) } else { Err(WriteError::NotOurs(key.clone())) }
+        if self.leadership.holds(key) { Ok(()) } else { Err(WriteError::NotOurs(key.clone())) }
     }
 
     /// Remembers what a write returned; the watch will show it later.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use soll_api::{Gvk, Object};
-use soll_cluster::{Cluster, Depth, Memory, Selection, WatchEvent};
+use soll_cluster::{Cluster, Depth, Memory, Misfit, Selection, WatchEvent, Work};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +55,12 @@ pub enum EngineError {
     /// Somebody else reconciles our kinds now.
     #[error("the lease of the {} was lost", .0.controller())]
     LeaseLost(Kind),
+    /// Somebody else may do our share of the work now.
+    #[error("the lease {0} was lost")]
+    ShardLost(String),
+    /// Another process divides the work otherwise.
+    #[error(transparent)]
+    Misfit(Misfit),
     /// A part that must run for ever ended.
     #[error("the {0} ended unexpectedly")]
     Ended(&'static str),
@@ -70,7 +76,6 @@ impl Engine {
         let runner = Runner::new(Lanes::of(config.concurrent), backoff);
         let first_pass = Arc::new(FirstPass::new());
         let ctx = Context {
-            leadership,
             objects: Objects::new(),
             trees: Trees::default(),
             artifacts: Artifacts::new(&config),
@@ -83,8 +88,9 @@ impl Engine {
             agents: SshAgents::default(),
             waker: runner.waker(),
             events: EventBus::new(),
-            metrics: Metrics::new(runner.waker(), cluster.clone(), Arc::clone(&first_pass)),
+            metrics: Metrics::new(runner.waker(), cluster.clone(), Arc::clone(&first_pass), leadership.clone()),
             first_pass,
+            leadership,
             config,
             cluster,
         };
@@ -118,11 +124,10 @@ impl Engine {
             events.await;
             Ok("event writer")
         });
-        let contending = contenders.run(stop.clone());
-        parts.spawn(async move {
-            let lost = contending.await;
-            lost.map_or(Ok("leases"), |kind| Err(EngineError::LeaseLost(kind)))
-        });
+        // The leases are given back when nothing runs any more.
+        let (at_work, work) = (CancellationToken::new(), Shards { ctx: Arc::clone(&ctx) });
+        let nothing_runs = at_work.clone();
+        parts.spawn(async move { contenders.run(&work, nothing_runs).await.map_or(Ok("leases"), Err) });
         parts.spawn(start_won_kinds(Arc::clone(&ctx), stop.clone()));
         parts.spawn(follow_variables(Arc::clone(&ctx), "ConfigMap", stop.clone()));
         parts.spawn(follow_variables(Arc::clone(&ctx), "Secret", stop.clone()));
@@ -138,6 +143,7 @@ impl Engine {
         let running = runner.run(controllers, grace, stop.clone());
         parts.spawn(async move {
             running.await;
+            at_work.cancel();
             Ok("runner")
         });
         info!(controllers = ?ctx.config.controllers, cluster = ctx.cluster.url(), "the engine runs");
@@ -216,11 +222,47 @@ async fn start_won_kinds(ctx: Arc<Context>, stop: CancellationToken) -> Result<&
 }
 
 fn wake_all(ctx: &Context, kind: Kind) {
-    let keys = || ctx.objects.of_kind(kind).into_iter().map(|(key, _)| key);
-    if ctx.leadership.holds(kind) && ctx.objects.are_complete() {
-        ctx.first_pass.begin(kind, keys());
+    begin_first_pass(ctx, kind);
+    ctx.objects.of_kind(kind).into_iter().for_each(|(key, _)| ctx.waker.wake(key));
+}
+
+/// Notes which objects have to be looked at first, once it is known which are ours.
+fn begin_first_pass(ctx: &Context, kind: Kind) {
+    if ctx.leadership.leads(kind) && ctx.leadership.has_shards() && ctx.objects.are_complete() {
+        let keys = ctx.objects.of_kind(kind).into_iter().map(|(key, _)| key);
+        ctx.first_pass.begin(kind, keys.filter(|key| ctx.leadership.may_begin(key)));
     }
-    keys().for_each(|key| ctx.waker.wake(key));
+}
+
+/// The objects by shards, as the group of processes that divides them sees to it.
+struct Shards {
+    ctx: Arc<Context>,
+}
+
+impl Shards {
+    fn keys(&self, shards: &[usize]) -> Vec<Key> {
+        let kinds = self.ctx.config.controllers.iter();
+        let all = kinds.flat_map(|kind| self.ctx.objects.of_kind(*kind)).map(|(key, _)| key);
+        all.filter(|key| self.ctx.leadership.is_in(key, shards)).collect()
+    }
+}
+
+impl Work for Shards {
+    fn begin(&self, shards: &[usize]) {
+        self.ctx.config.controllers.iter().for_each(|kind| begin_first_pass(&self.ctx, *kind));
+        self.keys(shards).into_iter().for_each(|key| self.ctx.waker.wake(key));
+    }
+
+    fn is_idle(&self, shard: usize) -> bool {
+        !self.ctx.waker.runs_any(|key| self.ctx.leadership.is_in(key, &[shard]))
+    }
+
+    fn end(&self, shard: usize) {
+        for key in self.keys(&[shard]) {
+            self.ctx.first_pass.note(&key);
+            kustomization::let_go(&key, &self.ctx);
+        }
+    }
 }
 
 /// Follows the ConfigMaps or Secrets that are marked to wake the Kustomizations that use them.
@@ -283,7 +325,9 @@ struct Controllers {
 impl Reconcile for Controllers {
     fn reconcile(&self, key: Key) -> Pin<Box<dyn Future<Output = Next> + Send + '_>> {
         Box::pin(async move {
-            if !self.ctx.leadership.holds(key.kind) || !self.ctx.objects.are_complete() {
+            // What is gone is forgotten, whoever had it.
+            let ours = self.ctx.leadership.may_begin(&key) || self.ctx.object(&key).is_none();
+            if !ours || !self.ctx.objects.are_complete() {
                 // Winning the lease, or knowing all objects, wakes all of them.
                 return Next::Await;
             }

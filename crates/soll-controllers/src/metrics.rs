@@ -14,6 +14,7 @@ use soll_cluster::Cluster;
 
 use crate::Key;
 use crate::first_pass::FirstPass;
+use crate::leadership::Leadership;
 use crate::runner::Waker;
 
 /// What is counted and measured.
@@ -38,7 +39,7 @@ struct ResultLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(waker: Waker, cluster: Cluster, first_pass: Arc<FirstPass>) -> Self {
+    pub(crate) fn new(waker: Waker, cluster: Cluster, first_pass: Arc<FirstPass>, leadership: Leadership) -> Self {
         let durations = Family::<ObjectLabels, Histogram>::new_with_constructor(|| {
             // Flux's buckets.
             Histogram::new(exponential_buckets_range(0.01, 1800.0, 10))
@@ -48,7 +49,7 @@ impl Metrics {
         let help = "How long a reconcile of an object took";
         registry.register_with_unit("gotk_reconcile_duration", help, Unit::Seconds, durations.clone());
         registry.register("controller_runtime_reconcile", "Reconciles, by how they ended", results.clone());
-        registry.register_collector(Box::new(Live { waker, cluster, first_pass }));
+        registry.register_collector(Box::new(Live { waker, cluster, first_pass, leadership }));
         Self { registry: Mutex::new(registry), durations, results }
     }
 
@@ -91,6 +92,7 @@ struct Live {
     waker: Waker,
     cluster: Cluster,
     first_pass: Arc<FirstPass>,
+    leadership: Leadership,
 }
 
 impl std::fmt::Debug for Live {
@@ -134,6 +136,18 @@ impl Collector for Live {
         for (kind, took) in self.first_pass.over() {
             let labels = [("name", kind.name().to_lowercase())];
             ConstGauge::new(took.as_secs_f64()).encode(family.encode_family(&labels)?)?;
+        }
+        if let Some((ours, processes)) = self.leadership.division() {
+            let metric = gauge(0);
+            let help = "1 for a shard whose objects this process reconciles, 0 for one that it does not";
+            let mut family = encoder.encode_descriptor("soll_shard_held", help, None, metric.metric_type())?;
+            for (shard, ours) in ours.into_iter().enumerate() {
+                let labels = [("shard", shard.to_string())];
+                gauge(ours.into()).encode(family.encode_family(&labels)?)?;
+            }
+            let help = "Processes that divide the shards, as this one sees it";
+            let metric = gauge(processes);
+            metric.encode(encoder.encode_descriptor("soll_shard_processes", help, None, metric.metric_type())?)?;
         }
         let metric = ConstCounter::new(0u64);
         let help = "Requests to the API server, by method and answer";

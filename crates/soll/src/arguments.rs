@@ -465,6 +465,9 @@ pub(crate) struct Controller {
     /// How often a lease is renewed or tried
     #[arg(long, default_value = "5s", value_parser = duration, env = "SOLL_LEADER_ELECTION_RETRY_PERIOD")]
     pub(crate) leader_election_retry_period: Duration,
+    /// Divide the objects into so many shards among all processes that run with this number: each takes its share, by leases
+    #[arg(long, default_value_t = 1, env = "SOLL_SHARDS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) shards: u16,
     /// Namespace of the leases
     #[arg(long, default_value = "flux-system", env = "RUNTIME_NAMESPACE")]
     pub(crate) runtime_namespace: String,

@@ -64,6 +64,8 @@ fn config(arguments: &Controller) -> anyhow::Result<EngineConfig> {
             ..LeaderElection::new(&arguments.runtime_namespace, &identity())
         });
     }
+    config.shards = arguments.shards.into();
+    check_shards(&config)?;
     if arguments.compat == Some(Compat::Flux) {
         config.behaviours = Behaviours::flux();
     }
@@ -71,6 +73,25 @@ fn config(arguments: &Controller) -> anyhow::Result<EngineConfig> {
         config.behaviours.set(name, *on)?;
     }
     Ok(config)
+}
+
+/// Shards need leases to be divided by, and artifacts of several processes an address for each.
+fn check_shards(config: &EngineConfig) -> anyhow::Result<()> {
+    if config.shards == 1 {
+        return Ok(());
+    }
+    if config.leader_election.is_none() {
+        bail!("--shards={}: processes divide the objects by leases; add --enable-leader-election", config.shards);
+    }
+    let nowhere = config.artifact_listen.is_none_or(|address| address.ip().is_unspecified());
+    if config.controllers.contains(&Kind::GitRepository) && config.artifact_advertise.is_none() && nowhere {
+        bail!(
+            "--shards={}: each process serves the artifacts of its own sources; give each an address of its own, as \
+             --storage-adv-addr=$(POD_IP):9090",
+            config.shards
+        );
+    }
+    Ok(())
 }
 
 /// What one of Flux's controllers reconciles.
@@ -145,6 +166,18 @@ mod tests {
         assert_eq!(mixed.get("drift-by-events"), Some(true));
         assert_eq!(mixed.get("steady-ready"), Some(false));
         assert!(config(&parse(&["--behaviour", "nonsense=on"])).is_err());
+    }
+
+    #[test]
+    fn shards_need_leases_and_addresses() {
+        let refused = |arguments: &[&str]| config(&parse(arguments)).map(|_| ()).map_err(|error| error.to_string());
+        let leases = "--enable-leader-election";
+        assert!(refused(&["--shards=8"]).expect_err("no leases").contains("add --enable-leader-election"));
+        assert!(refused(&["--shards=8", leases]).expect_err("no address").contains("--storage-adv-addr=$(POD_IP)"));
+        assert_eq!(refused(&["--shards=8", leases, "--storage-adv-addr=10.0.0.1:9090"]), Ok(()));
+        assert_eq!(refused(&["--shards=8", leases, "--storage-addr=127.0.0.1:0"]), Ok(()));
+        assert_eq!(refused(&["--shards=8", leases, "--controllers=kustomize"]), Ok(()));
+        assert_eq!(refused(&["--shards=1"]), Ok(()));
     }
 
     #[test]

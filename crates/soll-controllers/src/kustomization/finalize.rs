@@ -35,7 +35,7 @@ pub(super) async fn finalize(
     }
     // Until the objects are gone nothing may bring them back.
     ctx.runs.forget(key);
-    let applier = Applier::new(applying(ks, ctx), Arc::clone(&ctx.live), ApplierOptions::default());
+    let applier = Applier::new(applying(key, ks, ctx), Arc::clone(&ctx.live), ApplierOptions::default());
     if let Some(problem) = missing_identity(ks, ctx).await {
         let failure = Failure::new(
             Class::Forbidden,

@@ -22,4 +22,12 @@ pub(crate) use live::{LiveWatcher, LiveWatches, live_watches};
 pub(crate) use reconcile::{panicked, reconcile};
 pub(crate) use run::Runs;
 
+use crate::Key;
+use crate::context::Context;
+
+/// Forgets what is remembered of a Kustomization that another process has from now on.
+pub(crate) fn let_go(key: &Key, ctx: &Context) {
+    ctx.runs.forget(key);
+}
+
 const GROUP: &str = "kustomize.toolkit.fluxcd.io";

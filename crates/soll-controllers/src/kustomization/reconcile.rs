@@ -17,11 +17,11 @@ use super::run::{Moved, Run, Signals, Success};
 use super::source::{self, Offer};
 use super::status::{self, Applied, Failed, Health, Outcome, Revision, Step};
 use super::{dependencies, finalize, live};
+use crate::Key;
 use crate::behaviours::Behaviours;
 use crate::context::{Context, WriteError};
 use crate::runner::Next;
 use crate::schedule;
-use crate::{Key, Kind};
 
 /// Brings the cluster in line with one Kustomization; safe to call at any time, any number of times.
 /// Returns without waiting: health arrives as an event that calls it again.
@@ -55,6 +55,7 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
             outcome.hide(&pass.secrets);
             pass.report(&mut run, &outcome).await
         }
+        Err(Stop::Overtaken) => Ok(Next::After(Duration::ZERO)),
         Err(Stop::Write(error)) => Err(error),
     };
     if ctx.runs.put(key, run) {
@@ -79,6 +80,8 @@ pub(crate) async fn panicked(key: &Key, message: &str, ctx: &Context) -> Result<
 pub(super) enum Stop {
     /// It is decided how it ended.
     Outcome(Box<Outcome>),
+    /// The source has moved on: a pass begins anew with what it offers now.
+    Overtaken,
     /// A status that must be written before going on could not be.
     Write(WriteError),
 }
@@ -141,7 +144,7 @@ impl<'c> Pass<'c> {
         };
         let inputs = inputs::resolve(&self.ks, &self.object, ctx).await.map_err(failed(Step::Building))?;
         self.secrets = inputs.variables.secrets();
-        let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?;
+        let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?.ok_or(Stop::Overtaken)?;
         let made_anew = self.is_due(run, &revision) && ctx.live.renew(&ctx.runs.owned(self.key));
         if inputs.missing.is_none() && !made_anew && self.is_unchanged(run, &inputs.digest, &tree, signals) {
             return Ok(Outcome::Unchanged(revision));
@@ -330,7 +333,7 @@ impl<'c> Pass<'c> {
             trust: if trusted && !self.asked { Trust::Memory } else { Trust::Nothing },
             creation: if self.behaviours.create_without_dry_run { Creation::Direct } else { Creation::DryRunFirst },
         };
-        Applier::new(applying(&self.ks, self.ctx), Arc::clone(&self.ctx.live), options)
+        Applier::new(applying(self.key, &self.ks, self.ctx), Arc::clone(&self.ctx.live), options)
     }
 
     /// Writes the union of what is and what may come into the status, unless it is there already.
@@ -361,7 +364,7 @@ impl<'c> Pass<'c> {
     /// One look at the health of what was applied.
     async fn look(&mut self, mut wait: Wait, run: &mut Run, moved: &Moved) -> Result<Outcome, Stop> {
         self.secrets.clone_from(&wait.background.secrets);
-        let cluster = applying(&self.ks, self.ctx);
+        let cluster = applying(self.key, &self.ks, self.ctx);
         match wait.look(&cluster, moved, jiff::Timestamp::now()).await {
             Look::Healthy(waited) => {
                 run.success = wait.success;
@@ -428,9 +431,9 @@ impl<'c> Pass<'c> {
 }
 
 /// The cluster as the identity that applies, prunes and checks for a Kustomization; it is written to only as long as
-/// Kustomizations are ours.
-pub(super) fn applying(ks: &Kustomization, ctx: &Context) -> Cluster {
-    let cluster = ctx.cluster.fenced(ctx.leadership.fence(Kind::Kustomization));
+/// that is ours.
+pub(super) fn applying(key: &Key, ks: &Kustomization, ctx: &Context) -> Cluster {
+    let cluster = ctx.fenced(key);
     match ks.spec.service_account_name.as_ref().or(ctx.config.default_service_account.as_ref()) {
         Some(name) => cluster.impersonating(Identity::service_account(&ks.metadata.namespace, name)),
         None => cluster,

@@ -45,14 +45,35 @@ pub(super) fn offer(ks: &Kustomization, ctx: &Context) -> Result<Offer, Stop> {
     Ok(Offer { source: key, artifact })
 }
 
-/// The tree of the artifact: as its source handed it over, else from where artifacts are stored or served.
-pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Tree, Failure> {
+/// The tree of the artifact: as its source handed it over, else from where artifacts are stored or served. Nothing if the
+/// source offers something else before it is there, or the same elsewhere: who served it may be gone.
+pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Option<Tree>, Failure> {
     if let Some(tree) = ctx.trees.get(&offer.source, &offer.artifact.digest) {
-        return Ok(tree);
+        return Ok(Some(tree));
     }
-    let tree = ctx.artifacts.open(&offer.artifact).await?;
+    let tree = tokio::select! {
+        opened = ctx.artifacts.open(&offer.artifact) => opened?,
+        () = overtaken(offer, ctx) => return Ok(None),
+    };
     ctx.trees.put(offer.source.clone(), &offer.artifact.digest, tree.clone());
-    Ok(tree)
+    Ok(Some(tree))
+}
+
+/// Returns when the source offers something else, or the same elsewhere.
+async fn overtaken(offer: &Offer, ctx: &Context) {
+    let mut changes = ctx.objects.changes();
+    loop {
+        let artifact = ctx.object(&offer.source).and_then(|object| {
+            let field = |name| object.value().lookup_str(&["status", "artifact", name]).map(str::to_owned);
+            field("url").zip(field("digest"))
+        });
+        if artifact.is_some_and(|(url, digest)| url != offer.artifact.url || digest != offer.artifact.digest) {
+            return;
+        }
+        if changes.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
 }
 
 fn not_ready(message: String, retry: Retry) -> Outcome {

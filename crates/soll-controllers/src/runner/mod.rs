@@ -69,6 +69,11 @@ impl Waker {
         self.queue().forget(key);
     }
 
+    /// Whether a reconcile of such an object is under way.
+    pub(crate) fn runs_any(&self, such: impl Fn(&Key) -> bool) -> bool {
+        self.queue().runs_any(such)
+    }
+
     /// How many objects wait and run, for the metrics.
     pub(crate) fn depth(&self) -> HashMap<Kind, Depth> {
         self.queue().depth()

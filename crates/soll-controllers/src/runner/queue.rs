@@ -172,6 +172,12 @@ impl Queue {
         None
     }
 
+    /// Whether such an object runs.
+    pub(crate) fn runs_any(&self, such: impl Fn(&Key) -> bool) -> bool {
+        let runs = |state| matches!(state, State::Running | State::RunningAndWoken(_) | State::RunningAndForgotten);
+        self.objects.iter().any(|(key, entry)| runs(entry.state) && such(key))
+    }
+
     pub(crate) fn depth(&self) -> HashMap<Kind, Depth> {
         self.lanes.iter().map(|(kind, lane)| (*kind, lane.depth)).collect()
     }
@@ -295,6 +301,21 @@ mod tests {
         assert_eq!(bench.started(2), "a/1");
         bench.done("a/1", Next::Await, 3);
         assert_eq!(bench.started(1000), "");
+    }
+
+    #[test]
+    fn what_runs_is_told_until_it_is_done() {
+        let mut bench = Bench::new(4);
+        let runs = |bench: &Bench, name| bench.queue.runs_any(|running| *running == key(name));
+        bench.wake("a/1", 0);
+        assert!(!runs(&bench, "a/1"), "it waits");
+        bench.started(0);
+        bench.wake("a/1", 1);
+        assert!(runs(&bench, "a/1") && !runs(&bench, "a/2"));
+        bench.queue.forget(&key("a/1"));
+        assert!(runs(&bench, "a/1"), "it runs, though it is gone");
+        bench.done("a/1", Next::Await, 2);
+        assert!(!runs(&bench, "a/1"));
     }
 
     #[test]

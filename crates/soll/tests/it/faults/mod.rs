@@ -6,16 +6,18 @@
 //! again whenever it dies. The suite plays a sample that a seed decides; `SOLL_FAULTS=all` plays all of them,
 //! `SOLL_FAULTS_ONLY=prune` those of one scenario, `SOLL_FAULTS_SEED` repeats a sample.
 //!
-//! What befalls more than one request has tests of its own: [`git`], [`refusals`], [`servers`], [`processes`], [`restart`].
+//! What befalls more than one request has tests of its own: [`git`], [`refusals`], [`servers`], [`processes`], [`shards`], [`restart`].
 
 mod git;
 mod outcome;
 mod play;
+mod process;
 mod processes;
 mod refusals;
 mod restart;
 mod scenarios;
 mod servers;
+mod shards;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -77,7 +77,7 @@ pub(super) fn of(stage: &Stage<'_>, before: &BTreeMap<String, String>, asked: &[
 /// How often objects were made and deleted, by the API server's answers.
 fn done(asked: &[Answered]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for Answered { point, status } in asked {
+    for Answered { point, status, .. } in asked {
         let asked = &point.asked;
         let applied = !asked.resource.contains("fluxcd.io") && asked.resource != "events";
         let done = match (asked.verb, status) {
