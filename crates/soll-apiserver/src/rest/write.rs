@@ -495,16 +495,16 @@ fn check_preconditions(resource: &Resource, live: &Entry, object: &Value) -> Res
     Ok(())
 }
 
-/// Drops owners that stand twice, and says so.
+/// Drops owners that stand there before, and names each that is dropped.
 fn name_owners_once(ctx: &Context<'_>, object: &mut Value, body: Sent) {
     let Some(owners) = object.lookup(&["metadata", "ownerReferences"]).and_then(Value::as_list) else { return };
     let (mut kept, mut repeated): (Vec<Value>, Vec<&str>) = (Vec::new(), Vec::new());
     for owner in owners {
         let uid = owner.lookup_str(&["uid"]).unwrap_or_default();
-        if !kept.contains(owner) {
-            kept.push(owner.clone());
-        } else if !repeated.contains(&uid) {
+        if kept.contains(owner) {
             repeated.push(uid);
+        } else {
+            kept.push(owner.clone());
         }
     }
     if repeated.is_empty() {
