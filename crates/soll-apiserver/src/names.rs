@@ -41,21 +41,33 @@ pub(crate) fn check(resource: &Resource, object: &Value) -> Vec<Cause> {
 /// What is wrong with the labels and annotations of an object.
 pub(crate) fn check_labels(object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    for (field, what) in [("labels", true), ("annotations", false)] {
-        let Some(value) = object.lookup(&["metadata", field]) else { continue };
-        for entry in value.as_map().into_iter().flatten() {
-            // Of annotations the case does not matter, not even in a domain.
-            let key = if what { entry.key.to_string() } else { entry.key.to_lowercase() };
-            let shown = format!("{:?}", entry.key.as_str());
-            let mistakes = label_key_mistakes(&key).into_iter();
-            causes.extend(mistakes.map(|why| Cause::invalid(format!("metadata.{field}"), &shown, why)));
-            let text = entry.value.as_str().unwrap_or_default();
-            if what && !is_label_value(text) {
-                causes.push(Cause::invalid(format!("metadata.{field}"), &format!("{text:?}"), LABEL_VALUE));
-            }
+    if let Some(labels) = object.lookup(&["metadata", "labels"]) {
+        causes.extend(check_label_map("metadata.labels", labels));
+    }
+    let annotations = object.lookup(&["metadata", "annotations"]).and_then(Value::as_map);
+    for entry in annotations.into_iter().flatten() {
+        // Of annotations the case does not matter, not even in a domain.
+        causes.extend(wrong_key("metadata.annotations", entry.key.as_str(), &entry.key.to_lowercase()));
+    }
+    causes
+}
+
+/// What is wrong with a map of labels.
+pub(crate) fn check_label_map(field: &str, labels: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for entry in labels.as_map().into_iter().flatten() {
+        causes.extend(wrong_key(field, entry.key.as_str(), entry.key.as_str()));
+        let text = entry.value.as_str().unwrap_or_default();
+        if !is_label_value(text) {
+            causes.push(Cause::invalid(field, &format!("{text:?}"), LABEL_VALUE));
         }
     }
     causes
+}
+
+fn wrong_key(field: &str, written: &str, key: &str) -> impl Iterator<Item = Cause> {
+    let shown = format!("{written:?}");
+    label_key_mistakes(key).into_iter().map(move |why| Cause::invalid(field, &shown, why))
 }
 
 /// What is wrong with the owners of an object.
@@ -113,7 +125,8 @@ pub(crate) fn subdomain(name: &str) -> Result<(), String> {
     if name.split('.').all(is_label) { Ok(()) } else { Err(SUBDOMAIN.to_owned()) }
 }
 
-fn label(name: &str) -> Result<(), String> {
+/// A label of a name, such as that of a namespace.
+pub(crate) fn label(name: &str) -> Result<(), String> {
     if name.len() > 63 {
         return Err("must be no more than 63 characters".to_owned());
     }
@@ -136,6 +149,19 @@ pub(crate) fn old_label(name: &str) -> Result<(), String> {
     }
 }
 
+/// All that is wrong with a text as the name of a port.
+pub(crate) fn port_name_mistakes(name: &str) -> Vec<&'static str> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let rules = [
+        (name.len() <= 15, "must be no more than 15 characters"),
+        (name.bytes().all(is_inner), "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"),
+        (name.bytes().any(|byte| byte.is_ascii_lowercase()), "must contain at least one letter (a-z)"),
+        (!name.contains("--"), "must not contain consecutive hyphens"),
+        (!name.starts_with('-') && !name.ends_with('-'), "must not begin or end with a hyphen"),
+    ];
+    rules.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why).collect()
+}
+
 /// Says whether a text is a DNS label but for its length.
 pub(crate) fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -149,7 +175,7 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), String> {
 }
 
 /// All that is wrong with a text as a key of a label.
-fn label_key_mistakes(key: &str) -> Vec<String> {
+pub(crate) fn label_key_mistakes(key: &str) -> Vec<String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let mut wrong = Vec::new();
     if name.contains('/') {

@@ -315,7 +315,8 @@ impl Refusal {
 
     /// The server cannot do what it should.
     pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
-        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
+        let cause = Cause { kind: "", field: String::new(), message: message.to_string() };
+        Self { causes: vec![cause], ..Self::new(500, "InternalError", format!("Internal error occurred: {message}")) }
     }
 
     pub(crate) fn too_many_requests(message: impl Into<String>) -> Self {
@@ -366,7 +367,10 @@ impl Refusal {
 }
 
 fn cause_json(cause: &Cause) -> Json {
-    let mut json = json!({"reason": cause.kind, "message": cause.message});
+    let mut json = json!({"message": cause.message});
+    if !cause.kind.is_empty() {
+        json["reason"] = cause.kind.into();
+    }
     if !cause.field.is_empty() {
         json["field"] = cause.field.as_str().into();
     }

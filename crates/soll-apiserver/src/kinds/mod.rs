@@ -209,7 +209,7 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("", "secrets") => secret::validate(object),
         ("", "configmaps") => secret::validate_config_map(object),
         ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
-        ("", "services") => service::validate(object),
+        ("", "services") => service::validate(old, object),
         ("networking.k8s.io", "ingresses") => various::validate_ingress(object),
         ("networking.k8s.io", "networkpolicies") => various::validate_network_policy(object),
         ("autoscaling", _) => autoscaler::validate(object),
@@ -262,6 +262,7 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
             causes
         }
         ("", "pods") => pod::validate_update(old, object),
+        ("", "services") => service::validate_update(old, object),
         ("", "persistentvolumeclaims") => claim_changes(old, object),
         ("", "persistentvolumes") => various::validate_volume_update(old, object),
         ("apps" | "batch", plural) => workload::validate_update(plural, old, object),

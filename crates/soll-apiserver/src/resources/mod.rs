@@ -230,7 +230,7 @@ impl Resource {
         self.verbs.contains(&verb)
     }
 
-    /// A stored object as this version shows it.
+    /// A stored object as this version writes it.
     #[must_use]
     pub fn present(&self, stored: &Value) -> Value {
         if self.plural == "events" {
@@ -242,6 +242,16 @@ impl Resource {
         let mut object = stored.clone();
         if self.custom.is_some() && stored.lookup_str(&["apiVersion"]) != Some(&self.api_version()) {
             object.make_map().insert("apiVersion", Value::from(self.api_version()));
+        }
+        object
+    }
+
+    /// A stored object as readers see it: what it keeps for another day is hidden.
+    #[must_use]
+    pub fn shown(&self, stored: &Value) -> Value {
+        let mut object = self.present(stored);
+        if self.is("", "services") {
+            crate::kinds::service::hide(&mut object);
         }
         object
     }

@@ -70,8 +70,8 @@ pub(crate) fn object(
     include: IncludeObject,
 ) -> Result<Response<Body>, Refusal> {
     let shown = match accepted.shape {
-        Shape::Full => resource.present(stored),
-        Shape::Metadata => partial(&resource.present(stored)),
+        Shape::Full => resource.shown(stored),
+        Shape::Metadata => partial(&resource.shown(stored)),
         Shape::MetadataList => {
             return Err(Refusal::not_acceptable("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"));
         }
@@ -95,7 +95,7 @@ pub(crate) fn list<'e>(
         // Custom resources always say how to go on, if only that there is no more.
         list_meta.get_or_insert_with("continue", || Value::str(""));
     }
-    let present = |entry: &Entry| resource.present(&entry.value);
+    let present = |entry: &Entry| resource.shown(&entry.value);
     let shown = match accepted.shape {
         Shape::Full => {
             let items = entries.map(|entry| item(resource, present(entry))).collect();

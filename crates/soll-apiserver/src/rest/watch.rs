@@ -223,8 +223,8 @@ impl Watcher {
 
     fn send(&mut self, event: &str, stored: &Value) {
         let shown = match self.shape {
-            Shape::Full => self.resource.present(stored),
-            Shape::Metadata | Shape::MetadataList => answer::partial(&self.resource.present(stored)),
+            Shape::Full => self.resource.shown(stored),
+            Shape::Metadata | Shape::MetadataList => answer::partial(&self.resource.shown(stored)),
             Shape::Table => {
                 let object = self.resource.tabled(stored);
                 let version = meta::text(&object, "resourceVersion").to_owned();

@@ -1,77 +1,98 @@
-//! Services: defaults, cluster IPs and node ports.
+//! Services: defaults, and what goes when the type changes; [`allocate`] gives them addresses and ports, [`validate`] looks
+//! at what came of it.
 
-use std::collections::HashSet;
-use std::net::Ipv4Addr;
-use std::sync::PoisonError;
+mod addresses;
+mod families;
+mod ports;
+mod validate;
 
 use soll_yaml::{Map, Value};
 
 use crate::refusal::{Cause, Refusal};
-use crate::resources::Resource;
-use crate::rest::{Api, Context};
+use crate::rest::Context;
 
-/// Cluster IPs come from 10.96.0.0/16; the first is the API server's own.
-const FIRST_IP: u32 = u32::from_be_bytes([10, 96, 0, 1]);
-const IPS: u32 = 65_534;
-const FIRST_NODE_PORT: u32 = 30_000;
-const NODE_PORTS: u32 = 2_768;
-
-/// Where the search for a free address or port starts: never where another request just did.
-#[derive(Debug, Default)]
-pub(crate) struct Addresses {
-    /// Guards two counters for a few synchronous lines.
-    next: std::sync::Mutex<(u32, u32)>,
-}
-
-impl Addresses {
-    fn next_ip(&self) -> u32 {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        next.0 = (next.0 + 1) % IPS;
-        FIRST_IP + next.0
-    }
-
-    fn next_port(&self) -> u32 {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        next.1 = (next.1 + 1) % NODE_PORTS;
-        FIRST_NODE_PORT + next.1
-    }
-}
+pub(crate) use addresses::Addresses;
+pub(crate) use validate::{validate, validate_update, warn};
 
 fn text<'o>(service: &'o Value, field: &str) -> &'o str {
     service.lookup_str(&["spec", field]).unwrap_or_default()
 }
 
-fn has_node_ports(kind: &str) -> bool {
-    matches!(kind, "NodePort" | "LoadBalancer")
+fn texts<'o>(service: &'o Value, field: &str) -> Vec<&'o str> {
+    service.lookup(&["spec", field]).and_then(Value::as_list).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn number(service: &Value, field: &str) -> i64 {
+    service.lookup(&["spec", field]).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn flag(service: &Value, field: &str) -> Option<bool> {
+    service.lookup(&["spec", field]).and_then(Value::as_bool)
+}
+
+fn spec_mut(service: &mut Value) -> &mut Map {
+    service.make_map().get_or_insert_with("spec", Value::map).make_map()
+}
+
+fn set_texts<'t>(service: &mut Value, field: &str, texts: impl IntoIterator<Item = &'t str>) {
+    let list: Vec<Value> = texts.into_iter().map(Value::str).collect();
+    let spec = spec_mut(service);
+    if list.is_empty() {
+        spec.remove(field);
+    } else {
+        spec.insert(field, Value::list(list));
+    }
+}
+
+/// Texts as they are shown in a refusal.
+fn shown(texts: &[&str]) -> String {
+    serde_json::Value::from(texts).to_string()
+}
+
+fn ports(service: &Value) -> &[Value] {
+    service.lookup(&["spec", "ports"]).and_then(Value::as_list).unwrap_or_default()
+}
+
+fn has_node_ports(service: &Value) -> bool {
+    matches!(text(service, "type"), "NodePort" | "LoadBalancer")
+}
+
+fn is_external_name(service: &Value) -> bool {
+    text(service, "type") == "ExternalName"
+}
+
+fn is_load_balancer(service: &Value) -> bool {
+    text(service, "type") == "LoadBalancer"
+}
+
+fn is_headless(service: &Value) -> bool {
+    texts(service, "clusterIPs") == ["None"]
+}
+
+/// Whether traffic reaches it from beyond the cluster.
+fn is_reached_from_outside(service: &Value) -> bool {
+    has_node_ports(service) || text(service, "type") == "ClusterIP" && !texts(service, "externalIPs").is_empty()
+}
+
+/// Whether its nodes tell a load balancer if they have pods of it.
+fn tells_health(service: &Value) -> bool {
+    is_load_balancer(service) && text(service, "externalTrafficPolicy") == "Local"
 }
 
 /// Fills in the defaults.
 pub(crate) fn settle(object: &mut Value) {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
-    let default = |spec: &mut Map, field: &str, value: Value| {
-        spec.get_or_insert_with(field, || value);
-    };
-    default(spec, "type", Value::str("ClusterIP"));
-    default(spec, "sessionAffinity", Value::str("None"));
-    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if spec.get("sessionAffinity").and_then(Value::as_str) == Some("None") {
-        spec.remove("sessionAffinityConfig");
-    }
-    if spec.get("sessionAffinity").and_then(Value::as_str) == Some("ClientIP")
-        && spec.get("sessionAffinityConfig").is_none()
-    {
-        let client = Map::from_iter([("timeoutSeconds", Value::from(10_800))]);
-        spec.insert("sessionAffinityConfig", Map::from_iter([("clientIP", Value::from(client))]).into());
-    }
-    if kind != "ExternalName" {
-        default(spec, "internalTrafficPolicy", Value::str("Cluster"));
-    }
-    let external_ips = spec.get("externalIPs").and_then(Value::as_list).is_some_and(|ips| !ips.is_empty());
-    if has_node_ports(&kind) || external_ips {
-        default(spec, "externalTrafficPolicy", Value::str("Cluster"));
-    }
-    if kind == "LoadBalancer" {
-        default(spec, "allocateLoadBalancerNodePorts", Value::from(true));
+    let spec = spec_mut(object);
+    spec.get_or_insert_with("type", || Value::str("ClusterIP"));
+    match spec.get_or_insert_with("sessionAffinity", || Value::str("None")).as_str() {
+        Some("None") => drop(spec.remove("sessionAffinityConfig")),
+        Some("ClientIP") => {
+            let config = spec.get_or_insert_with("sessionAffinityConfig", Value::map);
+            if config.lookup(&["clientIP", "timeoutSeconds"]).is_none() {
+                let client = Map::from_iter([("timeoutSeconds", Value::from(10_800))]);
+                *config = Map::from_iter([("clientIP", Value::from(client))]).into();
+            }
+        }
+        _ => {}
     }
     for port in spec.get_mut("ports").and_then(Value::as_list_mut).into_iter().flatten() {
         let port = port.make_map();
@@ -82,155 +103,99 @@ pub(crate) fn settle(object: &mut Value) {
             *target = own;
         }
     }
+    let defaults = [
+        ("internalTrafficPolicy", Value::str("Cluster"), !is_external_name(object)),
+        ("externalTrafficPolicy", Value::str("Cluster"), is_reached_from_outside(object)),
+        ("allocateLoadBalancerNodePorts", Value::from(true), is_load_balancer(object)),
+    ];
+    for (field, value, applies) in defaults {
+        if applies {
+            spec_mut(object).get_or_insert_with(field, || value);
+        }
+    }
+    let balancer = if is_load_balancer(object) { object.get_mut("status") } else { None };
+    let ingress = balancer.and_then(|status| status.get_mut("loadBalancer")?.get_mut("ingress")?.as_list_mut());
+    for address in ingress.into_iter().flatten().filter(|address| address.get("ip").is_some()) {
+        address.make_map().get_or_insert_with("ipMode", || Value::str("VIP"));
+    }
     if object.get("status").is_none() {
         let status = Map::from_iter([("loadBalancer", Value::map())]);
         object.make_map().insert("status", status.into());
     }
 }
 
-/// Gives the service its addresses: those it asks for, those it had, or free ones. A dry run reserves nothing.
+/// Gives the service its addresses and ports: those it asks for, those it had, or free ones. A dry run reserves nothing.
 pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Value) -> Result<(), Refusal> {
-    let (api, resource) = (ctx.api, &ctx.target.resource);
-    let kind = text(object, "type").to_owned();
+    let resource = &ctx.target.resource;
     let name = crate::meta::text(object, "name").to_owned();
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
-    if kind == "ExternalName" {
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            spec.remove(field);
-        }
-        return Ok(());
+    let invalid = |causes: Vec<Cause>| Refusal::invalid(&resource.group, &resource.kind, &name, causes);
+    if let Some(old) = old {
+        keep_what_it_has(old, object);
     }
-    let had = |field: &str| old.and_then(|old| old.lookup(&["spec", field])).cloned();
-    let asked = spec.get("clusterIP").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let before = had("clusterIP").and_then(|ip| ip.as_str().map(str::to_owned)).unwrap_or_default();
-    let was_external = old.is_some_and(|old| text(old, "type") == "ExternalName");
-    let ip = match (asked.as_str(), before.as_str()) {
-        // A dry run reserves nothing, so any will do.
-        ("", "") if ctx.options.dry_run => Ipv4Addr::from(FIRST_IP + IPS - 1).to_string(),
-        ("", "") => free_ip(api),
-        ("", _) => before.clone(),
-        (same, before) if same == before => asked.clone(),
-        (_, before) if !before.is_empty() && !was_external => {
-            let cause = Cause::invalid("spec.clusterIPs[0]", &format!("[{asked:?}]"), "may not change once set");
-            return Err(Refusal::invalid(&resource.group, &resource.kind, &name, vec![cause]));
-        }
-        ("None", _) => asked.clone(),
-        _ => {
-            check_ip(api, resource, &name, &asked)?;
-            asked.clone()
-        }
-    };
-    spec.insert("clusterIP", Value::str(&ip));
-    spec.insert("clusterIPs", Value::list(vec![Value::str(&ip)]));
-    // Whoever fills in the endpoints of a service without addresses and selector knows what families they are of.
-    let selects = spec.get("selector").and_then(Value::as_map).is_some_and(|selector| !selector.is_empty());
-    let (families, policy) = if ip == "None" && !selects {
-        (vec![Value::str("IPv4"), Value::str("IPv6")], "RequireDualStack")
-    } else {
-        (vec![Value::str("IPv4")], "SingleStack")
-    };
-    for (field, value) in [("ipFamilies", Value::list(families)), ("ipFamilyPolicy", Value::str(policy))] {
-        let kept = had(field).unwrap_or(value);
-        spec.get_or_insert_with(field, || kept);
+    addresses::agree(old, object);
+    if !families::stay(old, object) {
+        families::settle(old, object).map_err(invalid)?;
+        addresses::allocate(ctx, old, object).map_err(|cause| invalid(vec![cause]))?;
     }
-    if has_node_ports(&kind) && spec.get("allocateLoadBalancerNodePorts").and_then(Value::as_bool) != Some(false) {
-        allocate_node_ports(api, old, spec);
+    ports::allocate(ctx.api, old, object).map_err(|setback| match setback {
+        ports::Setback::Taken(cause) => invalid(vec![cause]),
+        ports::Setback::Twice(port) => Refusal::untyped(format!("duplicate nodePort: {port}")),
+        ports::Setback::HealthCheck(why) => Refusal::internal(why),
+    })?;
+    if let Some(old) = old {
+        drop_what_the_type_has_no_use_for(old, object);
     }
     Ok(())
 }
 
-fn used_ips(api: &Api) -> HashSet<String> {
-    let (services, _) = api.store.snapshot("/services");
-    services.iter().map(|entry| text(&entry.value, "clusterIP").to_owned()).collect()
+/// Hides what a name elsewhere has no use for; it counts again when the type changes.
+pub(crate) fn hide(object: &mut Value) {
+    if is_external_name(object) {
+        spec_mut(object).remove("internalTrafficPolicy");
+    }
 }
 
-fn free_ip(api: &Api) -> String {
-    let used = used_ips(api);
-    let mut candidates = (0..IPS).map(|_| Ipv4Addr::from(api.addresses.next_ip()).to_string());
-    // With all 65,534 taken the next one is shared, which no simulated service notices.
-    candidates.find(|ip| !used.contains(ip)).unwrap_or_else(|| Ipv4Addr::from(api.addresses.next_ip()).to_string())
+/// Fills in what was given to the service before, where the client says nothing of it.
+fn keep_what_it_has(old: &Value, object: &mut Value) {
+    if !is_external_name(old) && !is_external_name(object) {
+        if text(object, "clusterIP").is_empty() && !text(old, "clusterIP").is_empty() {
+            spec_mut(object).insert("clusterIP", Value::str(text(old, "clusterIP")));
+        }
+        if texts(object, "clusterIPs").is_empty() {
+            set_texts(object, "clusterIPs", texts(old, "clusterIPs"));
+        }
+    }
+    ports::keep(old, object);
 }
 
-fn check_ip(api: &Api, resource: &Resource, name: &str, ip: &str) -> Result<(), Refusal> {
-    let range = FIRST_IP..FIRST_IP + IPS;
-    let valid = ip.parse::<Ipv4Addr>().is_ok_and(|ip| range.contains(&u32::from(ip)));
-    let why = if !valid {
-        format!("failed to allocate IP {ip}: the provided network does not match the current range")
-    } else if used_ips(api).contains(ip) {
-        format!("failed to allocate IP {ip}: provided IP is already allocated")
-    } else {
-        return Ok(());
+/// A service that changes its type loses what only the old type needs, unless the client says something else of it.
+fn drop_what_the_type_has_no_use_for(old: &Value, object: &mut Value) {
+    let same = |object: &Value, fields: &[&str]| {
+        fields.iter().all(|field| old.lookup(&["spec", field]) == object.lookup(&["spec", field]))
     };
-    let shown = format!("[{ip:?}]");
-    Err(Refusal::invalid(&resource.group, &resource.kind, name, vec![Cause::invalid("spec.clusterIPs", &shown, why)]))
-}
-
-fn allocate_node_ports(api: &Api, old: Option<&Value>, spec: &mut Map) {
-    let ports_of = |service: &Value| -> Vec<Value> {
-        service.lookup(&["spec", "ports"]).and_then(Value::as_list).unwrap_or_default().to_vec()
+    let forget = |object: &mut Value, fields: &[&str]| {
+        if same(object, fields) {
+            fields.iter().for_each(|field| drop(spec_mut(object).remove(field)));
+        }
     };
-    let number = |port: &Value, field: &str| port.get(field).and_then(Value::as_i64).unwrap_or(0);
-    let (services, _) = api.store.snapshot("/services");
-    let mut used: HashSet<i64> =
-        services.iter().flat_map(|entry| ports_of(&entry.value)).map(|port| number(&port, "nodePort")).collect();
-    let before = old.map(ports_of).unwrap_or_default();
-    for port in spec.get_mut("ports").and_then(Value::as_list_mut).into_iter().flatten() {
-        if number(port, "nodePort") > 0 {
-            continue;
-        }
-        let same = before
-            .iter()
-            .find(|held| number(held, "port") == number(port, "port") && held.get("protocol") == port.get("protocol"));
-        let kept = same.map_or(0, |held| number(held, "nodePort"));
-        let free = || {
-            let mut candidates = (0..NODE_PORTS).map(|_| i64::from(api.addresses.next_port()));
-            candidates.find(|candidate| !used.contains(candidate))
-        };
-        if let Some(chosen) = if kept > 0 { Some(kept) } else { free() } {
-            used.insert(chosen);
-            port.make_map().insert("nodePort", Value::from(chosen));
-        }
+    if !is_external_name(old) && is_external_name(object) {
+        forget(object, &["clusterIP", "clusterIPs"]);
+        forget(object, &["ipFamilies"]);
+        forget(object, &["ipFamilyPolicy"]);
     }
-}
-
-/// What is allowed and of no use.
-pub(crate) fn warn(ctx: &Context<'_>, service: &Value) {
-    if text(service, "clusterIP") == "None" && text(service, "sessionAffinity") == "ClientIP" {
-        ctx.warn("spec.SessionAffinity is ignored for headless services".to_owned());
+    if tells_health(old) && !tells_health(object) {
+        forget(object, &["healthCheckNodePort"]);
     }
-}
-
-/// What is wrong with a service.
-pub(crate) fn validate(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let kind = text(object, "type");
-    if !matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName") {
-        let allowed = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-        causes.push(Cause::unsupported("spec.type", &format!("{kind:?}"), &allowed));
+    if is_load_balancer(old) && !is_load_balancer(object) {
+        forget(object, &["allocateLoadBalancerNodePorts"]);
+        forget(object, &["loadBalancerClass"]);
     }
-    if kind == "ExternalName" && text(object, "externalName").is_empty() {
-        causes.push(Cause::required("spec.externalName", ""));
+    if is_reached_from_outside(old) && !is_reached_from_outside(object) {
+        forget(object, &["externalTrafficPolicy"]);
     }
-    let ports = object.lookup(&["spec", "ports"]).and_then(Value::as_list).unwrap_or_default();
-    if ports.is_empty() && kind != "ExternalName" && text(object, "clusterIP") != "None" {
-        causes.push(Cause::required("spec.ports", ""));
+    ports::release(old, object);
+    if !is_load_balancer(object) {
+        let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
+        status.insert("loadBalancer", Value::map());
     }
-    let (mut names, mut numbers) = (HashSet::new(), HashSet::new());
-    for (index, port) in ports.iter().enumerate() {
-        let name = port.lookup_str(&["name"]).unwrap_or_default();
-        if name.is_empty() && ports.len() > 1 {
-            causes.push(Cause::required(format!("spec.ports[{index}].name"), ""));
-        } else if !name.is_empty() && !names.insert(name) {
-            causes.push(Cause::duplicate(format!("spec.ports[{index}].name"), &format!("{name:?}")));
-        }
-        let number = port.get("port").and_then(Value::as_i64).unwrap_or(0);
-        if !(1..=65_535).contains(&number) {
-            let why = "must be between 1 and 65535, inclusive";
-            causes.push(Cause::invalid(format!("spec.ports[{index}].port"), &number.to_string(), why));
-        }
-        if !numbers.insert((number, port.lookup_str(&["protocol"]).unwrap_or("TCP"))) {
-            causes.push(Cause::duplicate(format!("spec.ports[{index}]"), &crate::refusal::shown(port)));
-        }
-    }
-    causes
 }
