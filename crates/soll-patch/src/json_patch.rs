@@ -300,7 +300,7 @@ mod tests {
         let prefix = "operation 1 of the JSON patch";
         for (operation, fault) in [
             (r#"{"op":"add","path":"/x/y","value":1}"#, "(add /x/y): /x does not exist"),
-            (r#"{"op":"add","path":"/a/b","value":1}"#, "(add /a/b): /a is a integer, which holds no `b`"),
+            (r#"{"op":"add","path":"/a/b","value":1}"#, "(add /a/b): /a is an integer, which holds no `b`"),
             (r#"{"op":"add","path":"/l/9","value":1}"#, "(add /l/9): index 9 is outside the list of 2"),
             (r#"{"op":"replace","path":"/l/1","value":1}"#, "(replace /l/1): index 1 is outside the list of 1"),
             (r#"{"op":"remove","path":"/x"}"#, "(remove /x): there is no `x` to remove"),
