@@ -175,20 +175,49 @@ impl Merge<'_> {
         if directive == Directive::Delete {
             return Ok(None);
         }
-        // Kustomize merges such a list with itself. A directive that it meets in an item is gone from either side.
         let items = list.as_list().unwrap_or_default().to_vec();
         if items.len() > 1 {
             // The others would be lost.
             refuse_nameless(&items, of, path)?;
         }
-        let keys = keys(of);
-        let is_met = |item: &Value| item.as_map().is_some_and(|map| keys.iter().any(|key| map.contains(key)));
-        let obeyed = |item: &Value| match item.get(DIRECTIVE).filter(|_| is_met(item)) {
-            Some(_) => without_directive(item),
-            None => item.clone(),
-        };
-        let target = Value::list(items.iter().map(obeyed).collect()).at(list.at);
+        // Kustomize merges such a list with itself: what directives do to one side, they do to the other.
+        let target = self.obeyed_items(&list, of, path)?;
         Ok(self.items(&target, &items, of, path)?.map(|merged| merged.at(patch.at)))
+    }
+
+    /// A part of a patch after a walk over it: the directives are gone that it met, and what they removed.
+    fn obeyed(&self, patch: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Result<Value, PatchError> {
+        if !has_directive(patch) {
+            return Ok(patch.clone());
+        }
+        let Some(map) = patch.as_map() else {
+            let list = if merges(of) { list_directive(patch, path)?.1 } else { return Ok(patch.clone()) };
+            return self.obeyed_items(&list, of, path);
+        };
+        if patch.lookup_str(&[DIRECTIVE]) == Some("replace") {
+            return Ok(self.adopt(patch, of, Place::Within, path)?.unwrap_or_default());
+        }
+        let (_, mut rest) = map_directive(patch, path)?;
+        for field in map.iter().filter(|field| has_directive(&field.value)) {
+            let of = of.and_then(|of| of.field(&field.key));
+            let new = within(path, Step::Key(field.key.clone()), |path| self.obeyed(&field.value, of, path))?;
+            put(&mut rest, &field.key, field.key_at, Some(&field.value), Some(new));
+        }
+        Ok(rest)
+    }
+
+    /// The same for the items of a list; a walk passes over the directives of those without a key.
+    fn obeyed_items(&self, list: &Value, of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Result<Value, PatchError> {
+        if !has_directive(list) {
+            return Ok(list.clone());
+        }
+        let (keys, item_type) = (keys(of), of.and_then(|of| of.items()));
+        let is_met = |item: &Value| item.as_map().is_some_and(|map| keys.iter().any(|key| map.contains(key)));
+        let mut items = list.as_list().unwrap_or_default().to_vec();
+        for (index, item) in items.iter_mut().enumerate().filter(|(_, item)| is_met(item)) {
+            *item = within(path, Step::Index(index), |path| self.obeyed(item, item_type, path))?;
+        }
+        Ok(Value::list(items).at(list.at))
     }
 
     fn items(&self, target: &Value, patch: &[Value], of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
@@ -314,10 +343,12 @@ fn put(map: &mut Value, key: &Str, key_at: At, old: Option<&Value>, new: Option<
     }
 }
 
-fn without_directive(item: &Value) -> Value {
-    let mut item = item.clone();
-    item.make_map().remove(DIRECTIVE);
-    item
+fn has_directive(value: &Value) -> bool {
+    match &value.data {
+        Data::Map(map) => map.iter().any(|entry| entry.key == DIRECTIVE || has_directive(&entry.value)),
+        Data::List(items) => items.iter().any(has_directive),
+        Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Str(_) => false,
+    }
 }
 
 fn is_text(value: &Value) -> bool {
