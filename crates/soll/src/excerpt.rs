@@ -4,6 +4,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use soll_api::{Failure, Origin};
 use soll_tree::{FileTree, TreePath};
 
+use crate::origins;
 use crate::terminal::Palette;
 
 /// Renders a failure with the lines of the source it came from.
@@ -18,7 +19,7 @@ pub(crate) fn render(failure: &Failure, palette: Palette, source: &dyn FileTree)
         match file.as_ref().and_then(|file| snippet(origin, file)) {
             Some(snippet) => snippets.push(snippet),
             // What stands in no file of the source is named without an excerpt.
-            None => elsewhere.push(format!("from {origin}")),
+            None => elsewhere.push(format!("from {}", origins::shown(origin, source))),
         }
     }
     let title = without_place(&failure.message, failure.origins.first());

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use soll_kustomize::{LoadRestriction, Manifests, Options, Order, RemoteUrl, Remotes as _};
+use soll_kustomize::{LoadRestriction, Options, Order, RemoteUrl, Remotes as _};
 use soll_tree::{Tree, TreePath};
 use soll_yaml::{Value, emit_documents, emit_yaml, to_json};
 
 use crate::arguments::{Kustomize, LoadRestrictor, Reorder};
 use crate::helm::Charts;
+use crate::origins::{self, Places};
 use crate::remotes::RemoteTree;
 use crate::terminal::{self, Palette};
-use crate::{build, excerpt, origins};
+use crate::{build, excerpt};
 
 /// Where the output goes, and in which form.
 enum Sink {
@@ -30,11 +31,13 @@ pub(crate) fn kustomize(arguments: &Kustomize) -> anyhow::Result<u8> {
     let options = Options { remotes: Some(Arc::clone(&tree) as Arc<_>), ..options(arguments) };
     match soll_kustomize::build(&tree.tree, &root, &options) {
         Ok(built) => {
+            let places = Places { sources: &built.sources, tree: &tree.tree };
             for warning in &built.warnings {
-                let place = built.sources.place(warning.at).map(|place| format!("{place}: ")).unwrap_or_default();
-                terminal::say(&format!("warning: {place}{}", warning.message));
+                let place = places.origin(warning.at).map(|place| format!("{place}: ")).unwrap_or_default();
+                let object = warning.object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+                terminal::say(&format!("warning: {place}{object}{}", warning.message));
             }
-            write(&built, arguments)?;
+            write(&built.values, places, arguments)?;
             Ok(0)
         }
         Err(errors) => {
@@ -112,23 +115,23 @@ impl Sink {
     }
 }
 
-fn write(built: &Manifests, arguments: &Kustomize) -> anyhow::Result<()> {
+fn write(values: &[Value], places: Places<'_>, arguments: &Kustomize) -> anyhow::Result<()> {
     let text = |value: &Value| match arguments.origins {
-        Some(detail) => origins::annotated(value, &built.sources, detail),
+        Some(detail) => origins::annotated(value, places, detail),
         None => emit_yaml(value),
     };
     match Sink::of(arguments.output.as_deref()) {
-        Sink::Yaml => terminal::print(&joined(built, arguments, &text)),
+        Sink::Yaml => terminal::print(&joined(values, arguments, &text)),
         Sink::Json => {
-            let lines: String = built.values.iter().map(|value| to_json(value) + "\n").collect();
+            let lines: String = values.iter().map(|value| to_json(value) + "\n").collect();
             terminal::print(&lines);
         }
         Sink::File(path) => {
-            std::fs::write(&path, joined(built, arguments, &text))
+            std::fs::write(&path, joined(values, arguments, &text))
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Sink::Directory(directory) => {
-            for (name, value) in soll_kustomize::file_names(&built.values) {
+            for (name, value) in soll_kustomize::file_names(values) {
                 let path = directory.join(name);
                 std::fs::write(&path, text(value)).with_context(|| format!("cannot write {}", path.display()))?;
             }
@@ -137,11 +140,11 @@ fn write(built: &Manifests, arguments: &Kustomize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn joined(built: &Manifests, arguments: &Kustomize, text: &dyn Fn(&Value) -> String) -> String {
+fn joined(values: &[Value], arguments: &Kustomize, text: &dyn Fn(&Value) -> String) -> String {
     if arguments.origins.is_none() {
-        return emit_documents(&built.values);
+        return emit_documents(values);
     }
-    let texts: Vec<_> = built.values.iter().map(text).collect();
+    let texts: Vec<_> = values.iter().map(text).collect();
     texts.join("---\n")
 }
 

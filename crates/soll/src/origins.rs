@@ -2,27 +2,47 @@
 
 use std::collections::{HashMap, HashSet};
 
+use soll_api::Origin;
+use soll_kustomize::shown_path;
+use soll_tree::{FileTree, TreePath};
 use soll_yaml::{At, Data, ParseOptions, SourceId, Sources, Value, emit_yaml, parse_yaml};
 
 use crate::arguments::OriginDetail;
 
 /// The manifest as YAML, with the place of the object above it, and in detail with the place of each field behind it.
-pub(crate) fn annotated(value: &Value, sources: &Sources, detail: OriginDetail) -> String {
+pub(crate) fn annotated(value: &Value, places: Places<'_>, detail: OriginDetail) -> String {
     let text = emit_yaml(value);
-    let head = origin(value.at, sources).map(|origin| format!("# {origin}\n")).unwrap_or_default();
+    let head = places.origin(value.at).map(|origin| format!("# {origin}\n")).unwrap_or_default();
     match detail {
         OriginDetail::Object => head + &text,
-        OriginDetail::Field => head + &with_fields(&text, value, sources),
+        OriginDetail::Field => head + &with_fields(&text, value, places),
     }
 }
 
-/// `base/web.yaml:3:9`, or `over/kustomization.yaml:2:1 (namePrefix), base/web.yaml:3:9`.
-fn origin(at: At, sources: &Sources) -> Option<String> {
-    let chain: Vec<_> = soll_api::Origin::chain(sources, at).iter().map(ToString::to_string).collect();
-    (!chain.is_empty()).then(|| chain.join(", "))
+/// What tells places as people know them.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'s> {
+    pub(crate) sources: &'s Sources,
+    /// What was built.
+    pub(crate) tree: &'s dyn FileTree,
 }
 
-fn with_fields(text: &str, value: &Value, sources: &Sources) -> String {
+impl Places<'_> {
+    /// `base/web.yaml:3:9`, or `over/kustomization.yaml:2:1 (namePrefix), base/web.yaml:3:9`.
+    pub(crate) fn origin(self, at: At) -> Option<String> {
+        let chain: Vec<_> =
+            Origin::chain(self.sources, at).iter().map(|origin| shown(origin, self.tree).to_string()).collect();
+        (!chain.is_empty()).then(|| chain.join(", "))
+    }
+}
+
+/// An origin with the path as people know it.
+pub(crate) fn shown(origin: &Origin, tree: &dyn FileTree) -> Origin {
+    let path = origin.path.parse::<TreePath>().map_or_else(|_| origin.path.clone(), |path| shown_path(tree, &path));
+    Origin { path, ..origin.clone() }
+}
+
+fn with_fields(text: &str, value: &Value, places: Places<'_>) -> String {
     // Our own text tells which line holds which field.
     let Ok(written) = parse_yaml(text, SourceId::default(), &ParseOptions::go_v2()) else { return text.to_owned() };
     let Some(written) = written.first() else { return text.to_owned() };
@@ -36,7 +56,7 @@ fn with_fields(text: &str, value: &Value, sources: &Sources) -> String {
         let goes_on = lines.peek().is_some_and(|(_, next)| !layout.starts.contains(next));
         let is_block = line.rsplit(' ').next().is_some_and(|last| last.starts_with('|'));
         let at = layout.scalars.get(&number).filter(|_| is_block || !goes_on);
-        if let Some(origin) = at.and_then(|at| origin(*at, sources)) {
+        if let Some(origin) = at.and_then(|at| places.origin(*at)) {
             out.push_str(" # ");
             out.push_str(&origin);
         }
@@ -82,6 +102,7 @@ impl Layout {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use soll_tree::Tree;
 
     #[test]
     fn comments_never_become_part_of_a_text() {
@@ -89,7 +110,8 @@ mod tests {
         let text = format!("a: {words}\nb: |\n  x\n  y\nc:\n- d: 1\n");
         let sources = Sources::new();
         let value = parse_yaml(&text, sources.add("a.yaml"), &ParseOptions::go_v2()).unwrap().remove(0);
-        let annotated = annotated(&value, &sources, OriginDetail::Field);
+        let tree = Tree::in_memory([("a.yaml", text.as_str())]).unwrap();
+        let annotated = annotated(&value, Places { sources: &sources, tree: &tree }, OriginDetail::Field);
         let read = parse_yaml(&annotated, SourceId::default(), &ParseOptions::go_v2()).unwrap();
         assert_eq!(read, [value], "{annotated}");
         let comments: Vec<_> = annotated.lines().filter_map(|line| line.split_once('#')).collect();
