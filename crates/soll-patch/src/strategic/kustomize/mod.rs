@@ -4,11 +4,17 @@
 //! (container ports) are kustomize's to the letter, surprises included; `COMPATIBILITY.md` of the kustomize
 //! engine names the two places where we do not follow.
 
+mod items;
+
 use soll_schema::TypeRef;
-use soll_yaml::{At, Data, Entry, FieldPath, Map, Step, Str, Value};
+use soll_yaml::{At, Data, Entry, FieldPath, Step, Str, Value};
 
 use super::{DIRECTIVE, error, within};
 use crate::{PatchError, Trace};
+use items::{Distinct, identities, is, is_empty, keys, put_back, scalar_text, set, text, unify};
+
+/// So many items of one list are compared with each other.
+const ALIKE: usize = 4096;
 
 pub(super) fn merge(
     target: &Value,
@@ -220,11 +226,55 @@ impl Merge<'_> {
         Ok(Value::list(items).at(list.at))
     }
 
+    /// Merges the items of a patch into those of a list.
     fn items(&self, target: &Value, patch: &[Value], of: Option<TypeRef<'_>>, path: &mut FieldPath) -> Merged {
         let keys = keys(of);
         let item_type = of.and_then(|of| of.items());
-        let mut old: Vec<Value> = target.as_list().unwrap_or_default().to_vec();
-        let mut identities = identities(patch.iter().chain(&old), &keys);
+        let old = target.as_list().unwrap_or_default();
+        let merged = match Distinct::pair(old, patch, &keys) {
+            Some((old, changes)) => self.distinct_items(&old, &changes, item_type, path)?,
+            None => self.alike_items(old, patch, &keys, item_type, path)?,
+        };
+        Ok(Some(if merged.as_slice() == old { target.clone() } else { Value::list(merged).at(target.at) }))
+    }
+
+    /// Merges items that are told apart by one key, or by themselves: nearly all are.
+    fn distinct_items(
+        &self,
+        old: &Distinct<'_>,
+        changes: &Distinct<'_>,
+        of: Option<TypeRef<'_>>,
+        path: &mut FieldPath,
+    ) -> Result<Vec<Value>, PatchError> {
+        let mut merged = Vec::with_capacity(old.items.len() + changes.items.len());
+        let mentioned = changes.iter().map(|(identity, change)| (old.find(identity), Some(change)));
+        let others = old.iter().enumerate().filter(|(_, (identity, _))| changes.find(identity).is_none());
+        for (before, change) in mentioned.chain(others.map(|(position, (_, item))| (Some((position, item)), None))) {
+            let step = Step::Index(before.map_or(old.items.len(), |(position, _)| position));
+            let before = before.map(|(_, item)| item);
+            let new = within(path, step, |path| self.walk(before, change, of, path))?;
+            if let Some(new) = new.filter(|new| !is_empty(new)) {
+                merged.push(before.filter(|_| is_replacing(change)).cloned().unwrap_or(new));
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Merges items of which some are told apart by several keys, by none, or are there twice.
+    fn alike_items(
+        &self,
+        old: &[Value],
+        patch: &[Value],
+        keys: &[&str],
+        of: Option<TypeRef<'_>>,
+        path: &mut FieldPath,
+    ) -> Result<Vec<Value>, PatchError> {
+        let mut old = old.to_vec();
+        if let Some(far) = old.iter().chain(patch).nth(ALIKE) {
+            let message = format!("more than {ALIKE} items, which several keys tell apart or which repeat each other");
+            return Err(error(path, far, message));
+        }
+        let mut identities = identities(patch.iter().chain(&old), keys);
         if keys.len() > 1 {
             unify(&mut identities);
         }
@@ -233,7 +283,7 @@ impl Merge<'_> {
             .filter(|(position, _)| identities.iter().any(|identity| !identity[*position].is_empty()))
             .map(|(_, key)| *key)
             .collect();
-        let keys_used = if used.is_empty() { keys.clone() } else { used };
+        let keys_used = if used.is_empty() { keys.to_vec() } else { used };
         let mut merged: Vec<Value> = Vec::with_capacity(old.len() + patch.len());
         for identity in &identities {
             let full: Vec<(&str, &str)> = if keys.is_empty() {
@@ -247,8 +297,8 @@ impl Merge<'_> {
             let change = patch.iter().find(|item| is(item, &given));
             let before = position.map(|position| old[position].clone());
             let step = Step::Index(position.unwrap_or(old.len()));
-            let new = within(path, step, |path| self.walk(before.as_ref(), change, item_type, path))?;
-            let Some(mut new) = new.filter(|new| !new.as_map().is_some_and(Map::is_empty)) else {
+            let new = within(path, step, |path| self.walk(before.as_ref(), change, of, path))?;
+            let Some(mut new) = new.filter(|new| !is_empty(new)) else {
                 set(&mut old, None, &full, true);
                 continue;
             };
@@ -259,9 +309,7 @@ impl Merge<'_> {
                     new.make_map().insert(*key, Value::str(value));
                 }
             }
-            // An item that a directive replaces is put back by what follows, as in kustomize.
-            let replaced = change.is_some_and(|change| change.lookup_str(&[DIRECTIVE]) == Some("replace"));
-            if let Some(position) = position.filter(|_| !replaced) {
+            if let Some(position) = position.filter(|_| !is_replacing(change)) {
                 old[position] = new.clone();
             }
             set(&mut merged, Some(new), &full, true);
@@ -269,60 +317,13 @@ impl Merge<'_> {
         for item in old {
             put_back(&mut merged, item, &keys_used);
         }
-        Ok(Some(if merged.as_slice() == target.as_list().unwrap_or_default() {
-            target.clone()
-        } else {
-            Value::list(merged).at(target.at)
-        }))
+        Ok(merged)
     }
 }
 
-/// Puts an item of the old list behind the merged ones, or over the one that is the same by its keys.
-fn put_back(merged: &mut Vec<Value>, item: Value, keys: &[&str]) {
-    if keys.is_empty() {
-        let value = scalar_text(&item);
-        return set(merged, Some(item), &[("", value.as_str())], true);
-    }
-    let values: Vec<(&str, String)> = keys.iter().filter_map(|key| Some((*key, text(&item, key)?))).collect();
-    if values.is_empty() {
-        // As in kustomize: an item that cannot be told from others is left alone in the list.
-        merged.clear();
-        return merged.push(item);
-    }
-    let pairs: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    if keys.len() > 1 {
-        set(merged, None, &pairs, true);
-    }
-    set(merged, Some(item), &pairs, true);
-}
-
-/// Replaces the items that have these keys, or appends; without an item, removes them. Empty items go.
-fn set(list: &mut Vec<Value>, item: Option<Value>, identity: &[(&str, &str)], mut append: bool) {
-    let by_key = identity.first().is_some_and(|(key, _)| !key.is_empty());
-    let mut kept = Vec::with_capacity(list.len() + 1);
-    for old in list.drain(..) {
-        if old.is_null() || old.as_map().is_some_and(Map::is_empty) {
-            continue;
-        }
-        let matches = if by_key && old.as_map().is_none() {
-            false
-        } else {
-            identity.iter().all(|(key, value)| match *key {
-                "" => scalar_text(&old) == *value,
-                key => old.get(key).is_some() && (value.is_empty() || text(&old, key).as_deref() == Some(value)),
-            })
-        };
-        if !matches {
-            kept.push(old);
-        } else if let Some(item) = &item {
-            kept.push(item.clone());
-            append = false;
-        }
-    }
-    *list = kept;
-    if append && let Some(item) = item {
-        list.push(item);
-    }
+/// Whether a change is to replace its item: kustomize puts the item back that was there.
+fn is_replacing(change: Option<&Value>) -> bool {
+    change.is_some_and(|change| change.lookup_str(&[DIRECTIVE]) == Some("replace"))
 }
 
 /// Sets or removes a field; leaves the map alone if nothing changes.
@@ -375,13 +376,6 @@ fn merges(of: Option<TypeRef<'_>>) -> bool {
     of.is_some_and(|of| of.patch_strategy().merge)
 }
 
-/// The keys that items are told apart by: all of the list type's, else the merge key; none for scalars.
-fn keys(of: Option<TypeRef<'_>>) -> Vec<&str> {
-    let Some(of) = of else { return Vec::new() };
-    let keys: Vec<&str> = of.map_keys().collect();
-    if keys.is_empty() { of.patch_merge_key().into_iter().collect() } else { keys }
-}
-
 /// Refuses a list with an item that has none of the keys by which items are told apart.
 fn refuse_nameless(items: &[Value], of: Option<TypeRef<'_>>, path: &FieldPath) -> Result<(), PatchError> {
     let keys = keys(of);
@@ -393,66 +387,6 @@ fn refuse_nameless(items: &[Value], of: Option<TypeRef<'_>>, path: &FieldPath) -
         }
         _ => Ok(()),
     }
-}
-
-/// The key values of each item, empty where it lacks the key, each once, in order.
-fn identities<'v>(items: impl Iterator<Item = &'v Value>, keys: &[&str]) -> Vec<Vec<String>> {
-    let mut seen: Vec<Vec<String>> = Vec::new();
-    let mut known = std::collections::HashSet::new();
-    for item in items {
-        let identity: Vec<String> = if keys.is_empty() {
-            vec![scalar_text(item)]
-        } else {
-            keys.iter().map(|key| text(item, key).unwrap_or_default()).collect()
-        };
-        if known.insert(identity.clone()) {
-            seen.push(identity);
-        }
-    }
-    seen
-}
-
-/// Completes identities by each other where one lacks what the other has and the rest agrees.
-fn unify(identities: &mut [Vec<String>]) {
-    for i in 0..identities.len() {
-        for j in 0..identities.len() {
-            if let Some(both) = agree(&identities[i], &identities[j]) {
-                identities[i].clone_from(&both);
-                identities[j] = both;
-            }
-        }
-    }
-}
-
-fn agree(a: &[String], b: &[String]) -> Option<Vec<String>> {
-    let mut shared = false;
-    let mut both = Vec::with_capacity(a.len());
-    for (a, b) in a.iter().zip(b) {
-        shared |= a == b;
-        if a != b && !a.is_empty() && !b.is_empty() {
-            return None;
-        }
-        both.push(if a.is_empty() { b.clone() } else { a.clone() });
-    }
-    shared.then_some(both)
-}
-
-/// Says whether the item has these values for these keys.
-fn is(item: &Value, identity: &[(&str, &str)]) -> bool {
-    !identity.is_empty()
-        && identity.iter().all(|(key, value)| match *key {
-            "" => scalar_text(item) == *value,
-            key => text(item, key).as_deref() == Some(value),
-        })
-}
-
-/// The text of a scalar under a key.
-fn text(item: &Value, key: &str) -> Option<String> {
-    item.get(key).filter(|value| !value.is_null()).map(scalar_text)
-}
-
-fn scalar_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| soll_yaml::to_json(value), str::to_owned)
 }
 
 /// The directive of a map, and the map without it.
