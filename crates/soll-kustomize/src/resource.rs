@@ -254,6 +254,15 @@ impl Resource {
         self.transformations.clear();
     }
 
+    /// Annotations that are `null` are gone once kustomize has put its notes there.
+    pub(crate) fn forget_null_annotations(&mut self) {
+        if self.value.lookup(&["metadata", "annotations"]).is_some_and(Value::is_null)
+            && let Some(metadata) = self.value.make_map().get_mut("metadata").and_then(Value::as_map_mut)
+        {
+            metadata.remove("annotations");
+        }
+    }
+
     /// Labels or annotations as pairs of text.
     pub(crate) fn pairs(&self, field: &str) -> impl Iterator<Item = (&Str, &str)> {
         let pairs = self.value.lookup(&["metadata", field]).and_then(Value::as_map);

@@ -80,6 +80,11 @@ impl<'a> Written<'a> {
         self.rest_of_line(first).is_some_and(|rest| rest.starts_with(['"', '\'', '|', '>']))
     }
 
+    /// Whether a map was written in braces.
+    pub(crate) fn is_in_braces(&self, at: At) -> bool {
+        self.rest_of_line(at).is_some_and(|rest| rest.starts_with('{'))
+    }
+
     /// Notes a value that goes through JSON.
     pub(crate) fn note_json(&self, value: &Value) {
         if let Some(source) = self.sources.get(value.at.source()) {

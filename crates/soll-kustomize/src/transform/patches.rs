@@ -219,7 +219,9 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
                 resource.forget_notes();
             }
             if way == Way::OverAll && !has_version {
-                resource.value.make_map().insert("apiVersion", Value::null());
+                // What prints as null in a block would be nothing at all in braces.
+                let none = if builder.written.is_in_braces(resource.value.at) { Value::str("") } else { Value::null() };
+                resource.value.make_map().insert("apiVersion", none);
             }
         }
         Ok(None) => resource.value = Value::null(),
@@ -280,11 +282,9 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
         }
         // Kustomize keeps its notes in the annotations, so these are there to be patched.
         if resource.has_notes() {
+            resource.forget_null_annotations();
             let metadata = resource.value.make_map().get_or_insert_with("metadata", Value::map);
-            let annotations = metadata.make_map().get_or_insert_with("annotations", Value::map);
-            if annotations.is_null() {
-                *annotations = Value::map();
-            }
+            metadata.make_map().get_or_insert_with("annotations", Value::map);
         }
         match json_patch(&resource.value, operations, trace) {
             Ok(patched) => {

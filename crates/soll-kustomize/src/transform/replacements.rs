@@ -178,6 +178,9 @@ fn write(
     let renames =
         matches!(steps.first(), Some(Step::Key(key)) if matches!(key.as_str(), "metadata" | "kind" | "apiVersion"));
     let resource = if renames { resources.get_mut(position) } else { resources.content_mut(position) };
+    if resource.has_notes() {
+        resource.forget_null_annotations();
+    }
     match within_text(&mut resource.value, &steps, target, source, path, builder) {
         Ok(true) => return source.follow(&resource.value, position),
         Ok(false) => {}
