@@ -286,6 +286,9 @@ fn container(random: &mut Random, name: &str) -> Value {
         if random.percent(3) {
             env.insert(random.below(env.len()), json!({"value": "of no name"}));
         }
+        if random.percent(4) {
+            env.push(json!({"name": "A", "value": "once more"}));
+        }
         container["env"] = env.into();
     }
     if random.percent(30) {
