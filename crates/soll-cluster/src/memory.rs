@@ -295,6 +295,13 @@ impl Memory {
         }
     }
 
+    /// Notes that a kind is served no more, and its objects with it. Returns those that we knew.
+    pub fn lose_kind(&self, group: &str, kind: &str) -> Vec<ObjectRef> {
+        let mut state = self.state();
+        let ours = state.objects.iter_mut().filter(|(reference, _)| reference.group == group && reference.kind == kind);
+        ours.filter_map(|(reference, kept)| (kept.lose() == Observed::Disturbed).then(|| reference.clone())).collect()
+    }
+
     /// Notes that a watch of a kind has started over with these objects, listed at a version
     /// ([`crate::Watch::told_up_to`]). Returns those that we knew and that are not as we left them.
     pub fn restart(&self, group: &str, kind: &str, objects: &[Object], listed_at: &str) -> Vec<ObjectRef> {
@@ -328,6 +335,12 @@ impl Memory {
     #[must_use]
     pub fn is_watched(&self, group: &str, kind: &str) -> bool {
         self.state().watched.contains_key(&(group.to_owned(), kind.to_owned()))
+    }
+
+    /// Says whether a watch shows an object in this version, and so nothing of it can have changed.
+    #[must_use]
+    pub fn shows(&self, reference: &ObjectRef, version: &str) -> bool {
+        self.state().shown(reference) == Some(version)
     }
 
     /// Forgets those of the objects that have removed themselves, so that they are made anew. Says whether there are any.

@@ -165,6 +165,10 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch, first: watch::Sen
             }
             WatchEvent::Interrupted(ApiError::NotServed(_)) => {
                 info!(%gvk, "the kind is served no more");
+                // Nobody else tells of its objects if it went before they were listed.
+                for lost in ctx.live.lose_kind(&gvk.group, &gvk.kind) {
+                    drifted(&ctx, &lost, None);
+                }
                 return gvk;
             }
             WatchEvent::Interrupted(error) => debug!(%gvk, %error, "a watch was interrupted"),

@@ -19,7 +19,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub use asked::Asked;
 
@@ -50,6 +50,8 @@ pub enum Fault {
     Cut(When),
     /// The server does nothing and answers with this code.
     Refusal(u16),
+    /// The server is asked when [`Proxy::let_pass`] says so.
+    Held,
     /// The answer comes late.
     Late(Duration),
     /// A watch breaks off within its first event.
@@ -83,6 +85,8 @@ struct Shared {
     upstream: kube::Client,
     kill: Box<dyn Fn() + Send + Sync>,
     state: Mutex<State>,
+    /// What is held waits for this.
+    gate: Notify,
 }
 
 #[derive(Default)]
@@ -107,7 +111,8 @@ impl Proxy {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let upstream = connect(&kubeconfig).await;
-                let shared = Arc::new(Shared { upstream, kill: Box::new(kill), state: Mutex::default() });
+                let shared =
+                    Arc::new(Shared { upstream, kill: Box::new(kill), state: Mutex::default(), gate: Notify::new() });
                 ready.send(Arc::clone(&shared)).expect("somebody waits for it");
                 let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is fine");
                 tokio::select! {
@@ -147,6 +152,11 @@ impl Proxy {
     /// All that was asked since then, in the order of asking.
     pub fn log(&self) -> Vec<Answered> {
         self.shared.state().log.clone()
+    }
+
+    /// Lets a request pass that is held.
+    pub fn let_pass(&self) {
+        self.shared.gate.notify_one();
     }
 
     /// Whether the point was reached.
@@ -217,6 +227,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Some(Fault::Death(When::Before)) => return shared.kill().await,
         Some(Fault::Cut(When::Before)) => return Err(Lost),
         Some(Fault::Refusal(code)) => return Ok(refusal(code)),
+        Some(Fault::Held) => shared.gate.notified().await,
         _ => {}
     }
     let mut upstream = Request::new(kube::client::Body::from(body));
@@ -243,7 +254,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         }
         Some(Fault::BrokenStream) => Ok(answered.map(stream::broken)),
         Some(Fault::SlowStream(pause)) => Ok(answered.map(|body| stream::slow(body, pause))),
-        Some(Fault::Death(When::Before) | Fault::Cut(When::Before) | Fault::Refusal(_)) | None => Ok(answered),
+        Some(Fault::Death(When::Before) | Fault::Cut(When::Before) | Fault::Refusal(_) | Fault::Held) | None => {
+            Ok(answered)
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! A cluster that says no for a while: in the end everything is there, and nothing else.
 
 use serde_json::json;
-use soll_testkit::Webhook;
+use soll_testkit::{Asked, Fault, Point, Webhook};
 
+use super::play::Play;
 use crate::bed::{Bed, Ground, Stage, condition, until};
 use crate::on_both_grounds;
 
-on_both_grounds!(a_namespace_that_is_stuck_is_waited_for, a_kind_that_vanishes_may_come_back);
+on_both_grounds!(
+    a_namespace_that_is_stuck_is_waited_for,
+    a_kind_that_vanishes_may_come_back,
+    a_kind_that_vanishes_before_it_is_watched_is_noticed,
+);
 
 fn config_map(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")
@@ -101,6 +106,35 @@ fn a_kind_that_vanishes_may_come_back(ground: Ground) {
     let without = stage.repository.remove("gear.yaml").push("two");
     stage.ready("app", &without);
     assert_eq!(inventory(&stage, "app"), 1);
+}
+
+fn a_kind_that_vanishes_before_it_is_watched_is_noticed(ground: Ground) {
+    let bed = Bed::without_engine(ground);
+    bed.apply(CRD);
+    let play = Play::new(&bed);
+    let stage = &play.stage;
+    let gear = "apiVersion: some.vanishing.example.com/v1\nkind: Gear\nmetadata: {name: gear}\nspec: {teeth: 12}\n";
+    let commit = stage.repository.write("gear.yaml", gear).push("one");
+    let list = Asked {
+        verb: "list",
+        dry: false,
+        resource: "gears.some.vanishing.example.com".to_owned(),
+        part: String::new(),
+        namespace: String::new(),
+        name: String::new(),
+    };
+    play.proxy.arm(Some((Point { asked: list, nth: 0 }, Fault::Held)));
+    play.engine.start();
+    stage.source();
+    stage.kustomization("app", "./", &format!("prune: true\ntargetNamespace: {}", stage.namespace));
+    stage.ready("app", &commit);
+    until("the gears are to be listed", || play.proxy.reached());
+    let definition = "gears.some.vanishing.example.com";
+    bed.delete("CustomResourceDefinition", "", definition);
+    bed.wait("CustomResourceDefinition", "", definition, |definition| definition.is_none());
+    play.proxy.let_pass();
+    // The interval is ten minutes.
+    failed_for(stage, "app", "no matches for kind \"Gear\"");
 }
 
 /// Only on real ground: the embedded server calls no webhooks.
