@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use jiff::Timestamp;
 use soll_api::{Failure, Gvk, Kustomization, Object, ObjectRef, Secrets};
-use soll_cluster::{ApiError, Applied, Cluster};
+use soll_cluster::{ApiError, Applied, Cluster, Memory};
 use soll_plan::{Assessment, ContainerPlace, Health, HealthExpressions, HealthStatus};
 use soll_yaml::{At, Sources};
 
@@ -254,6 +254,12 @@ impl Wait {
         open.map(|check| (&check.gvk, &check.object, &check.places))
     }
 
+    /// What was found, to be made sure of later.
+    pub(super) fn verdicts(self) -> (Option<Success>, Vec<Verdict>) {
+        let verdict = |Check { object, gvk, desired, version, .. }| Verdict { object, gvk, desired, version };
+        (self.success, self.checks.into_iter().map(verdict).collect())
+    }
+
     /// Until when nobody need be told of this wait; nothing if that time is over.
     pub(super) fn quiet_until(&self) -> Option<Instant> {
         let is_young = !self.applied.told && Instant::now() < self.quiet_until;
@@ -264,6 +270,46 @@ impl Wait {
     pub(super) fn next_read(&self) -> Option<Instant> {
         self.checks.iter().filter(|check| check.moved).filter_map(|check| Some(check.read_at? + check.pause())).min()
     }
+}
+
+/// An object that was found healthy in a version.
+pub(crate) struct Verdict {
+    object: ObjectRef,
+    gvk: Gvk,
+    desired: Option<Object>,
+    /// Nothing if it was not there, as it ought to be.
+    version: Option<String>,
+}
+
+impl Verdict {
+    /// Whether a watch tells that nothing has changed since.
+    fn holds(&self, live: &Memory) -> bool {
+        self.version.as_ref().is_some_and(|version| live.shows(&self.object, version))
+    }
+}
+
+/// Whether all is still healthy: what has changed since it was found so is read once.
+pub(super) async fn still_holds(
+    verdicts: &mut [Verdict],
+    live: &Memory,
+    cluster: &Cluster,
+    expressions: &HealthExpressions,
+    now: Timestamp,
+) -> bool {
+    let moved: Vec<usize> = (0..verdicts.len()).filter(|index| !verdicts[*index].holds(live)).collect();
+    let reads = moved.into_iter().map(|index| {
+        let Verdict { gvk, object, .. } = &verdicts[index];
+        async move { (index, cluster.find(gvk, &object.namespace, &object.name).await) }
+    });
+    let answers: Vec<_> = futures::stream::iter(reads).buffer_unordered(CONCURRENCY).collect().await;
+    let mut healthy = true;
+    for (index, answer) in answers {
+        let verdict = &mut verdicts[index];
+        verdict.version = answer.as_ref().ok().and_then(|live| Some(live.as_ref()?.resource_version().to_owned()));
+        let health = judge(answer, verdict.desired.as_ref(), expressions, now);
+        healthy &= health.status == HealthStatus::Current;
+    }
+    healthy
 }
 
 /// Where an object and its containers were written; nowhere if somebody else applied it.

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::build::{self, Built};
 use super::handover::{self, Sorted};
-use super::health::{Background, Look, Subject, Wait};
+use super::health::{self, Background, Look, Subject, Wait};
 use super::inputs;
 use super::run::{Moved, Run, Signals, Success};
 use super::source::{self, Offer};
@@ -146,7 +146,9 @@ impl<'c> Pass<'c> {
         self.secrets = inputs.variables.secrets();
         let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?.ok_or(Stop::Overtaken)?;
         let made_anew = self.is_due(run, &revision) && ctx.live.renew(&ctx.runs.owned(self.key));
-        if inputs.missing.is_none() && !made_anew && self.is_unchanged(run, &inputs.digest, &tree, signals) {
+        let unchanged =
+            inputs.missing.is_none() && !made_anew && self.is_unchanged(run, &inputs.digest, &tree, signals);
+        if unchanged && self.is_still_healthy(run, &expressions).await {
             return Ok(Outcome::Unchanged(revision));
         }
 
@@ -212,7 +214,14 @@ impl<'c> Pass<'c> {
             live::overtaken(ctx, self.key, &self.object, object);
         }
         let kinds = || desired.iter().map(|object| (object.group().to_owned(), object.kind().to_owned())).collect();
-        let success = undisturbed.then(|| Success { inputs: inputs.digest, reads, kinds: kinds(), at: Instant::now() });
+        let success = undisturbed.then(|| Success {
+            inputs: inputs.digest,
+            reads,
+            kinds: kinds(),
+            at: Instant::now(),
+            verdicts: Vec::new(),
+            judged: Instant::now(),
+        });
         let wait_for = Wait::checks(&self.ks, &applied, &desired);
         let started = self.wait_began(&revision.name);
         let took = self.began.elapsed();
@@ -300,6 +309,17 @@ impl<'c> Pass<'c> {
             && success.reads.unchanged_in(tree)
     }
 
+    /// Whether what was found healthy still is, once an interval. If not, the pass goes on to the end, and waits for it there.
+    async fn is_still_healthy(&self, run: &mut Run, expressions: &HealthExpressions) -> bool {
+        let Some(success) = &mut run.success else { return true };
+        if success.verdicts.is_empty() || success.judged.elapsed() < self.ks.spec.interval.std() / 2 {
+            return true;
+        }
+        success.judged = Instant::now();
+        let (cluster, now) = (applying(self.key, &self.ks, self.ctx), jiff::Timestamp::now());
+        health::still_holds(&mut success.verdicts, &self.ctx.live, &cluster, expressions, now).await
+    }
+
     /// Sorts what left the build: what others build now is left to them.
     async fn sort(&self, left: soll_api::Inventory, offer: &Offer, tree: &soll_tree::Tree) -> Sorted {
         if left.is_empty() || !self.behaviours.hand_over {
@@ -367,8 +387,10 @@ impl<'c> Pass<'c> {
         let cluster = applying(self.key, &self.ks, self.ctx);
         match wait.look(&cluster, moved, jiff::Timestamp::now()).await {
             Look::Healthy(waited) => {
-                run.success = wait.success;
-                Ok(Outcome::Succeeded(wait.applied, Health::Passed(waited)))
+                let applied = wait.applied.clone();
+                let (success, verdicts) = wait.verdicts();
+                run.success = success.map(|success| Success { verdicts, judged: Instant::now(), ..success });
+                Ok(Outcome::Succeeded(applied, Health::Passed(waited)))
             }
             Look::Waiting(at) => {
                 let again = wait.next_read().map_or(at, |read| read.min(at));

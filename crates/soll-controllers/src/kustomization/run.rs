@@ -9,7 +9,7 @@ use soll_api::ObjectRef;
 use soll_tree::Reads;
 
 use super::drift::Corrections;
-use super::health::Wait;
+use super::health::{Verdict, Wait};
 use crate::Key;
 
 /// What is remembered of one Kustomization.
@@ -30,6 +30,10 @@ pub(crate) struct Success {
     /// Groups and kinds of what was applied.
     pub(super) kinds: BTreeSet<(String, String)>,
     pub(super) at: Instant,
+    /// What was found healthy, and in which versions, if that was asked.
+    pub(super) verdicts: Vec<Verdict>,
+    /// When it was last made sure that they hold.
+    pub(super) judged: Instant,
 }
 
 /// What is remembered of all Kustomizations, and what the watches of applied objects have to tell them.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::bed::{Bed, Ground, PATIENCE, runtime};
 use crate::on_both_grounds;
 
-on_both_grounds!(more_kinds_than_watches_converge_all_the_same, a_job_that_removes_itself_runs_once_for_each_revision);
+on_both_grounds!(more_kinds_than_watches_converge_all_the_same, a_job_that_removes_itself_runs_once_for_each_revision,);
 
 const KINDS: usize = 60;
 const WATCHES: usize = 20;

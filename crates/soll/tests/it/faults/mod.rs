@@ -6,9 +6,11 @@
 //! again whenever it dies. The suite plays a sample that a seed decides; `SOLL_FAULTS=all` plays all of them,
 //! `SOLL_FAULTS_ONLY=prune` those of one scenario, `SOLL_FAULTS_SEED` repeats a sample.
 //!
-//! What befalls more than one request has tests of its own: [`git`], [`refusals`], [`servers`], [`processes`], [`shards`], [`restart`].
+//! What befalls more than one request has tests of its own: [`git`], [`refusals`], [`servers`], [`processes`], [`shards`], [`restart`],
+//! [`illness`].
 
 mod git;
+mod illness;
 mod outcome;
 mod play;
 mod process;
