@@ -48,15 +48,19 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
 
     let (mut run, signals) = ctx.runs.take(key);
     let mut pass = Pass::new(key, ctx, object, ks);
-    let synced = pass.sync(&mut run, &signals).await;
-    let next = match synced {
-        Ok(outcome) => pass.report(&mut run, &outcome).await,
-        Err(Stop::Outcome(mut outcome)) => {
-            outcome.hide(&pass.secrets);
-            pass.report(&mut run, &outcome).await
-        }
-        Err(Stop::Overtaken) => Ok(Next::After(Duration::ZERO)),
-        Err(Stop::Write(error)) => Err(error),
+    let next = loop {
+        break match pass.sync(&mut run, &signals).await {
+            Ok(outcome) => pass.report(&mut run, &outcome).await,
+            Err(Stop::Outcome(mut outcome)) => {
+                outcome.hide(&pass.secrets);
+                pass.report(&mut run, &outcome).await
+            }
+            Err(Stop::Overtaken) => {
+                debug!(%key, "the source has moved on");
+                continue;
+            }
+            Err(Stop::Write(error)) => Err(error),
+        };
     };
     if ctx.runs.put(key, run) {
         ctx.waker.wake(key.clone());
@@ -80,7 +84,7 @@ pub(crate) async fn panicked(key: &Key, message: &str, ctx: &Context) -> Result<
 pub(super) enum Stop {
     /// It is decided how it ended.
     Outcome(Box<Outcome>),
-    /// The source has moved on: a pass begins anew with what it offers now.
+    /// The source has moved on: the pass begins anew with what it offers now.
     Overtaken,
     /// A status that must be written before going on could not be.
     Write(WriteError),
