@@ -42,6 +42,8 @@ enum Parts {
     All,
     /// The API server and its etcd.
     Bare,
+    /// As bare, over what was recorded with all parts.
+    Recorded,
 }
 
 struct Ports {
@@ -60,22 +62,32 @@ impl ControlPlane {
 
     /// Starts one and waits until the API server is ready; about six seconds.
     pub fn start() -> Self {
-        Self::start_parts(Parts::All)
+        Self::start_parts(Parts::All, None)
+    }
+
+    /// Starts one with what was in another one, from an archive of etcd's data directory, `etcd/`; without controllers, which
+    /// would catch up with all that was due since.
+    pub fn start_recorded(etcd: &Path) -> Self {
+        Self::start_parts(Parts::Recorded, Some(etcd))
     }
 
     /// Starts one without controllers, where nothing but requests changes an object. Pods need their service account
     /// there, which nobody makes; service addresses are 10.96.0.0/16.
     pub fn start_bare() -> Self {
-        Self::start_parts(Parts::Bare)
+        Self::start_parts(Parts::Bare, None)
     }
 
-    fn start_parts(parts: Parts) -> Self {
+    fn start_parts(parts: Parts, recorded: Option<&Path>) -> Self {
         let folder =
             tempfile::Builder::new().prefix("soll-control-plane-").tempdir().expect("a temporary folder").keep();
         let keeper = Keeper::of(folder).expect("a shell can be started");
         let certificate = write_identity(keeper.folder());
         let ports = Ports::free();
         write_configuration(keeper.folder(), &certificate, &ports);
+        if let Some(archive) = recorded {
+            let unpacked = Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(keeper.folder()).status();
+            assert!(unpacked.is_ok_and(|status| status.success()), "{} can be unpacked", archive.display());
+        }
 
         let etcd = keeper.start("etcd", &mut ports.etcd(keeper.folder())).expect("etcd can be started");
         let apiserver =
@@ -246,7 +258,7 @@ impl Ports {
             .args(["--allow-privileged=true", "--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"]);
         match parts {
             // Pods are made without tokens: nothing runs in them.
-            Parts::All => {
+            Parts::All | Parts::Recorded => {
                 command.args(["--service-cluster-ip-range=10.0.0.0/16", "--disable-admission-plugins=ServiceAccount"])
             }
             Parts::Bare => command.arg("--service-cluster-ip-range=10.96.0.0/16"),

@@ -262,6 +262,14 @@ impl Repository {
         git(&self.work, &["rev-parse", "HEAD"])
     }
 
+    /// Takes over the branch `main` of a bundle, with its history, and pushes it. Returns the commit.
+    pub fn take(&self, bundle: &Path) -> String {
+        git(&self.work, &["fetch", "--quiet", &bundle.to_string_lossy(), "main"]);
+        git(&self.work, &["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        git(&self.work, &["push", "--quiet", "--force", "origin", "HEAD:refs/heads/main"]);
+        git(&self.work, &["rev-parse", "HEAD"])
+    }
+
     /// Runs git in the working tree and returns what it prints.
     pub fn git(&self, arguments: &[&str]) -> String {
         git(&self.work, arguments)

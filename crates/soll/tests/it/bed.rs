@@ -120,23 +120,7 @@ impl Bed {
 
     /// A bed for engines that somebody else starts.
     pub(crate) fn without_engine(ground: Ground) -> Self {
-        let folder = tempfile::Builder::new().prefix("soll-bed-").tempdir().expect("a temporary folder").keep();
-        let keeper = Keeper::of(folder).expect("a shell can be started");
-        let api = ApiServer::start(ground);
-        let kubeconfig = api.kubeconfig(keeper.folder());
-        let cluster = runtime().block_on(async {
-            let credentials = Credentials::Kubeconfig(kubeconfig.clone());
-            let options = ConnectOptions { credentials, qps: 0.0, ..ConnectOptions::default() };
-            Cluster::connect(&options).await.expect("a kubeconfig that works")
-        });
-        let bed = Self {
-            engine: Mutex::default(),
-            git: GitServer::start(),
-            cluster,
-            kubeconfig,
-            api: Mutex::new(api),
-            keeper,
-        };
+        let bed = Self::over(ApiServer::start(ground));
         runtime().block_on(async {
             for crd in soll_api::crds() {
                 bed.put(&Object::new(crd).expect("a CRD")).await;
@@ -151,6 +135,23 @@ impl Bed {
             std::mem::forget(Simulation::start(bed.cluster.clone(), options).await.expect("a cluster without nodes"));
         });
         bed
+    }
+
+    /// A bed with what an archive of etcd's data has, and nothing else, for engines that somebody else starts.
+    pub(crate) fn recorded(etcd: &Path) -> Self {
+        Self::over(ApiServer::Real(ControlPlane::start_recorded(etcd)))
+    }
+
+    fn over(api: ApiServer) -> Self {
+        let folder = tempfile::Builder::new().prefix("soll-bed-").tempdir().expect("a temporary folder").keep();
+        let keeper = Keeper::of(folder).expect("a shell can be started");
+        let kubeconfig = api.kubeconfig(keeper.folder());
+        let cluster = runtime().block_on(async {
+            let credentials = Credentials::Kubeconfig(kubeconfig.clone());
+            let options = ConnectOptions { credentials, qps: 0.0, ..ConnectOptions::default() };
+            Cluster::connect(&options).await.expect("a kubeconfig that works")
+        });
+        Self { engine: Mutex::default(), git: GitServer::start(), cluster, kubeconfig, api: Mutex::new(api), keeper }
     }
 
     /// The control plane of real ground.

@@ -3,3 +3,4 @@
 mod cluster;
 mod controller;
 mod migration;
+mod recorded;
