@@ -21,6 +21,7 @@ mod refusal;
 pub mod resources;
 mod rest;
 mod reviews;
+mod schedule;
 mod selector;
 mod serve;
 mod server;

@@ -2,7 +2,9 @@
 
 pub(crate) mod autoscaler;
 pub(crate) mod certificate;
+mod claim;
 pub(crate) mod component;
+mod cron_job;
 pub(crate) mod definition;
 pub(crate) mod event;
 pub(crate) mod namespace;
@@ -210,11 +212,13 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("", "configmaps") => secret::validate_config_map(object),
         ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
         ("", "services") => service::validate(old, object),
+        ("", "persistentvolumeclaims") => claim::validate(object),
         ("networking.k8s.io", "ingresses") => various::validate_ingress(object),
         ("networking.k8s.io", "networkpolicies") => various::validate_network_policy(object),
         ("autoscaling", _) => autoscaler::validate(object),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => rbac::validate_role(resource.namespaced, object),
         ("rbac.authorization.k8s.io", _) => rbac::validate_binding(resource.namespaced, object),
+        ("batch", "cronjobs") => cron_job::validate(old, object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::validate(plural, object),
         _ => Vec::new(),
     }
@@ -263,7 +267,7 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
         }
         ("", "pods") => pod::validate_update(old, object),
         ("", "services") => service::validate_update(old, object),
-        ("", "persistentvolumeclaims") => claim_changes(old, object),
+        ("", "persistentvolumeclaims") => claim::validate_update(old, object),
         ("", "persistentvolumes") => various::validate_volume_update(old, object),
         ("apps" | "batch", plural) => workload::validate_update(plural, old, object),
         ("scheduling.k8s.io", "priorityclasses") => immutable(old, object, &["value"]),
@@ -281,6 +285,14 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
         }
         _ => Vec::new(),
     }
+}
+
+/// What is refused of a change that is valid.
+pub(crate) fn admit_update(ctx: &Context<'_>, old: &Value, object: &Value) -> Result<(), Refusal> {
+    if ctx.target.resource.is("", "persistentvolumeclaims") {
+        return claim::admit_growth(ctx, old, object);
+    }
+    Ok(())
 }
 
 /// What follows from a write that is done.
@@ -332,26 +344,6 @@ fn choose_storage_class(api: &Api, claim: &mut Value) {
         let spec = claim.make_map().get_or_insert_with("spec", Value::map).make_map();
         spec.insert("storageClassName", Value::from(name));
     }
-}
-
-/// A claim may grow, and be bound; nothing else changes.
-fn claim_changes(old: &Value, object: &Value) -> Vec<Cause> {
-    let fixed = |object: &Value| {
-        let mut spec = object.get("spec").cloned().unwrap_or_default();
-        spec.make_map()
-            .retain(|entry| !matches!(entry.key.as_str(), "resources" | "volumeName" | "volumeAttributesClassName"));
-        spec
-    };
-    let rebound = match (old.lookup_str(&["spec", "volumeName"]), object.lookup_str(&["spec", "volumeName"])) {
-        (Some(before), after) => after != Some(before),
-        (None, _) => false,
-    };
-    if fixed(old) == fixed(object) && !rebound {
-        return Vec::new();
-    }
-    let why =
-        "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
-    vec![Cause::forbidden("spec", why)]
 }
 
 /// Sets a field that is missing.

@@ -178,14 +178,6 @@ pub(crate) fn label_job(job: &mut Value) {
 /// What is wrong with a workload.
 pub(crate) fn validate(kind: &str, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    if kind == "cronjobs" {
-        if object.lookup_str(&["spec", "schedule"]).is_none_or(str::is_empty) {
-            causes.push(Cause::required("spec.schedule", ""));
-        }
-        let job = object.lookup(&["spec", "jobTemplate", "spec"]).cloned().unwrap_or_default();
-        causes.extend(validate_template("cronjobs", &job, "spec.jobTemplate.spec"));
-        return causes;
-    }
     let spec = object.get("spec").cloned().unwrap_or_default();
     if let Some(replicas) = spec.get("replicas").and_then(Value::as_i64).filter(|replicas| *replicas < 0) {
         causes.push(Cause::invalid("spec.replicas", &replicas.to_string(), "must be greater than or equal to 0"));
@@ -250,7 +242,7 @@ fn singular(kind: &str) -> &str {
     kind.trim_end_matches('s')
 }
 
-fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause> {
+pub(super) fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause> {
     let mut pod = spec.lookup(&["template", "spec"]).cloned().unwrap_or_default();
     if kind == "statefulsets" {
         add_claims(spec, &mut pod);

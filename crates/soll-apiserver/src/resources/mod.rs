@@ -251,7 +251,7 @@ impl Resource {
     pub fn shown(&self, stored: &Value) -> Value {
         let mut object = self.present(stored);
         if self.is("", "services") {
-            crate::kinds::service::hide(&mut object);
+            crate::kinds::service::present(&mut object);
         }
         object
     }

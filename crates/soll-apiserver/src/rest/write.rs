@@ -241,6 +241,9 @@ pub(crate) fn update(
         causes.extend(kinds::validate_update(resource, old, &object));
     }
     refuse_if(resource, name, causes)?;
+    if ctx.target.subresource.is_none() {
+        kinds::admit_update(ctx, old, &object)?;
+    }
     set_generation(ctx, old, &mut object);
     if ctx.target.subresource.is_none() {
         kinds::warn(ctx, Some(old), &object);

@@ -314,6 +314,7 @@ const POINTERS: &[&str] = &[
     "terminating",
     "terminatingReplicas",
     "terminationGracePeriodSeconds",
+    "timeZone",
     "timeoutSeconds",
     "tolerationSeconds",
     "ttlSecondsAfterFinished",

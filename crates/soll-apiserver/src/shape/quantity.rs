@@ -15,6 +15,20 @@ enum Format {
 ///
 /// What is finer than a nano is rounded up, away from zero.
 pub(crate) fn canonical(text: &str) -> Option<String> {
+    let (format, nanos) = parse(text)?;
+    Some(match format {
+        Format::Binary if nanos.abs() >= 1024 * NANOS => binary(nanos),
+        Format::Exponent => exponential(nanos),
+        Format::Binary | Format::Decimal => decimal(nanos),
+    })
+}
+
+/// How much a quantity is, in billionths.
+pub(crate) fn nanos(text: &str) -> Option<i128> {
+    parse(text).map(|(_, nanos)| nanos)
+}
+
+fn parse(text: &str) -> Option<(Format, i128)> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -37,12 +51,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
         let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
         (Format::Exponent, scaled(mantissa, exponent.checked_add(9)?.checked_sub(scale)?)?)
     };
-    let nanos = if negative { -nanos } else { nanos };
-    Some(match format {
-        Format::Binary if nanos.abs() >= 1024 * NANOS => binary(nanos),
-        Format::Exponent => exponential(nanos),
-        Format::Binary | Format::Decimal => decimal(nanos),
-    })
+    Some((format, if negative { -nanos } else { nanos }))
 }
 
 /// `mantissa` times ten to the power, rounded up.

@@ -197,6 +197,10 @@ impl World {
                 let claim = |field| text(object.value(), &["spec", "claimRef", field]);
                 let name = Name::new(claim("namespace"), claim("name"));
                 queue.now(Key { kind: Kind::PersistentVolumeClaim, name });
+                if object.value().lookup(&["spec", "claimRef"]).is_none() {
+                    let waits = |claim: &Object| text(claim.value(), &["status", "phase"]) != "Bound";
+                    self.wake_all(Kind::PersistentVolumeClaim, queue, waits);
+                }
             }
             Kind::StorageClass => {
                 self.wake_all(Kind::PersistentVolumeClaim, queue, |_| true);

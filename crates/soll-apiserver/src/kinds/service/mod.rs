@@ -137,7 +137,7 @@ pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
         families::settle(old, object).map_err(invalid)?;
         addresses::allocate(ctx, old, object).map_err(|cause| invalid(vec![cause]))?;
     }
-    ports::allocate(ctx.api, old, object).map_err(|setback| match setback {
+    ports::allocate(ctx, old, object).map_err(|setback| match setback {
         ports::Setback::Taken(cause) => invalid(vec![cause]),
         ports::Setback::Twice(port) => Refusal::untyped(format!("duplicate nodePort: {port}")),
         ports::Setback::HealthCheck(why) => Refusal::internal(why),
@@ -148,10 +148,14 @@ pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
     Ok(())
 }
 
-/// Hides what a name elsewhere has no use for; it counts again when the type changes.
-pub(crate) fn hide(object: &mut Value) {
+/// Shows a stored service to readers: what a name elsewhere has no use for counts again when the type changes.
+pub(crate) fn present(object: &mut Value) {
     if is_external_name(object) {
         spec_mut(object).remove("internalTrafficPolicy");
+        if texts(object, "clusterIPs").is_empty() && !text(object, "clusterIP").is_empty() {
+            let ip = text(object, "clusterIP").to_owned();
+            set_texts(object, "clusterIPs", [ip.as_str()]);
+        }
     }
 }
 

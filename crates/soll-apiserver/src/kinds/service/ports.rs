@@ -6,7 +6,7 @@ use soll_yaml::Value;
 
 use super::{flag, has_node_ports, is_load_balancer, number, ports, spec_mut, tells_health};
 use crate::refusal::Cause;
-use crate::rest::Api;
+use crate::rest::{Api, Context};
 
 const FIRST: i64 = 30_000;
 const COUNT: u32 = 2_768;
@@ -25,20 +25,27 @@ pub(super) enum Setback {
 struct Pool<'a> {
     api: &'a Api,
     used: HashSet<i64>,
+    /// A dry run reserves nothing: what it gives follows on what it was asked for, or on this.
+    guess: Option<i64>,
 }
 
+/// Beyond all ports on nodes.
+const FIRST_GUESS: i64 = 32_768;
+
 impl<'a> Pool<'a> {
-    fn new(api: &'a Api) -> Self {
+    fn new(api: &'a Api, dry_run: bool) -> Self {
         let (services, _) = api.store.snapshot("/services");
         let mut used: HashSet<i64> = services.iter().flat_map(|entry| held_by(&entry.value)).collect();
         used.extend(services.iter().map(|entry| number(&entry.value, "healthCheckNodePort")));
-        Self { api, used }
+        Self { api, used, guess: dry_run.then_some(FIRST_GUESS) }
     }
 
     /// Takes a port that is asked for, or says why not.
     fn take(&mut self, port: i64) -> Result<i64, String> {
         let last = FIRST + i64::from(COUNT) - 1;
-        if !(FIRST..=last).contains(&port) {
+        if self.guess.is_some() {
+            self.guess = Some(port);
+        } else if !(FIRST..=last).contains(&port) {
             return Err(format!("provided port is not in the valid range. The range of valid ports is {FIRST}-{last}"));
         }
         if self.used.insert(port) { Ok(port) } else { Err("provided port is already allocated".to_owned()) }
@@ -46,6 +53,10 @@ impl<'a> Pool<'a> {
 
     /// Takes any port; with all of them taken there is none.
     fn take_any(&mut self) -> Option<i64> {
+        if let Some(guess) = &mut self.guess {
+            *guess += 1;
+            return Some(*guess);
+        }
         let mut candidates = (0..COUNT).map(|_| FIRST + i64::from(self.api.addresses.next_port(COUNT)));
         candidates.find(|port| self.used.insert(*port))
     }
@@ -96,8 +107,8 @@ pub(super) fn keep(old: &Value, object: &mut Value) {
 }
 
 /// Gives the service the ports that it asks for, and those that it lacks.
-pub(super) fn allocate(api: &Api, old: Option<&Value>, object: &mut Value) -> Result<(), Setback> {
-    let mut pool = Pool::new(api);
+pub(super) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Value) -> Result<(), Setback> {
+    let mut pool = Pool::new(ctx.api, ctx.options.dry_run);
     if has_node_ports(object) {
         match old {
             None => allocate_new(&mut pool, object)?,

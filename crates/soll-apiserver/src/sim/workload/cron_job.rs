@@ -1,4 +1,4 @@
-//! CronJobs: Jobs by the clock, which runs at simulated speed.
+//! CronJobs: Jobs by the clock, which runs at simulated speed, in UTC.
 
 use std::time::Duration;
 
@@ -9,69 +9,110 @@ use soll_yaml::Value;
 
 use super::super::action::{Action, CONTROLLER_MANAGER, Step};
 use super::super::condition::{Said, holds};
-use super::super::fields::{controller_reference, flag, int_or, map_mut, text, value};
+use super::super::fields::{controller_reference, flag, int_or, list, map_mut, text, value};
 use super::super::kind::Kind;
 use super::super::world::World;
-use super::schedule::Schedule;
+use crate::schedule::Schedule;
+
+/// The annotation of a Job that the clock has started.
+const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
 /// Starts a Job when its time has come, and reports.
 pub(super) fn step(world: &World, cron: &Object) -> Step {
     let mut step = Step::nothing();
     let jobs = world.controlled_by(cron, Kind::Job);
-    let mut status = report(cron, &jobs);
-    clean_up(cron, &jobs, &mut step);
+    let active: Vec<&Object> =
+        jobs.iter().copied().filter(|job| is_ours(job) && !is_over(job) && !world.is_leaving(job)).collect();
+    let mut status = report(cron, &jobs, &active);
+    clean_up(world, cron, &jobs, &mut step);
+    for job in jobs.iter().filter(|job| is_over(job) && was_active(cron, job)) {
+        let condition = if holds(job.value(), "Complete") { "Complete" } else { "Failed" };
+        let message = format!("Saw completed job: {}, condition: {condition}", job.name());
+        say(&mut step, world, cron, "SawCompletedJob", &message);
+    }
     if !flag(cron.value(), &["spec", "suspend"])
-        && let Some(due) = next(world, cron, &mut step)
+        && let Some(due) = due(world, cron, &mut step)
+        && let Some(stamp) = start(world, cron, &active, due, &mut step)
     {
-        let now = world.clock.time_of_day();
-        if due > now {
-            let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
-            step.again(world.clock.really(wait));
-        } else if let Some(policy) = admits(cron, &jobs) {
-            if policy == "Replace" {
-                for job in jobs.iter().filter(|job| !is_over(job)) {
-                    step.push(Action::Delete { kind: Kind::Job, object: (*job).clone(), grace: None });
-                }
-            }
-            step.push(Action::Create { kind: Kind::Job, object: job(cron, due), manager: CONTROLLER_MANAGER });
-            let stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            map_mut(&mut status, &[]).insert("lastScheduleTime", Value::from(stamp));
-        }
+        map_mut(&mut status, &[]).insert("lastScheduleTime", Value::from(stamp));
     }
     step.set_status(Kind::CronJob, cron, status, CONTROLLER_MANAGER);
     step
 }
 
-/// When the next Job is due: the first time after the last one, or after the CronJob was first seen.
-fn next(world: &World, cron: &Object, step: &mut Step) -> Option<Timestamp> {
+fn say(step: &mut Step, world: &World, cron: &Object, reason: &'static str, message: &str) {
+    let warning = matches!(reason, "MissSchedule" | "UnparseableSchedule" | "UnknownTimeZone");
+    step.say(world, cron, &Said { component: "cronjob-controller", warning, reason, message });
+}
+
+/// The time that a Job is missing for, if there is one; else the step is to be taken again when the next one has come.
+fn due(world: &World, cron: &Object, step: &mut Step) -> Option<Timestamp> {
     let schedule = match text(cron.value(), &["spec", "schedule"]).parse::<Schedule>() {
         Ok(schedule) => schedule,
         Err(mistake) => {
-            let said = Said {
-                component: "cronjob-controller",
-                warning: true,
-                reason: "UnparseableSchedule",
-                message: &mistake,
-            };
-            step.say(world, cron, &said);
+            let message = format!("unparseable schedule: {:?} : {mistake}", text(cron.value(), &["spec", "schedule"]));
+            say(step, world, cron, "UnparseableSchedule", &message);
             return None;
         }
     };
-    let seen = world.clock.lasted(cron.uid(), "cron", 0);
+    let zone = text(cron.value(), &["spec", "timeZone"]);
+    if !zone.is_empty() {
+        let message = format!("timeZone: {zone:?}: the simulation keeps to UTC");
+        say(step, world, cron, "UnknownTimeZone", &message);
+    }
     let now = world.clock.time_of_day();
-    let first_seen = now.checked_sub(seen).unwrap_or(now);
+    if let Some(next) = schedule.next_after(now) {
+        let pause = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+        step.again(world.clock.really(pause));
+    }
+    let first_seen = now.checked_sub(world.clock.lasted(cron.uid(), "cron", 0)).unwrap_or(now);
     let last = text(cron.value(), &["status", "lastScheduleTime"]).parse::<Timestamp>().ok();
-    schedule.next_after(last.unwrap_or(first_seen))
+    // The simulated clock is set back by a restart.
+    let mut since = last.filter(|last| *last <= now).unwrap_or(first_seen);
+    let deadline = cron.value().lookup(&["spec", "startingDeadlineSeconds"]).and_then(Value::as_i64);
+    let earliest = deadline.and_then(|seconds| now.checked_sub(Duration::from_secs(u64::try_from(seconds).ok()?)).ok());
+    if let Some(earliest) = earliest {
+        since = since.max(earliest);
+    }
+    let due = schedule.latest(since, now)?;
+    if earliest.is_some_and(|earliest| due < earliest) {
+        let message = format!("Missed scheduled time to start a job: {}", due.strftime("%a, %d %b %Y %H:%M:%S %z"));
+        say(step, world, cron, "MissSchedule", &message);
+        return None;
+    }
+    Some(due)
 }
 
-/// The concurrency policy, unless it forbids a start now.
-fn admits<'c>(cron: &'c Object, jobs: &[&Object]) -> Option<&'c str> {
-    let policy = text(cron.value(), &["spec", "concurrencyPolicy"]);
-    let forbidden = policy == "Forbid" && jobs.iter().any(|job| !is_over(job));
-    (!forbidden).then_some(policy)
+/// Starts the Job for a time, as far as those that still run allow it. The time is noted if there is a Job for it.
+fn start(world: &World, cron: &Object, active: &[&Object], due: Timestamp, step: &mut Step) -> Option<String> {
+    let stamp = due.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let job = job(cron, due, &stamp);
+    if active.iter().any(|running| running.name() == job.name()) {
+        return None;
+    }
+    match text(cron.value(), &["spec", "concurrencyPolicy"]) {
+        "Forbid" if !active.is_empty() => {
+            let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
+            say(step, world, cron, "JobAlreadyActive", message);
+            return None;
+        }
+        "Replace" => active.iter().for_each(|running| delete(world, cron, running, step)),
+        _ => {}
+    }
+    // Several times may lie within the minute that a Job is named by.
+    if world.find(Kind::Job, job.namespace(), job.name()).is_none() {
+        say(step, world, cron, "SuccessfulCreate", &format!("Created job {}", job.name()));
+        step.push(Action::Create { kind: Kind::Job, object: job, manager: CONTROLLER_MANAGER });
+    }
+    Some(stamp)
 }
 
-fn job(cron: &Object, due: Timestamp) -> Object {
+fn delete(world: &World, cron: &Object, job: &Object, step: &mut Step) {
+    say(step, world, cron, "SuccessfulDelete", &format!("Deleted job {}", job.name()));
+    step.push(Action::Delete { kind: Kind::Job, object: job.clone(), grace: None });
+}
+
+fn job(cron: &Object, due: Timestamp, stamp: &str) -> Object {
     let template = |path: &[&str]| cron.value().lookup(path).cloned().unwrap_or_else(Value::map);
     let mut job = value(&json!({
         "apiVersion": Kind::Job.api_version(),
@@ -82,7 +123,9 @@ fn job(cron: &Object, due: Timestamp) -> Object {
     let metadata = map_mut(&mut job, &["metadata"]);
     metadata.insert("ownerReferences", Value::list(vec![controller_reference(cron)]));
     metadata.insert("labels", template(&["spec", "jobTemplate", "metadata", "labels"]));
-    metadata.insert("annotations", template(&["spec", "jobTemplate", "metadata", "annotations"]));
+    let mut annotations = template(&["spec", "jobTemplate", "metadata", "annotations"]);
+    annotations.make_map().insert(SCHEDULED, Value::str(stamp));
+    metadata.insert("annotations", annotations);
     map_mut(&mut job, &[]).insert("spec", template(&["spec", "jobTemplate", "spec"]));
     Object::new(job).expect("it has a kind and a name")
 }
@@ -91,17 +134,33 @@ fn is_over(job: &Object) -> bool {
     holds(job.value(), "Complete") || holds(job.value(), "Failed")
 }
 
-fn report(cron: &Object, jobs: &[&Object]) -> Value {
+/// Whether the clock has started a Job, and not somebody who made it from the template.
+fn is_ours(job: &Object) -> bool {
+    job.annotation(SCHEDULED).is_some()
+}
+
+fn was_active(cron: &Object, job: &Object) -> bool {
+    list(cron.value(), &["status", "active"]).iter().any(|known| text(known, &["uid"]) == job.uid())
+}
+
+fn report(cron: &Object, jobs: &[&Object], active: &[&Object]) -> Value {
     let mut status = value(&json!({}));
     let fields = status.make_map();
-    let active: Vec<_> = jobs.iter().filter(|job| !is_over(job)).map(|job| reference(job)).collect();
     if !active.is_empty() {
-        fields.insert("active", Value::list(active));
+        let known = list(cron.value(), &["status", "active"]);
+        // A reference stays as it was when the Job was started.
+        let reference = |job: &&Object| {
+            let same = known.iter().find(|known| text(known, &["uid"]) == job.uid());
+            same.cloned().unwrap_or_else(|| reference(job))
+        };
+        fields.insert("active", Value::list(active.iter().map(reference).collect()));
     }
     if let Some(last) = cron.value().lookup(&["status", "lastScheduleTime"]) {
         fields.insert("lastScheduleTime", last.clone());
     }
-    let succeeded = jobs.iter().filter_map(|job| job.value().lookup(&["status", "completionTime"]));
+    let known = cron.value().lookup(&["status", "lastSuccessfulTime"]);
+    let complete = jobs.iter().filter(|job| holds(job.value(), "Complete"));
+    let succeeded = complete.filter_map(|job| job.value().lookup(&["status", "completionTime"])).chain(known);
     if let Some(last) = succeeded.max_by_key(|time| time.as_str().unwrap_or_default().to_owned()) {
         fields.insert("lastSuccessfulTime", last.clone());
     }
@@ -120,15 +179,16 @@ fn reference(job: &Object) -> Value {
 }
 
 /// Deletes the Jobs past the history limits, oldest first.
-fn clean_up(cron: &Object, jobs: &[&Object], step: &mut Step) {
+fn clean_up(world: &World, cron: &Object, jobs: &[&Object], step: &mut Step) {
     for (condition, field, default) in
         [("Complete", "successfulJobsHistoryLimit", 3), ("Failed", "failedJobsHistoryLimit", 1)]
     {
         let limit = usize::try_from(int_or(cron.value(), &["spec", field], default)).unwrap_or(0);
-        let mut ended: Vec<_> = jobs.iter().filter(|job| holds(job.value(), condition)).collect();
-        ended.sort_by_key(|job| text(job.value(), &["metadata", "creationTimestamp"]).to_owned());
+        let mut ended: Vec<&Object> =
+            jobs.iter().copied().filter(|job| holds(job.value(), condition) && !world.is_leaving(job)).collect();
+        ended.sort_by_key(|job| (text(job.value(), &["status", "startTime"]).to_owned(), job.name().to_owned()));
         for job in ended.iter().take(ended.len().saturating_sub(limit)) {
-            step.push(Action::Delete { kind: Kind::Job, object: (**job).clone(), grace: None });
+            delete(world, cron, job, step);
         }
     }
 }

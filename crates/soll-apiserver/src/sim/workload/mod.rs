@@ -8,7 +8,6 @@ mod endpoints;
 mod job;
 mod pods;
 mod replica_set;
-mod schedule;
 mod stateful_set;
 
 use soll_api::Object;

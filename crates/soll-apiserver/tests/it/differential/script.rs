@@ -14,6 +14,9 @@ use soll_yaml::{ParseOptions, SourceId};
 /// Names and what they stand for.
 pub(super) type Names = BTreeMap<String, Json>;
 
+/// What stands for any value that a condition may wait for.
+pub(super) const ANYTHING: &str = "<anything>";
+
 /// Requests that are sent one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct Script {

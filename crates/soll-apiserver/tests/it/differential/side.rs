@@ -160,7 +160,11 @@ impl Side {
         loop {
             let seen = answer(self.send(step).await?).await;
             let Some(wanted) = &step.until else { return Ok(seen) };
-            if wanted.iter().all(|(path, wanted)| &found(&seen, path) == wanted) {
+            let is_there = |path: &str, wanted: &Json| match found(&seen, path) {
+                found if wanted == script::ANYTHING => !found.is_null(),
+                found => &found == wanted,
+            };
+            if wanted.iter().all(|(path, wanted)| is_there(path, wanted)) {
                 return Ok(seen);
             }
             if Instant::now() > deadline {
