@@ -158,6 +158,13 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The same, unless no name has changed since it was done last.
+    pub(crate) fn refuse_new_twins(&self, resources: &mut Resources) {
+        if resources.take_renamed() {
+            self.refuse_twins(resources);
+        }
+    }
+
     fn root(&self, directory: &TreePath, special: Option<Root<'_>>) -> Option<Kustomization> {
         let Some(Root { generated, mutate }) = special else {
             return self.kustomization(directory, At::NONE, Unknown::Refused);

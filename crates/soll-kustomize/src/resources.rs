@@ -16,6 +16,8 @@ pub(crate) struct Resources {
     list: Vec<Resource>,
     /// Positions by each name that an object has or had; made when asked for.
     by_name: OnceCell<HashMap<Str, Vec<usize>>>,
+    /// Whether objects could have got names, since somebody asked.
+    may_be_renamed: bool,
 }
 
 impl Resources {
@@ -39,13 +41,20 @@ impl Resources {
     /// One object for changing its names too.
     pub(crate) fn get_mut(&mut self, position: usize) -> &mut Resource {
         self.by_name.take();
+        self.may_be_renamed = true;
         &mut self.list[position]
     }
 
     /// All objects for changing their names too.
     pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
         self.by_name.take();
+        self.may_be_renamed = true;
         self.list.iter_mut()
+    }
+
+    /// Whether objects could have got other names since this was asked last.
+    pub(crate) fn take_renamed(&mut self) -> bool {
+        std::mem::take(&mut self.may_be_renamed)
     }
 
     /// All objects for changing anything but their names.

@@ -44,6 +44,7 @@ pub(crate) fn strategic_files(resources: &mut Resources, texts: &[Text], ks: &Ku
                     named(resources, &patch, value, Way::OverAll, builder);
                 }
                 remove_deleted(resources);
+                builder.refuse_new_twins(resources);
             }
             Some(Parsed::Json(_)) => {
                 let message =
@@ -133,10 +134,8 @@ fn strategic(resources: &mut Resources, patch: &Patch, patches: &[Value], builde
             }
         }
         remove_deleted(resources);
-        if patch.allow_name_change || patch.allow_kind_change {
-            builder.refuse_twins(resources);
-        }
-        return;
+        // Kustomize puts all objects together anew here.
+        return builder.refuse_new_twins(resources);
     }
     for value in patches {
         named(resources, patch, value, Way::ToOne, builder);
