@@ -147,6 +147,7 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
     // Names stay what they are; anything else can become a number by a patch.
     let mut is_name = true;
     let mut own = None;
+    let mut is_block = false;
     if world.chance("replacements: sourceValue", 15) {
         replacement["sourceValue"] = world.random.pick(&["static", "8080", "v1", "a:b"]).into();
     } else {
@@ -156,8 +157,11 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
             7..=8 => scalar_path(world, &source, false).0,
             _ => field_path(world, &source).to_owned(),
         };
+        // Annotations that are null are those that kustomize keeps for itself.
+        let path = if path == "metadata.annotations" { "metadata.name".to_owned() } else { path };
         is_name = path == "metadata.name";
         is_bare = value_at(&source, &path).is_none_or(is_bare_text);
+        is_block = value_at(&source, &path).and_then(Value::as_str).is_none_or(|text| text.contains('\n'));
         is_count = value_at(&source, &path).is_some_and(|value| value.is_u64() || is_number(value));
         if !path.is_empty() && !path.contains('*') && world.chance("replacements: into the source itself", 5) {
             let options =
@@ -170,7 +174,9 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
             from["fieldPath"] = path.into();
         }
         if world.chance("replacements: source delimiter", 15) {
-            from["options"] = json!({"delimiter": world.random.pick(&["-", ":", "/"]), "index": usize::from(world.random.percent(15))});
+            let index = usize::from(world.random.percent(15));
+            from["options"] = json!({"delimiter": world.random.pick(&["-", ":", "/"]), "index": index});
+            is_bare |= index > 0;
         }
         replacement["source"] = from;
     }
@@ -179,7 +185,8 @@ pub(super) fn replacement(world: &mut World<'_>, scope: &Scope) -> Option<Value>
         select["kind"] = target["kind"].clone();
     }
     let mut to = json!({"select": select});
-    let structured = structured_target(world, scope).filter(|_| world.random.percent(70));
+    // What takes a block there cannot be replaced a second time; see COMPATIBILITY.md.
+    let structured = structured_target(world, scope).filter(|_| world.random.percent(70) && !is_block);
     let (path, is_typed) = match structured {
         Some((object, path)) => {
             to["select"] = json!({"kind": "ConfigMap", "name": object["metadata"]["name"]});
