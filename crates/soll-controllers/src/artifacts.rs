@@ -73,6 +73,12 @@ impl Artifacts {
         }
     }
 
+    /// Whether an artifact is at our address, and not in our store: the disk is another one than before.
+    pub(crate) async fn is_lost(&self, artifact: &Artifact) -> bool {
+        artifact.url == self.store.url(&artifact.path)
+            && matches!(self.store.check(artifact).await, Ok(Stored::Missing))
+    }
+
     /// The tree of an artifact: from our store if it is ours, else from where it is served.
     pub(crate) async fn open(&self, artifact: &Artifact) -> Result<Tree, Failure> {
         let limits = Limits::default();

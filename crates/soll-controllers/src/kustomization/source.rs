@@ -1,7 +1,10 @@
 //! The source of a Kustomization: its artifact, and the tree of it.
 
+use std::time::Duration;
+
 use soll_api::{Artifact, Class, Failure, GitRepository, Kustomization, Resource, Retry};
 use soll_tree::Tree;
+use soll_yaml::from_value;
 
 use super::reconcile::Stop;
 use super::status::{Outcome, Revision};
@@ -45,29 +48,38 @@ pub(super) fn offer(ks: &Kustomization, ctx: &Context) -> Result<Offer, Stop> {
     Ok(Offer { source: key, artifact })
 }
 
+/// How long the source may take to make an artifact anew that it has lost: as long as a download is tried.
+const REMADE_WITHIN: Duration = Duration::from_secs(30);
+
 /// The tree of the artifact: as its source handed it over, else from where artifacts are stored or served. Nothing if the
-/// source offers something else before it is there, or the same elsewhere: who served it may be gone.
+/// source offers something else before it is there, or the same elsewhere or anew: who served it may be gone, or its disk.
 pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Option<Tree>, Failure> {
     if let Some(tree) = ctx.trees.get(&offer.source, &offer.artifact.digest) {
         return Ok(Some(tree));
     }
+    let opening = async {
+        if ctx.artifacts.is_lost(&offer.artifact).await {
+            tokio::time::sleep(REMADE_WITHIN).await;
+        }
+        ctx.artifacts.open(&offer.artifact).await
+    };
     let tree = tokio::select! {
-        opened = ctx.artifacts.open(&offer.artifact) => opened?,
+        opened = opening => opened?,
         () = overtaken(offer, ctx) => return Ok(None),
     };
     ctx.trees.put(offer.source.clone(), &offer.artifact.digest, tree.clone());
     Ok(Some(tree))
 }
 
-/// Returns when the source offers something else, or the same elsewhere.
+/// Returns when the source offers something else, or the same elsewhere or anew.
 async fn overtaken(offer: &Offer, ctx: &Context) {
     let mut changes = ctx.objects.changes();
     loop {
         let artifact = ctx.object(&offer.source).and_then(|object| {
-            let field = |name| object.value().lookup_str(&["status", "artifact", name]).map(str::to_owned);
-            field("url").zip(field("digest"))
+            let artifact = object.value().lookup(&["status", "artifact"])?;
+            from_value::<Artifact>(artifact).ok()
         });
-        if artifact.is_some_and(|(url, digest)| url != offer.artifact.url || digest != offer.artifact.digest) {
+        if artifact.is_some_and(|artifact| artifact != offer.artifact) {
             return;
         }
         if changes.changed().await.is_err() {
