@@ -79,7 +79,8 @@ fn done(asked: &[Answered]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for Answered { point, status, .. } in asked {
         let asked = &point.asked;
-        let applied = !asked.resource.contains("fluxcd.io") && asked.resource != "events";
+        let ours = ["events", "leases.coordination.k8s.io"].contains(&asked.resource.as_str());
+        let applied = !asked.resource.contains("fluxcd.io") && !ours;
         let done = match (asked.verb, status) {
             ("apply" | "create", Some(201)) => "made",
             ("delete", Some(200..=299)) => "deleted",

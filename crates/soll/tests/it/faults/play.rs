@@ -12,7 +12,7 @@ use soll_testkit::{Answered, Fault, Keeper, Kept, Point, Proxy};
 
 use super::outcome;
 use super::scenarios::Scenario;
-use crate::bed::{Bed, PATIENCE, Stage, gvk, runtime};
+use crate::bed::{Bed, PATIENCE, Stage, await_line, gvk, runtime};
 
 /// What stands for the namespace of a play wherever it is told of.
 const HERE: &str = "HERE";
@@ -22,6 +22,8 @@ pub(super) struct Play<'b> {
     pub(super) stage: Stage<'b>,
     pub(super) proxy: Proxy,
     pub(super) engine: Arc<Supervisor>,
+    /// Another engine for the same namespace, which nothing befalls.
+    companion: Mutex<Option<(Supervisor, Proxy)>>,
     fault: Mutex<Option<(Point, Fault)>>,
     uids: Mutex<BTreeMap<String, String>>,
 }
@@ -43,19 +45,20 @@ impl<'b> Play<'b> {
     pub(super) fn new(bed: &'b Bed) -> Self {
         static PLAYS: AtomicUsize = AtomicUsize::new(0);
         let stage = bed.stage(&format!("fault-{:04}", PLAYS.fetch_add(1, Ordering::Relaxed)));
-        let folder = tempfile::Builder::new().prefix("soll-play-").tempdir().expect("a temporary folder").keep();
-        let keeper = Keeper::of(folder).expect("a shell can be started");
-        let kubeconfig = keeper.folder().join("kubeconfig");
-        let engine = Arc::new(Supervisor {
-            running: Mutex::default(),
-            keeper,
-            kubeconfig: kubeconfig.clone(),
-            namespace: stage.namespace.clone(),
-        });
+        let engine = Arc::new(Supervisor::of(&stage.namespace));
         let supervisor = Arc::clone(&engine);
         let proxy = Proxy::start(&bed.kubeconfig, move || supervisor.restart());
-        std::fs::write(kubeconfig, proxy.kubeconfig()).expect("the temporary folder can be written");
-        Self { stage, proxy, engine, fault: Mutex::default(), uids: Mutex::default() }
+        engine.connect(&proxy);
+        Self { stage, proxy, engine, companion: Mutex::default(), fault: Mutex::default(), uids: Mutex::default() }
+    }
+
+    /// Starts another engine beside the first, with more arguments.
+    pub(super) fn accompany(&self, more: &'static [&'static str]) {
+        let companion = Supervisor::of(&self.stage.namespace);
+        let proxy = Proxy::start(&self.stage.bed.kubeconfig, || panic!("nobody asked for its death"));
+        companion.connect(&proxy);
+        companion.start_with(more);
+        *self.companion.lock().expect("nobody panics here") = Some((companion, proxy));
     }
 
     /// Plays a scenario, with a fault or without.
@@ -68,15 +71,19 @@ impl<'b> Play<'b> {
             let text = panic.downcast_ref::<String>().cloned();
             text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
         });
-        let asked = play
-            .proxy
-            .log()
-            .into_iter()
-            .map(|answered| Answered { point: renamed(&answered.point, &play.stage.namespace, HERE), ..answered });
-        let asked: Vec<_> = asked.collect();
-        let left = outcome::of(&play.stage, &play.uids.lock().expect("nobody panics here"), &asked);
+        let log = |proxy: &Proxy| {
+            let log = proxy.log().into_iter();
+            log.map(|answered| Answered { point: renamed(&answered.point, &play.stage.namespace, HERE), ..answered })
+        };
+        let asked: Vec<_> = log(&play.proxy).collect();
+        let companion = play.companion.lock().expect("nobody panics here").take();
+        let by_all: Vec<_> = asked.iter().cloned().chain(companion.iter().flat_map(|(_, proxy)| log(proxy))).collect();
+        let left = outcome::of(&play.stage, &play.uids.lock().expect("nobody panics here"), &by_all);
         let left = left.into_iter().map(|line| line.replace(&play.stage.namespace, HERE)).collect();
-        let played = Played { asked, reached: play.proxy.reached(), left, panicked, told: play.engine.told() };
+        let told = companion.iter().map(|(companion, _)| companion.told()).collect::<String>();
+        let told = format!("{}\n{told}", play.engine.told());
+        let played = Played { asked, reached: play.proxy.reached(), left, panicked, told };
+        drop(companion);
         play.clear();
         played
     }
@@ -118,21 +125,45 @@ fn renamed(point: &Point, from: &str, to: &str) -> Point {
 /// Keeps an engine for one namespace running.
 pub(super) struct Supervisor {
     running: Mutex<Option<Kept>>,
-    kubeconfig: PathBuf,
+    /// Beside those of every engine.
+    arguments: Mutex<&'static [&'static str]>,
     namespace: String,
     // Last, so that the engine is killed before its folder is removed.
     keeper: Keeper,
 }
 
 impl Supervisor {
+    fn of(namespace: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("soll-play-").tempdir().expect("a temporary folder").keep();
+        let keeper = Keeper::of(folder).expect("a shell can be started");
+        Self { running: Mutex::default(), arguments: Mutex::default(), keeper, namespace: namespace.to_owned() }
+    }
+
+    /// Says where its API server is.
+    fn connect(&self, proxy: &Proxy) {
+        std::fs::write(self.kubeconfig(), proxy.kubeconfig()).expect("the temporary folder can be written");
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.keeper.folder().join("kubeconfig")
+    }
+
+    /// Starts it with more arguments, which it keeps when it is started again.
+    pub(super) fn start_with(&self, more: &'static [&'static str]) {
+        *self.arguments.lock().expect("nobody panics here") = more;
+        self.start();
+    }
+
     pub(super) fn start(&self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_soll"));
-        // The address that is advertised stays the same: nobody else asks for artifacts.
-        command.args(["controller", "--storage-addr=127.0.0.1:0", "--storage-adv-addr=artifacts.invalid"]);
+        command.args(["controller", "--storage-addr=127.0.0.1:0"]);
         command.args(["--health-addr=0", "--metrics-addr=0", "--requeue-dependency=1s", "--log-level=debug"]);
         command.args(["--watch-all-namespaces=false", "--runtime-namespace", &self.namespace]);
-        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command.arg("--kubeconfig").arg(self.kubeconfig());
         command.arg("--storage-path").arg(self.keeper.folder().join("data"));
+        let more = *self.arguments.lock().expect("nobody panics here");
+        // The address that is advertised stays the same where nobody else asks for artifacts.
+        command.args(if more.is_empty() { &["--storage-adv-addr=artifacts.invalid"] } else { more });
         let started = self.keeper.start("engine", &mut command).expect("the engine starts");
         *self.running() = Some(started);
     }
@@ -153,6 +184,11 @@ impl Supervisor {
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits until the log says something so often.
+    pub(super) fn await_log(&self, times: usize, what: &str) {
+        await_line(&self.log_path(), times, &[what]);
     }
 
     fn log_path(&self) -> PathBuf {

@@ -23,6 +23,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "suspend", act: suspend },
     Scenario { name: "chain", act: chain },
     Scenario { name: "health", act: health },
+    Scenario { name: "two-processes", act: |play| two(play, &LEASES, "became leader") },
+    Scenario { name: "two-with-shards", act: |play| two(play, &SHARDS, "took shards") },
 ];
 
 fn config_map(name: &str, value: &str) -> String {
@@ -231,4 +233,38 @@ fn health(play: &Play<'_>) {
     play.threaten();
     let commit = repository.write("app/web.yaml", &deployment("web", "2")).push("two");
     play.stage.ready("app", &commit);
+}
+
+const LEASES: [&str; 4] = [
+    "--enable-leader-election",
+    "--leader-election-lease-duration=4s",
+    "--leader-election-renew-deadline=3s",
+    "--leader-election-retry-period=500ms",
+];
+
+const SHARDS: [&str; 5] = [LEASES[0], LEASES[1], LEASES[2], LEASES[3], "--shards=4"];
+
+/// Two processes: one that waits for the other one's leases, or divides the objects with it.
+fn two(play: &Play<'_>, leases: &'static [&'static str], leads: &str) {
+    const APPS: [&str; 3] = ["first", "second", "third"];
+    let repository = &play.stage.repository;
+    let write = |value: &str| {
+        for app in APPS {
+            repository.write(&format!("{app}/map.yaml"), &config_map(app, value));
+        }
+        repository.push(value)
+    };
+    write("one");
+    play.engine.start_with(leases);
+    play.engine.await_log(1, leads);
+    play.threaten();
+    play.accompany(leases);
+    play.stage.source();
+    for app in APPS {
+        play.stage.kustomization(app, &format!("./{app}"), &play.spec("prune: true"));
+    }
+    let ready = |commit: &str| APPS.iter().for_each(|app| drop(play.stage.ready(app, commit)));
+    ready(&repository.git(&["rev-parse", "HEAD"]));
+    let commit = write("two");
+    ready(&commit);
 }
