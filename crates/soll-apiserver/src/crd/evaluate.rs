@@ -9,6 +9,7 @@ use kube_cel::cel::objects::{Key, Map as CelMap, OptionalValue};
 use kube_cel::cel::{Context, Program, Value as Cel};
 use soll_yaml::{Data, Map, Value, to_json};
 
+use super::cost;
 use super::typing::escaped;
 use crate::refusal::Cause;
 
@@ -48,7 +49,7 @@ impl Rules {
             return Vec::new();
         }
         let library = Context::default().with_all();
-        let mut walk = Walk { rules: self, library: &library, causes: Vec::new() };
+        let mut walk = Walk { rules: self, library: &library, causes: Vec::new(), left: cost::OBJECT };
         walk.value(openapi, old, object, "", true);
         walk.causes
     }
@@ -76,12 +77,22 @@ fn rules(schema: &Value) -> &[Value] {
     schema.get("x-kubernetes-validations").and_then(Value::as_list).unwrap_or_default()
 }
 
+/// A value that a rule is about, and what it was, as they are and as rules see them.
+struct Change<'c> {
+    own: &'c Cel,
+    old: Option<&'c Cel>,
+    was: Option<&'c Value>,
+    is: &'c Value,
+}
+
 /// Goes through an object along its schema.
 struct Walk<'w> {
     rules: &'w Rules,
     /// The functions that rules may call.
     library: &'w Context<'w>,
     causes: Vec<Cause>,
+    /// What rules may still cost; with nothing left no more are run.
+    left: u64,
 }
 
 impl Walk<'_> {
@@ -94,9 +105,8 @@ impl Walk<'_> {
             let own = self.cel(schema, value, is_root);
             let before = old.map(|old| self.cel(schema, old, is_root));
             for rule in rules(schema) {
-                // What a rule said against what is as it was, is tolerated.
-                let is_as_before = old == Some(value);
-                self.rule(rule, &own, before.as_ref(), is_as_before, value, path);
+                let change = Change { own: &own, old: before.as_ref(), was: old, is: value };
+                self.rule(schema, rule, &change, path);
             }
         }
         if let Some(map) = value.as_map() {
@@ -124,11 +134,17 @@ impl Walk<'_> {
         }
     }
 
-    fn rule(&mut self, rule: &Value, own: &Cel, old: Option<&Cel>, is_as_before: bool, value: &Value, path: &str) {
+    fn rule(&mut self, schema: &Value, rule: &Value, change: &Change<'_>, path: &str) {
+        let Change { own, old, was, is: value } = *change;
+        // What a rule said against what is as it was, is tolerated.
+        let is_as_before = was == Some(value);
         let text = |field: &str| rule.lookup_str(&[field]).unwrap_or_default();
         let Some(Compiled { program, uses_old }) = self.rules.programs.get(text("rule")) else { return };
         let is_optional = rule.get("optionalOldSelf").and_then(Value::as_bool) == Some(true);
         if *uses_old && old.is_none() && !is_optional || is_as_before && !uses_old {
+            return;
+        }
+        if !self.can_pay(schema, program, change, rule, path) {
             return;
         }
         let scope = || {
@@ -147,7 +163,9 @@ impl Walk<'_> {
         let message = match program.execute(&scope()) {
             Ok(Cel::Bool(true)) => return,
             Ok(_) => {
-                let expressed = self.rules.programs.get(text("messageExpression"));
+                let is_payable =
+                    |of: &&Compiled| cost::of_value(of.program.expression(), value, was, cost::CALL) <= cost::CALL;
+                let expressed = self.rules.programs.get(text("messageExpression")).filter(is_payable);
                 let expressed = expressed.and_then(|compiled| compiled.program.execute(&scope()).ok());
                 let expressed = match expressed {
                     Some(Cel::String(message)) => message.trim().to_owned(),
@@ -186,6 +204,31 @@ impl Walk<'_> {
             _ if is_plain => Cause::invalid(field, &to_json(value), message),
             _ => Cause { kind: "FieldValueInvalid", field, message: format!("Invalid value: {message}") },
         });
+    }
+
+    /// Whether a rule may be run; if not, it and all that follow are given up, which is said once.
+    fn can_pay(&mut self, schema: &Value, program: &Program, change: &Change<'_>, rule: &Value, path: &str) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        let named = ["message", "rule"].into_iter().find_map(|field| rule.lookup_str(&[field])).unwrap_or_default();
+        let cost = cost::of_value(program.expression(), change.is, change.was, cost::CALL);
+        let why = if cost > cost::CALL {
+            format!(
+                "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds \
+                 limit for rule: {}",
+                named.trim()
+            )
+        } else if cost > self.left {
+            "validation failed due to running out of cost budget, no further validation rules will be run".to_owned()
+        } else {
+            self.left -= cost;
+            return true;
+        };
+        self.left = 0;
+        let of = schema.lookup_str(&["type"]).unwrap_or_default();
+        self.causes.push(Cause::invalid(path, &format!("{of:?}"), why));
+        false
     }
 
     /// A value as rules see it: with the fields that its schema names, under the names that rules know.

@@ -1,5 +1,6 @@
 //! CustomResourceDefinitions: from their objects to rows of the resource table.
 
+pub(crate) mod cost;
 mod defaults;
 mod evaluate;
 mod rules;

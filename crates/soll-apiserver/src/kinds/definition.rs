@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use soll_schema::CrdSchema;
 use soll_yaml::{Map, Value};
 
-use crate::crd::structural;
+use crate::crd::{cost, structural};
 use crate::refusal::Cause;
 use crate::{fields, meta, names};
 
@@ -271,6 +271,9 @@ fn check_schema(version: &Value, at: &str, has_status: bool) -> Vec<Cause> {
         return Vec::new();
     };
     let mut causes = structural::check(&at, schema, has_status);
+    if causes.is_empty() {
+        causes = cost::check(&at, schema);
+    }
     if causes.is_empty()
         && let Err(error) = CrdSchema::from_openapi_v3(schema)
     {

@@ -104,7 +104,7 @@ pub(crate) fn validate_config_map(map: &Value) -> Vec<Cause> {
     }
     let plain: usize = entries(map, "data").map(|(_, value)| value.len()).sum();
     if plain + entries(map, "binaryData").map(|(_, value)| decoded_len(value)).sum::<usize>() > MOST {
-        causes.push(Cause::too_long("", MOST));
+        causes.push(Cause::too_long("[]", MOST));
     }
     causes
 }

@@ -268,7 +268,8 @@ pub(crate) fn update(
 
 fn no_room(error: NoRoom) -> Refusal {
     match error {
-        NoRoom::Object { .. } => Refusal::too_large(error.to_string()),
+        // What etcd says of it, with no reason.
+        NoRoom::Object { .. } => Refusal::untyped(format!("etcdserver: request is too large: {error}")),
         NoRoom::Objects { .. } => Refusal::internal(error.to_string()),
     }
 }

@@ -13,6 +13,8 @@ use crate::rest::{Api, Context};
 /// Cluster IPs come from 10.96.0.0/16; the first is the API server's own.
 const FIRST_IP: u32 = u32::from_be_bytes([10, 96, 0, 1]);
 const IPS: u32 = 65_534;
+/// As many at the beginning are left to those who ask for them, while there are others.
+const ASKED_FOR: u32 = 256;
 const RANGE: &str = "10.96.0.0/16";
 
 /// Where the search for a free address or port starts: never where another request just did.
@@ -25,8 +27,8 @@ pub(crate) struct Addresses {
 impl Addresses {
     fn next_ip(&self) -> u32 {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        next.0 = (next.0 + 1) % IPS;
-        FIRST_IP + next.0
+        next.0 = (next.0 + 1) % (IPS - ASKED_FOR);
+        FIRST_IP + ASKED_FOR + next.0
     }
 
     /// A number below `count`, another one each time.
@@ -85,7 +87,9 @@ fn used(api: &Api) -> HashSet<String> {
 
 fn free(api: &Api) -> String {
     let used = used(api);
-    let mut candidates = (0..IPS).map(|_| Ipv4Addr::from(api.addresses.next_ip()).to_string());
+    let first = (0..ASKED_FOR).map(|index| FIRST_IP + index);
+    let mut candidates =
+        (0..IPS - ASKED_FOR).map(|_| api.addresses.next_ip()).chain(first).map(|ip| Ipv4Addr::from(ip).to_string());
     // With all 65,534 taken the next one is shared, which no simulated service notices.
     candidates.find(|ip| !used.contains(ip)).unwrap_or_else(|| Ipv4Addr::from(api.addresses.next_ip()).to_string())
 }

@@ -10,6 +10,8 @@ use crate::rest::{Api, Context};
 
 const FIRST: i64 = 30_000;
 const COUNT: u32 = 2_768;
+/// As many at the beginning are left to those who ask for them, while there are others.
+const ASKED_FOR: u32 = 86;
 
 /// Why a service does not get its ports.
 pub(super) enum Setback {
@@ -57,7 +59,9 @@ impl<'a> Pool<'a> {
             *guess += 1;
             return Some(*guess);
         }
-        let mut candidates = (0..COUNT).map(|_| FIRST + i64::from(self.api.addresses.next_port(COUNT)));
+        let next = || ASKED_FOR + self.api.addresses.next_port(COUNT - ASKED_FOR);
+        let mut candidates =
+            (ASKED_FOR..COUNT).map(|_| next()).chain(0..ASKED_FOR).map(|index| FIRST + i64::from(index));
         candidates.find(|port| self.used.insert(*port))
     }
 }

@@ -10,6 +10,7 @@ mod documents;
 mod forgotten;
 mod fuzz;
 mod known;
+mod large;
 mod ledger;
 mod manifests;
 mod normal;
