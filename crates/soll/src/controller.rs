@@ -103,7 +103,7 @@ fn kind(role: Role) -> Kind {
 }
 
 /// Who we are in leases: this host, and no other process on it.
-fn identity() -> String {
+pub(crate) fn identity() -> String {
     let host = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     let host = host.map(|host| host.trim().to_owned()).unwrap_or_else(|_| "soll".to_owned());
     format!("{host}_{:08x}", rand::random::<u32>())

@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Output, Up};
+use crate::controller::identity;
 use crate::remote::FIELD_MANAGER;
 use crate::terminal::{self, Palette, Tone};
 use crate::{logging, signals};
@@ -50,7 +51,7 @@ pub(crate) async fn up(arguments: &Up) -> anyhow::Result<u8> {
     };
     install(&ground.cluster).await?;
     let mut config = EngineConfig::new(home.cache());
-    config.leader_election = arguments.context.as_ref().map(|_| LeaderElection::new(NAMESPACE, "soll"));
+    config.leader_election = arguments.context.as_ref().map(|_| LeaderElection::new(NAMESPACE, &identity()));
     let engine = Engine::new(config, ground.cluster.clone());
     let handle = engine.handle();
     if let Some(socket) = repository.ssh_agent() {
