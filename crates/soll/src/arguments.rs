@@ -153,6 +153,10 @@ pub(crate) struct Up {
     /// it]
     #[arg(long, value_name = "DIR", conflicts_with = "context")]
     pub(crate) data: Option<PathBuf>,
+    /// Let others reach the embedded API server, under this name or address of this machine; may be repeated. It is made for
+    /// trying things out: whoever has the token of its kubeconfig has all that is in it, and nothing limits who tries
+    #[arg(long, value_name = "NAME", conflicts_with = "context")]
+    pub(crate) insecure_expose: Vec<String>,
     /// Print nothing but errors and results
     #[arg(short, long)]
     pub(crate) quiet: bool,

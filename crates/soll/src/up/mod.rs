@@ -11,14 +11,13 @@ mod sample;
 mod takeover;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use soll_api::{Gvk, Object};
 use soll_apiserver::sim::{Simulation, SimulationOptions};
 use soll_apiserver::store::{Keeping, Recovery};
-use soll_apiserver::{Running, ServeError, Server, ServerOptions};
+use soll_apiserver::{Reach, Running, ServeError, Server, ServerOptions};
 use soll_cluster::{ApplyOptions, Cluster, ConnectOptions};
 use soll_controllers::{Engine, EngineConfig, EngineHandle, LeaderElection};
 use tokio::time::timeout;
@@ -87,9 +86,13 @@ pub(crate) async fn up(arguments: &Up) -> anyhow::Result<u8> {
 }
 
 /// An API server that keeps its objects in a directory, if one is named, and says what it found there.
-fn embedded_server(data: Option<&Path>) -> anyhow::Result<Server> {
-    let Some(data) = data else { return Ok(Server::new(&ServerOptions::default())?) };
-    let options = ServerOptions { keeping: Some(Keeping::new(data)), ..ServerOptions::default() };
+fn embedded_server(arguments: &Up) -> anyhow::Result<Server> {
+    let mut options = ServerOptions::default();
+    if !arguments.insecure_expose.is_empty() {
+        options.reach = Reach::Network { names: arguments.insecure_expose.clone() };
+    }
+    let Some(data) = arguments.data.as_deref() else { return Ok(Server::new(&options)?) };
+    options.keeping = Some(Keeping::new(data));
     let server = Server::new(&options)?;
     if let Some(Recovery { revision, cut, .. }) = server.recovery().filter(|found| !found.is_new()) {
         terminal::say(&format!("going on from revision {revision} in {}", data.display()));
@@ -117,8 +120,9 @@ struct Embedded {
 
 impl Ground {
     async fn embedded(arguments: &Up, home: &Home) -> anyhow::Result<Self> {
-        let server = embedded_server(arguments.data.as_deref())?;
-        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let server = embedded_server(arguments)?;
+        let ip = if arguments.insecure_expose.is_empty() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let address = |port| SocketAddr::from((ip, port));
         let running = match (server.serve(address(arguments.port.unwrap_or(PORT))).await, arguments.port) {
             (Ok(running), _) => running,
             (Err(error), None) if is_port_taken(&error) => {
@@ -244,6 +248,9 @@ fn introduce(arguments: &Up, ground: &Ground, home: &Home, repository: &Reposito
                 "Embedded API server at {}. No container runs here: workloads are simulated.",
                 running.url()
             ));
+            if !arguments.insecure_expose.is_empty() {
+                terminal::say("Others can reach it: whoever has the token of its kubeconfig has all that is in it.");
+            }
             terminal::say(&format!(
                 "  export KUBECONFIG={}",
                 palette.paint(Tone::Strong, &home.kubeconfig().display().to_string())

@@ -159,6 +159,27 @@ fn what_cannot_work_is_said_with_the_remedy() {
 }
 
 #[test]
+fn others_reach_it_only_if_it_is_exposed_under_a_name() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let mut up = Up::start(home.path(), &["--insecure-expose", "localhost"]);
+    up.wait("raw", "ready", "");
+    let kubeconfig = home.path().join("kubeconfig");
+    let text = std::fs::read_to_string(&kubeconfig).expect("it is there");
+    let (_, server) = text.split_once("https://localhost:").expect("it names the server as others know it");
+    let port: u16 = server.lines().next().and_then(|port| port.trim().parse().ok()).expect("a port");
+    // Of the machine, and not the address that it listens on for itself.
+    std::net::TcpStream::connect(("127.0.0.2", port)).expect("it listens on all addresses");
+    let ran = Ran::of(
+        Command::new(soll_testkit::tools().kubectl).arg("--kubeconfig").arg(&kubeconfig).args(["get", "namespaces"]),
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.text);
+    assert_eq!(up.interrupt(), Some(0));
+
+    let refused = Ran::of(command(home.path()).args(["--insecure-expose", "a", "--context", "b", "--repo", "."]));
+    assert_eq!(refused.code, Some(2), "{}", refused.text);
+}
+
+#[test]
 fn what_is_kept_survives_being_killed() {
     let (home, data) = (tempfile::tempdir().expect("a temporary folder"), tempfile::tempdir().expect("another"));
     let place = data.path().to_str().expect("UTF-8");
