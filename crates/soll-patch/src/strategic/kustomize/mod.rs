@@ -253,7 +253,7 @@ impl Merge<'_> {
             let step = Step::Index(before.map_or(old.items.len(), |(position, _)| position));
             let before = before.map(|(_, item)| item);
             let new = within(path, step, |path| self.walk(before, change, of, path))?;
-            if let Some(new) = new.filter(|new| !is_empty(new)) {
+            if let Some(new) = new {
                 merged.push(before.filter(|_| is_replacing(change)).cloned().unwrap_or(new));
             }
         }
