@@ -3,14 +3,14 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 /// When something is due.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Schedule {
-    /// At the minutes of a calendar, in UTC.
+    /// At the minutes of a calendar.
     Calendar(Calendar),
     /// Again after so many whole seconds.
     Every(Duration),
@@ -33,24 +33,24 @@ const HORIZON_DAYS: i32 = 366 * 5;
 
 impl Schedule {
     /// The first time after a moment, or `None` if there is none within years (30 February).
-    pub(crate) fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
-            Self::Calendar(calendar) => calendar.next_after(moment),
+            Self::Calendar(calendar) => calendar.next_after(moment, zone),
             Self::Every(interval) => Timestamp::from_second(moment.as_second()).ok()?.checked_add(*interval).ok(),
         }
     }
 
     /// The last time that has come since `start`, if any has.
-    pub(crate) fn latest(&self, start: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let first = self.next_after(start).filter(|first| *first <= now)?;
-        let second = self.next_after(first)?;
+    pub(crate) fn latest(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let first = self.next_after(start, zone).filter(|first| *first <= now)?;
+        let second = self.next_after(first, zone)?;
         // Regular schedules are not walked through from the beginning; of others the start is a guess.
         let gap = (second.as_second() - first.as_second()).max(1);
         let skipped = ((now.as_second() - first.as_second()) / gap - 1).max(0);
         let from = Timestamp::from_second(first.as_second() + skipped * gap).ok()?;
-        let guess = if skipped > 0 { self.next_after(from).filter(|time| *time <= now) } else { None };
+        let guess = if skipped > 0 { self.next_after(from, zone).filter(|time| *time <= now) } else { None };
         let mut latest = guess.unwrap_or(first);
-        while let Some(next) = self.next_after(latest).filter(|next| *next <= now) {
+        while let Some(next) = self.next_after(latest, zone).filter(|next| *next <= now) {
             latest = next;
         }
         Some(latest)
@@ -58,23 +58,28 @@ impl Schedule {
 }
 
 impl Calendar {
-    fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
-        let moment = TimeZone::UTC.to_datetime(moment);
-        let start = moment.with().second(0).subsec_nanosecond(0).build().ok()?.checked_add(1.minute()).ok()?;
-        let mut day = start.date();
+    /// Any minute counts that a clock of the zone shows: none that it leaves out when summer begins, and both that it shows when
+    /// winter does.
+    fn next_after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let mut day = zone.to_datetime(moment).date();
         for _ in 0..HORIZON_DAYS {
             if self.on_day(day.to_datetime(jiff::civil::Time::midnight())) {
-                let minutes = (0..24_i8).flat_map(|hour| (0..60_i8).map(move |minute| day.at(hour, minute, 0, 0)));
-                let due = minutes
-                    .into_iter()
-                    .find(|time| *time >= start && has(self.hours, time.hour()) && has(self.minutes, time.minute()));
-                if let Some(due) = due {
-                    return TimeZone::UTC.to_timestamp(due).ok();
+                let times = self.minutes_of(day).flat_map(|time| instants(time, zone));
+                if let Some(due) = times.filter(|time| *time > moment).min() {
+                    return Some(due);
                 }
             }
             day = day.tomorrow().ok()?;
         }
         None
+    }
+
+    fn minutes_of(&self, day: Date) -> impl Iterator<Item = DateTime> {
+        let hours = (0..24_i8).filter(|hour| has(self.hours, *hour));
+        hours.flat_map(move |hour| {
+            let minutes = (0..60_i8).filter(|minute| has(self.minutes, *minute));
+            minutes.map(move |minute| day.at(hour, minute, 0, 0))
+        })
     }
 
     fn on_day(&self, day: DateTime) -> bool {
@@ -83,6 +88,21 @@ impl Calendar {
         let fits = if self.either_day { of_month || of_week } else { of_month && of_week };
         fits && has(self.months, day.month())
     }
+}
+
+/// The moments at which the clocks of a zone show a time.
+fn instants(time: DateTime, zone: &TimeZone) -> impl Iterator<Item = Timestamp> {
+    let offsets = match zone.to_ambiguous_timestamp(time).offset() {
+        AmbiguousOffset::Unambiguous { offset } => [Some(offset), None],
+        AmbiguousOffset::Gap { .. } => [None, None],
+        AmbiguousOffset::Fold { before, after } => [Some(before), Some(after)],
+    };
+    offsets.into_iter().flatten().filter_map(move |offset| offset.to_timestamp(time).ok())
+}
+
+/// The time zone of a name, as the IANA writes it.
+pub(crate) fn zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name))
 }
 
 fn has(set: u64, number: i8) -> bool {
@@ -180,7 +200,25 @@ mod tests {
 
     fn next(schedule: &str, after: &str) -> Option<String> {
         let schedule: Schedule = schedule.parse().expect("a schedule");
-        schedule.next_after(after.parse().expect("a time")).map(|time| time.to_string())
+        schedule.next_after(after.parse().expect("a time"), &TimeZone::UTC).map(|time| time.to_string())
+    }
+
+    #[test]
+    fn clocks_of_a_zone_leave_hours_out_and_repeat_them() {
+        let next = |schedule: &str, after: &str| {
+            let schedule: Schedule = schedule.parse().expect("a schedule");
+            let berlin = zone("Europe/Berlin").expect("it is known");
+            schedule.next_after(after.parse().expect("a time"), &berlin).expect("there is one").to_string()
+        };
+        assert_eq!(next("0 9 * * *", "2026-11-21T10:00:00Z"), "2026-11-22T08:00:00Z");
+        assert_eq!(next("0 9 * * *", "2026-07-21T10:00:00Z"), "2026-07-22T07:00:00Z");
+        // On 29 March there is no 02:30.
+        assert_eq!(next("30 2 * * *", "2026-03-28T12:00:00Z"), "2026-03-30T00:30:00Z");
+        // On 25 October there are two.
+        assert_eq!(next("30 2 * * *", "2026-10-24T12:00:00Z"), "2026-10-25T00:30:00Z");
+        assert_eq!(next("30 2 * * *", "2026-10-25T00:30:00Z"), "2026-10-25T01:30:00Z");
+        assert_eq!(next("* * * * *", "2026-10-25T00:59:00Z"), "2026-10-25T01:00:00Z");
+        assert!(zone("europe/berlin").is_none() && zone("Nowhere").is_none() && zone("UTC").is_some());
     }
 
     #[test]
@@ -219,7 +257,7 @@ mod tests {
         let latest = |schedule: &str, start: &str, now: &str| {
             let schedule: Schedule = schedule.parse().expect("a schedule");
             let time = |text: &str| text.parse().expect("a time");
-            schedule.latest(time(start), time(now)).map(|time| time.to_string())
+            schedule.latest(time(start), time(now), &TimeZone::UTC).map(|time| time.to_string())
         };
         let start = "2026-11-20T10:07:30Z"; // a Friday
         assert_eq!(latest("*/5 * * * *", start, "2026-11-20T10:09:59Z"), None);

@@ -4,7 +4,7 @@ use soll_yaml::Value;
 
 use super::workload::validate_template;
 use crate::refusal::Cause;
-use crate::schedule::Schedule;
+use crate::schedule::{self, Schedule};
 
 const SCHEDULE: &str = "spec.schedule";
 const ZONE: &str = "spec.timeZone";
@@ -55,18 +55,13 @@ fn without_zone(schedule: &str) -> &str {
     schedule.split_once(' ').filter(|_| has_zone).map_or(schedule, |(_, rest)| rest.trim())
 }
 
-/// Why a text cannot be the name of a time zone. Whether there is one of that name is not known here.
+/// Why a text is not the name of a time zone.
 fn zone_mistake(zone: &str) -> Option<String> {
     if zone.is_empty() {
         return Some("timeZone must be nil or non-empty string".to_owned());
     }
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte);
-    let is_part = |part: &str| {
-        !matches!(part, "" | "." | "..") && part.len() <= 14 && !part.starts_with('-') && part.bytes().all(is_letter)
-    };
-    if !zone.split('/').all(is_part) {
-        return Some(format!("unknown time zone {zone}"));
+    if zone.eq_ignore_ascii_case("local") {
+        return Some("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones".to_owned());
     }
-    zone.eq_ignore_ascii_case("local")
-        .then(|| "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones".to_owned())
+    schedule::zone(zone).is_none().then(|| format!("unknown time zone {zone}"))
 }

@@ -1,8 +1,9 @@
-//! CronJobs: Jobs by the clock, which runs at simulated speed, in UTC.
+//! CronJobs: Jobs by the clock, which runs at simulated speed.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::json;
 use soll_api::Object;
 use soll_yaml::Value;
@@ -12,7 +13,7 @@ use super::super::condition::{Said, holds};
 use super::super::fields::{controller_reference, flag, int_or, list, map_mut, text, value};
 use super::super::kind::Kind;
 use super::super::world::World;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, zone};
 
 /// The annotation of a Job that the clock has started.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -55,13 +56,24 @@ fn due(world: &World, cron: &Object, step: &mut Step) -> Option<Timestamp> {
             return None;
         }
     };
-    let zone = text(cron.value(), &["spec", "timeZone"]);
-    if !zone.is_empty() {
-        let message = format!("timeZone: {zone:?}: the simulation keeps to UTC");
-        say(step, world, cron, "UnknownTimeZone", &message);
-    }
+    let zone = match text(cron.value(), &["spec", "timeZone"]) {
+        "" => TimeZone::UTC,
+        name => {
+            let Some(zone) = zone(name) else {
+                say(
+                    step,
+                    world,
+                    cron,
+                    "UnknownTimeZone",
+                    &format!("invalid timeZone: {name:?}: unknown time zone {name}"),
+                );
+                return None;
+            };
+            zone
+        }
+    };
     let now = world.clock.time_of_day();
-    if let Some(next) = schedule.next_after(now) {
+    if let Some(next) = schedule.next_after(now, &zone) {
         let pause = Duration::try_from(next.duration_since(now)).unwrap_or_default();
         step.again(world.clock.really(pause));
     }
@@ -74,7 +86,7 @@ fn due(world: &World, cron: &Object, step: &mut Step) -> Option<Timestamp> {
     if let Some(earliest) = earliest {
         since = since.max(earliest);
     }
-    let due = schedule.latest(since, now)?;
+    let due = schedule.latest(since, now, &zone)?;
     if earliest.is_some_and(|earliest| due < earliest) {
         let message = format!("Missed scheduled time to start a job: {}", due.strftime("%a, %d %b %Y %H:%M:%S %z"));
         say(step, world, cron, "MissSchedule", &message);
