@@ -63,7 +63,7 @@ impl Calendar {
     fn next_after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut day = zone.to_datetime(moment).date();
         for _ in 0..HORIZON_DAYS {
-            if self.on_day(day.to_datetime(jiff::civil::Time::midnight())) {
+            if self.on_day(day) {
                 let times = self.minutes_of(day).flat_map(|time| instants(time, zone));
                 if let Some(due) = times.filter(|time| *time > moment).min() {
                     return Some(due);
@@ -82,7 +82,7 @@ impl Calendar {
         })
     }
 
-    fn on_day(&self, day: DateTime) -> bool {
+    fn on_day(&self, day: Date) -> bool {
         let of_month = has(self.days, day.day());
         let of_week = has(self.weekdays, day.weekday().to_sunday_zero_offset());
         let fits = if self.either_day { of_month || of_week } else { of_month && of_week };
