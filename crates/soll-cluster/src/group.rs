@@ -220,9 +220,7 @@ impl GroupOptions {
 
     /// A lease of the group that is ours, or is to be.
     fn record(&self, cluster: &Cluster, name: String) -> Record {
-        let labels = Map::from_iter([(group_label(), Value::from(self.name.as_str()))]);
-        let marks = Map::from_iter([("labels", Value::from(labels))]);
-        Record::new(cluster, &self.lease(name, &self.identity)).marked(marks)
+        self.annotated_record(cluster, name, Map::new())
     }
 
     /// Our own.
@@ -231,9 +229,16 @@ impl GroupOptions {
         if let Some(address) = &self.address {
             annotations.insert(address_annotation(), Value::from(address.as_str()));
         }
+        self.annotated_record(cluster, self.member(), annotations)
+    }
+
+    fn annotated_record(&self, cluster: &Cluster, name: String, annotations: Map) -> Record {
         let labels = Map::from_iter([(group_label(), Value::from(self.name.as_str()))]);
-        let marks = Map::from_iter([("labels", Value::from(labels)), ("annotations", Value::from(annotations))]);
-        Record::new(cluster, &self.lease(self.member(), &self.identity)).marked(marks)
+        let mut marks = Map::from_iter([("labels", Value::from(labels))]);
+        if !annotations.is_empty() {
+            marks.insert("annotations", Value::from(annotations));
+        }
+        Record::new(cluster, &self.lease(name, &self.identity)).marked(marks)
     }
 }
 
