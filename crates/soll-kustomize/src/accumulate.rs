@@ -30,7 +30,6 @@ pub(crate) struct Builder<'a> {
     /// How scalars were written.
     pub(crate) written: Written<'a>,
     pub(crate) merge_types: MergeTypes,
-    /// How often something was set that may have been the same before.
     loads: Cell<usize>,
     metadata: Cell<Metadata>,
 }

@@ -16,7 +16,7 @@ pub(crate) struct Resources {
     list: Vec<Resource>,
     /// Positions by each name that an object has or had; made when asked for.
     by_name: OnceCell<HashMap<Str, Vec<usize>>>,
-    /// Whether objects could have got names, since somebody asked.
+    /// Whether objects could have got other names since somebody asked.
     may_be_renamed: bool,
 }
 
