@@ -353,18 +353,28 @@ pub(crate) struct Stage<'a> {
 impl Stage<'_> {
     /// Creates the GitRepository `source`.
     pub(crate) fn source(&self) {
+        self.source_named("source");
+    }
+
+    /// Creates a GitRepository of the stage's repository.
+    pub(crate) fn source_named(&self, name: &str) {
         let (namespace, url) = (&self.namespace, self.repository.url());
         self.bed.apply(&format!(
             "apiVersion: source.toolkit.fluxcd.io/v1
 kind: GitRepository
-metadata: {{name: source, namespace: {namespace}}}
+metadata: {{name: {name}, namespace: {namespace}}}
 spec: {{url: {url}, interval: 1s, ref: {{branch: main}}}}
 "
         ));
     }
 
-    /// Creates or changes a Kustomization of `path`, with more lines of its spec.
+    /// Creates or changes a Kustomization of `path` in `source`, with more lines of its spec.
     pub(crate) fn kustomization(&self, name: &str, path: &str, spec: &str) {
+        self.kustomization_of("source", name, path, spec);
+    }
+
+    /// The same of another source.
+    pub(crate) fn kustomization_of(&self, source: &str, name: &str, path: &str, spec: &str) {
         let namespace = &self.namespace;
         let spec: String = spec.lines().map(|line| format!("  {}\n", line.trim_end())).collect();
         self.bed.apply(&format!(
@@ -375,7 +385,7 @@ spec:
   interval: 10m
   retryInterval: 2s
   path: {path}
-  sourceRef: {{kind: GitRepository, name: source}}
+  sourceRef: {{kind: GitRepository, name: {source}}}
 {spec}"
         ));
     }

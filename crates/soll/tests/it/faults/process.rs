@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use soll_api::Object;
-use soll_testkit::{Answered, Asked, Keeper, Kept, Proxy};
+use soll_testkit::{Answered, Asked, Fault, Keeper, Kept, Point, Proxy};
 
 use crate::bed::{Stage, await_line};
 
@@ -50,6 +50,19 @@ impl Process {
     /// Waits until it knows that somebody else has both.
     pub(super) fn waits(&self) {
         await_line(&self.log, 2, &["waiting for the lease"]);
+    }
+
+    /// Has the answer to its first apply of a ConfigMap take some seconds.
+    pub(super) fn hears_late_of(&self, stage: &Stage<'_>, config_map: &str) {
+        let asked = Asked {
+            verb: "apply",
+            dry: false,
+            resource: "configmaps".to_owned(),
+            part: String::new(),
+            namespace: stage.namespace.clone(),
+            name: config_map.to_owned(),
+        };
+        self.proxy.arm(Some((Point { asked, nth: 0 }, Fault::Late(Duration::from_secs(3)))));
     }
 
     /// What it has asked to be changed, leases and events aside.

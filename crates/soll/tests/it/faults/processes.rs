@@ -1,9 +1,8 @@
 //! Two processes for one cluster: by their leases, one of them works at a time.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use soll_api::{Gvk, Object};
-use soll_testkit::{Asked, Fault, Point};
 
 use super::config_maps;
 use super::process::{DURATION, Process, time};
@@ -61,15 +60,7 @@ fn a_process_that_stood_still_writes_nothing_when_it_goes_on(ground: Ground) {
     two.waits();
 
     // It stands still in the middle of a pass: the answer to its first apply is under way.
-    let asked = Asked {
-        verb: "apply",
-        dry: false,
-        resource: "configmaps".to_owned(),
-        part: String::new(),
-        namespace: stage.namespace.clone(),
-        name: "m00".to_owned(),
-    };
-    one.proxy.arm(Some((Point { asked, nth: 0 }, Fault::Late(Duration::from_secs(3)))));
+    one.hears_late_of(&stage, "m00");
     stage.source();
     stage.kustomization("app", "./", "prune: true\ntargetNamespace: stood");
     until("the first apply is asked for", || one.proxy.reached());

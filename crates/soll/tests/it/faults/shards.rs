@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use soll_api::{Gvk, Object};
 use soll_cluster::{Depth, Selection};
-use soll_testkit::{Answered, Asked, Fault, Point};
+use soll_testkit::Answered;
 
 use super::config_maps;
 use super::process::{DURATION, Process, time};
@@ -76,33 +76,13 @@ fn source(number: usize) -> String {
 
 /// Several sources, each with Kustomizations of several objects.
 fn install(stage: &Stage<'_>) {
-    let (namespace, url) = (&stage.namespace, stage.repository.url());
     for number in 0..SOURCES {
-        stage.bed.apply(&format!(
-            "apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {{name: {}, namespace: {namespace}}}
-spec: {{url: {url}, interval: 1s, ref: {{branch: main}}}}
-",
-            source(number)
-        ));
+        stage.source_named(&source(number));
     }
+    let spec = format!("prune: true\ntargetNamespace: {}", stage.namespace);
     for number in 0..APPS {
         let name = app(number);
-        stage.bed.apply(&format!(
-            "apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {{name: {name}, namespace: {namespace}}}
-spec:
-  interval: 10m
-  retryInterval: 2s
-  path: ./{name}
-  prune: true
-  targetNamespace: {namespace}
-  sourceRef: {{kind: GitRepository, name: {}}}
-",
-            source(number % SOURCES)
-        ));
+        stage.kustomization_of(&source(number % SOURCES), &name, &format!("./{name}"), &spec);
     }
 }
 
@@ -249,15 +229,7 @@ fn a_member_that_stood_still_writes_nothing_when_it_goes_on(ground: Ground) {
     let mut one = both.remove(holder);
     let two = both.remove(0);
     assert_eq!((one.applies(), two.applies()), (OBJECTS, 0), "one has it");
-    let asked = Asked {
-        verb: "apply",
-        dry: false,
-        resource: "configmaps".to_owned(),
-        part: String::new(),
-        namespace: stage.namespace.clone(),
-        name: "m00".to_owned(),
-    };
-    one.proxy.arm(Some((Point { asked, nth: 0 }, Fault::Late(Duration::from_secs(3)))));
+    one.hears_late_of(&stage, "m00");
     let second = config_maps(&stage.repository, OBJECTS, "two");
     until("the first apply is asked for", || one.proxy.reached());
     one.running.signal("STOP").expect("it runs");
