@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
         }
         self.refuse_twins(&resources);
         for resource in resources.iter() {
-            if let Some(message) = nameless(&resource.value) {
+            if let Some(message) = nameless(resource.value()) {
                 self.problems.push(Problem::new(resource.at(), message).of(&resource.first_id()));
             }
         }
@@ -152,7 +152,7 @@ impl<'a> Builder<'a> {
                 let first = self.object_at(first);
                 let message =
                     format!("may not add resource with an already registered id; {first} has this name now too");
-                self.problems.push(Problem::new(resource.at(), message).of(&id));
+                self.problems.push(Problem::new(resource.at(), message).of(id));
             }
         }
     }
@@ -294,7 +294,7 @@ impl<'a> Builder<'a> {
                         self.problems.add(path.at, format!("more than {limit} objects"));
                         return;
                     }
-                    self.merge_types.note_scope(&resource.gvk());
+                    self.merge_types.note_scope(resource.gvk());
                     into.resources.append(resource, self);
                 }
             }
@@ -550,12 +550,12 @@ impl<'a> Builder<'a> {
                     }
                     let mut item = Resource::new(item.clone());
                     // It has gone through JSON, which knows one way to write a number.
-                    let annotations = item.value.lookup(&["metadata", "annotations"]);
+                    let annotations = item.value().lookup(&["metadata", "annotations"]);
                     let is_empty = |value: &Value| value.is_null() || value.as_map().is_some_and(Map::is_empty);
                     if !annotations.is_some_and(is_empty) {
                         item.write_metadata_as_text("annotations", &|value| to_json(value).into());
                     }
-                    queue.push_back(item.value);
+                    queue.push_back(item.into_value());
                 }
                 continue;
             }

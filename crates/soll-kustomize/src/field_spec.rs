@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use soll_yaml::{At, Value};
 
-use crate::resource::Gvk;
+use crate::resource::{Gvk, Resource};
 
 /// Where a transformer writes: a path within objects of some kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,16 +157,16 @@ impl FieldSpec {
     /// Returns what stood in the way: a scalar where the path goes on.
     pub(crate) fn visit(
         &self,
-        object: &mut Value,
+        resource: &mut Resource,
         leaf: Leaf,
         visit: &mut dyn FnMut(&mut Value),
     ) -> Result<(), (String, At)> {
         // Looked at first, so that objects without the field stay shared.
         let path = Some(self.path.as_str());
-        if !self.create && !exists(object, path) {
+        if !self.create && !exists(resource.value(), path) {
             return Ok(());
         }
-        self.walk(object, path, leaf, visit)
+        self.walk(resource.value_mut_at(self.path.as_str()), path, leaf, visit)
     }
 
     fn walk(
@@ -232,10 +232,10 @@ mod tests {
     use soll_yaml::{parse_json, to_json};
 
     fn check(path: &'static str, create: bool, leaf: Leaf, before: &str, after: &str) {
-        let mut value = parse_json(before.as_bytes()).expect("valid");
+        let mut object = Resource::new(parse_json(before.as_bytes()).expect("valid"));
         let spec = FieldSpec::new("", "", "", path, create);
-        spec.visit(&mut value, leaf, &mut |leaf| *leaf = Value::from("x")).expect("no scalar in the way");
-        assert_eq!(to_json(&value), after);
+        spec.visit(&mut object, leaf, &mut |leaf| *leaf = Value::from("x")).expect("no scalar in the way");
+        assert_eq!(to_json(object.value()), after);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::resources::Resources;
 /// Appends the hash to the names of the objects that want one.
 pub(crate) fn add_to_names(resources: &mut Resources) {
     for resource in resources.iter_mut().filter(|resource| resource.needs_hash) {
-        let hash = of(&resource.value);
+        let hash = of(resource.value());
         resource.remember_id();
-        let at = resource.value.lookup(&["metadata", "name"]).map_or(resource.value.at, |name| name.at);
+        let at = resource.value().lookup(&["metadata", "name"]).map_or(resource.value().at, |name| name.at);
         let name = format!("{}-{hash}", resource.name());
         resource.set_metadata("name", Value::from(name).at(at));
     }

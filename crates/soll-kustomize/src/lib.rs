@@ -48,6 +48,7 @@ pub use remote::{REMOTE, RemoteDirectory, RemoteUrl, Remotes, shown_path};
 
 use accumulate::Builder;
 use kustomization::Kustomization;
+use resource::Resource;
 
 /// Builds the kustomization in a directory of a tree.
 ///
@@ -184,6 +185,6 @@ fn build_with(
     if !problems.is_empty() {
         return Err(BuildErrors { problems, sources });
     }
-    let values = resources.into_iter().map(|resource| resource.value).collect();
+    let values = resources.into_iter().map(Resource::into_value).collect();
     Ok(Manifests { values, warnings: builder.warnings.take(), sources })
 }

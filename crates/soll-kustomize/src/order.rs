@@ -57,7 +57,7 @@ pub(crate) fn sort(resources: &mut Resources, first: &[Text], last: &[Text]) {
             ("Namespace", _) if id.gvk.group.is_empty() => Some(Reverse(gvk.clone())),
             _ => None,
         };
-        (rank, backwards.is_none(), backwards, gvk, id_text(&id))
+        (rank, backwards.is_none(), backwards, gvk, id_text(id))
     });
 }
 

@@ -21,7 +21,7 @@ use crate::transform::{images, metadata, names, namespace, patches, replacements
 /// Runs the generator that an object configures.
 pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
     let origin = || Provenance::plugin(plugin);
-    let config = &plugin.value;
+    let config = plugin.value();
     let kind = match builtin_kind(config, builder) {
         Some("ConfigMapGenerator") => generate::Kind::ConfigMap,
         Some("SecretGenerator") => generate::Kind::Secret,
@@ -58,7 +58,7 @@ pub(crate) fn validate(into: &mut Accumulator, plugin: &Resource, ks: &Kustomiza
     // Kustomize compares by name.
     builder.refuse_twins(&into.resources);
     let is_same = before.len() == into.resources.len()
-        && before.iter().zip(into.resources.iter()).all(|(before, now)| before.value == now.value);
+        && before.iter().zip(into.resources.iter()).all(|(before, now)| before.value() == now.value());
     if !is_same && builder.problems.is_empty() {
         let message = "the validator changes objects; a validator shouldn't modify the resource map";
         builder.problems.add(plugin.at(), message);
@@ -72,7 +72,7 @@ pub(crate) fn transform(into: &mut Accumulator, plugin: &Resource, ks: &Kustomiz
 }
 
 fn run(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
-    let plugin = &plugin.value;
+    let plugin = plugin.value();
     let Some(kind) = builtin_kind(plugin, builder) else { return };
     let resources = &mut into.resources;
     let problems = &builder.problems;

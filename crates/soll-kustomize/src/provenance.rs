@@ -59,7 +59,7 @@ impl Provenance {
         };
         Self::Configured {
             file,
-            api_version: config.value.lookup_str(&["apiVersion"]).unwrap_or_default().to_owned(),
+            api_version: config.value().lookup_str(&["apiVersion"]).unwrap_or_default().to_owned(),
             kind: id.gvk.kind.to_string(),
             name: id.name.to_string(),
             namespace: id.namespace.to_string(),
@@ -114,7 +114,7 @@ impl Resource {
     }
 
     fn annotate(&mut self, key: &str, text: String) {
-        let metadata = self.value.make_map().get_or_insert_with("metadata", Value::map).make_map();
+        let metadata = self.value_mut().make_map().get_or_insert_with("metadata", Value::map).make_map();
         let annotations = metadata.get_or_insert_with("annotations", Value::map).make_map();
         annotations.insert(key, Value::from(text));
     }

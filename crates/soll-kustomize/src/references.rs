@@ -36,13 +36,13 @@ pub(crate) fn fix(resources: &mut Resources, references: &[NameReference], build
         for (target, spec) in specs {
             let search = Search { targets: &targets, referrer: &referrer, target, spec };
             let mut errors = Vec::new();
-            let result = spec.visit(&mut resource.value, Leaf::Existing, &mut |field| {
+            let result = spec.visit(resource, Leaf::Existing, &mut |field| {
                 if let Err(message) = search.fix(field, builder) {
                     errors.push((message, field.at));
                 }
             });
             for (message, at) in errors.into_iter().chain(result.err()) {
-                builder.problems.push(Problem::new(at, message).of(&resource.id()));
+                builder.problems.push(Problem::new(at, message).of(resource.id()));
             }
         }
     }
@@ -107,7 +107,7 @@ impl Targets {
         let mut targets = Self { by_first_namespace: HashMap::new(), list: Vec::new(), by_old_name: HashMap::new() };
         for resource in resources.iter() {
             let standings = targets.by_first_namespace.entry(resource.first_id().effective_namespace()).or_default();
-            standings.insert(Standing::of(&resource.id()));
+            standings.insert(Standing::of(resource.id()));
         }
         for resource in resources.iter().filter(|resource| !resource.previous.is_empty()) {
             let now = resource.id();
@@ -119,10 +119,10 @@ impl Targets {
                 }
             }
             targets.list.push(Target {
-                standing: Standing::of(&now),
+                standing: Standing::of(now),
                 namespace: now.effective_namespace(),
-                now,
-                name_at: resource.value.lookup(&["metadata", "name"]).map_or(At::NONE, |name| name.at),
+                now: now.clone(),
+                name_at: resource.value().lookup(&["metadata", "name"]).map_or(At::NONE, |name| name.at),
                 previous: resource.previous_ids().collect(),
                 prefixes: resource.prefixes.clone(),
                 suffixes: resource.suffixes.clone(),
@@ -135,20 +135,20 @@ impl Targets {
 impl Referrer {
     fn of(resource: &Resource) -> Self {
         let id = resource.id();
-        let role = resource.value.get("roleRef").and_then(|role| {
+        let role = resource.value().get("roleRef").and_then(|role| {
             let part = |name: &str| role.lookup_str(&[name]).map(|part| part.to_owned().into());
             Some(Kinds { group: part("apiGroup")?, version: "".into(), kind: part("kind")? })
         });
         let mut subjects = HashSet::new();
         if id.gvk.kind.as_str() == "RoleBinding" {
-            for subject in resource.value.get("subjects").and_then(Value::as_list).unwrap_or_default() {
+            for subject in resource.value().get("subjects").and_then(Value::as_list).unwrap_or_default() {
                 if subject.lookup_str(&["kind"]) == Some("ServiceAccount") {
                     subjects.extend(subject.lookup_str(&["namespace"]).map(str::to_owned));
                 }
             }
         }
         let (prefixes, suffixes) = (resource.prefixes.clone(), resource.suffixes.clone());
-        Self { namespace: id.effective_namespace(), id, prefixes, suffixes, role, subjects }
+        Self { namespace: id.effective_namespace(), id: id.clone(), prefixes, suffixes, role, subjects }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One object under construction, and what it was called before.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -38,7 +39,10 @@ pub(crate) enum Behavior {
 /// An object on its way through the transformers.
 #[derive(Clone)]
 pub(crate) struct Resource {
-    pub(crate) value: Value,
+    value: Value,
+    /// What it is called now, since somebody asked: everything asks that, and to look into every object each time is what a
+    /// build of thousands of them would wait for.
+    id: OnceCell<Id>,
     /// What it was called before each change of name, the first name first.
     pub(crate) previous: Vec<Id>,
     pub(crate) prefixes: Vec<Str>,
@@ -97,6 +101,11 @@ impl Gvk {
 }
 
 impl Id {
+    pub(crate) fn of(value: &Value) -> Self {
+        let gvk = Gvk::of(value);
+        Self { gvk, name: text(value, &["metadata", "name"]), namespace: text(value, &["metadata", "namespace"]) }
+    }
+
     /// The namespace that tells objects apart: none and `default` are the same.
     pub(crate) fn effective_namespace(&self) -> Str {
         if self.gvk.is_cluster_scoped() {
@@ -129,6 +138,7 @@ impl Resource {
     pub(crate) fn new(value: Value) -> Self {
         Self {
             value,
+            id: OnceCell::new(),
             previous: Vec::new(),
             prefixes: Vec::new(),
             suffixes: Vec::new(),
@@ -145,14 +155,38 @@ impl Resource {
         }
     }
 
+    /// The object.
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The object, at the end of its way.
+    pub(crate) fn into_value(self) -> Value {
+        self.value
+    }
+
+    /// The object, to be changed.
+    pub(crate) fn value_mut(&mut self) -> &mut Value {
+        self.id.take();
+        &mut self.value
+    }
+
+    /// The object, to be changed at a path (`spec/replicas`, as field specs write it) and nowhere else.
+    pub(crate) fn value_mut_at(&mut self, path: &str) -> &mut Value {
+        match path.split('/').next() {
+            Some("" | "apiVersion" | "kind" | "metadata") | None => self.value_mut(),
+            Some(_) => &mut self.value,
+        }
+    }
+
     /// What it is called now.
-    pub(crate) fn id(&self) -> Id {
-        Id { gvk: self.gvk(), name: self.text(&["metadata", "name"]), namespace: self.text(&["metadata", "namespace"]) }
+    pub(crate) fn id(&self) -> &Id {
+        self.id.get_or_init(|| Id::of(&self.value))
     }
 
     /// What it was called when it was read.
     pub(crate) fn first_id(&self) -> Id {
-        self.previous_ids().next().unwrap_or_else(|| self.id())
+        self.previous_ids().next().unwrap_or_else(|| self.id().clone())
     }
 
     /// What it was called before, oldest first. Group and version are those of today: kustomize keeps no others.
@@ -166,30 +200,28 @@ impl Resource {
 
     /// Everything it was ever called, now last.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Id> + '_ {
-        self.previous_ids().chain(std::iter::once_with(|| self.id()))
+        self.previous_ids().chain(std::iter::once_with(|| self.id().clone()))
     }
 
     /// Notes what it is called before that changes.
     pub(crate) fn remember_id(&mut self) {
-        let id = self.id();
         // The same name twice in a row tells nothing new.
-        let namespace = id.effective_namespace();
-        let id = Id { namespace, ..id };
+        let id = self.id().key();
         if self.previous.last() != Some(&id) {
             self.previous.push(id);
         }
     }
 
-    pub(crate) fn gvk(&self) -> Gvk {
-        Gvk::of(&self.value)
+    pub(crate) fn gvk(&self) -> &Gvk {
+        &self.id().gvk
     }
 
     pub(crate) fn kind(&self) -> &str {
-        self.value.lookup_str(&["kind"]).unwrap_or_default()
+        &self.gvk().kind
     }
 
-    pub(crate) fn name(&self) -> Str {
-        self.text(&["metadata", "name"])
+    pub(crate) fn name(&self) -> &Str {
+        &self.id().name
     }
 
     /// Where the object was written.
@@ -199,7 +231,7 @@ impl Resource {
 
     /// Sets a field of the metadata; an empty text removes it.
     pub(crate) fn set_metadata(&mut self, field: &str, text: Value) {
-        let metadata = self.value.make_map().get_or_insert_with("metadata", Value::map).make_map();
+        let metadata = self.value_mut().make_map().get_or_insert_with("metadata", Value::map).make_map();
         if text.as_str().is_some_and(str::is_empty) {
             metadata.remove(field);
         } else {
@@ -209,7 +241,7 @@ impl Resource {
 
     /// Annotations are texts: kustomize writes them so, whatever they were, and drops the field if it is empty.
     pub(crate) fn write_annotations_as_text(&mut self, text: &dyn Fn(&Value) -> Str) {
-        self.value.make_map().get_or_insert_with("metadata", Value::map);
+        self.value_mut().make_map().get_or_insert_with("metadata", Value::map);
         self.write_metadata_as_text("annotations", text);
     }
 
@@ -257,7 +289,7 @@ impl Resource {
     /// Annotations that are `null` are gone once kustomize has put its notes there.
     pub(crate) fn forget_null_annotations(&mut self) {
         if self.value.lookup(&["metadata", "annotations"]).is_some_and(Value::is_null)
-            && let Some(metadata) = self.value.make_map().get_mut("metadata").and_then(Value::as_map_mut)
+            && let Some(metadata) = self.value_mut().make_map().get_mut("metadata").and_then(Value::as_map_mut)
         {
             metadata.remove("annotations");
         }
@@ -267,10 +299,6 @@ impl Resource {
     pub(crate) fn pairs(&self, field: &str) -> impl Iterator<Item = (&Str, &str)> {
         let pairs = self.value.lookup(&["metadata", field]).and_then(Value::as_map);
         pairs.into_iter().flatten().filter_map(|entry| Some((&entry.key, entry.value.as_str()?)))
-    }
-
-    fn text(&self, path: &[&str]) -> Str {
-        text(&self.value, path)
     }
 }
 
@@ -295,6 +323,20 @@ mod tests {
         assert_eq!(id("v1", "Service", "").key(), id("v1", "Service", "default").key());
         assert_eq!(id("v1", "Namespace", "x").key(), id("v1", "Namespace", "").key());
         assert_ne!(id("v1", "Service", "x").key(), id("v1", "Service", "").key());
+    }
+
+    #[test]
+    fn what_an_object_is_called_is_what_it_says() {
+        let mut resource = Resource::new(Value::map());
+        assert_eq!(resource.name(), "");
+        resource.set_metadata("name", "a".into());
+        assert_eq!(resource.name(), "a");
+        resource.value_mut_at("spec/replicas").make_map().insert("spec", Value::map());
+        assert_eq!(resource.name(), "a");
+        resource.value_mut_at("kind").make_map().insert("kind", Value::from("Service"));
+        assert_eq!(resource.kind(), "Service");
+        resource.value_mut_at("metadata/namespace").make_map().insert("metadata", Value::map());
+        assert_eq!(resource.name(), "");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Resources {
         if let Some(twin) = twin {
             let twin = builder.object_at(self.list[*twin].at());
             let message = format!("may not add resource with an already registered id; {twin} has it");
-            builder.problems.push(Problem::new(resource.at(), message).of(&resource.id()));
+            builder.problems.push(Problem::new(resource.at(), message).of(resource.id()));
             return;
         }
         self.push(resource);
@@ -118,8 +118,8 @@ impl Resources {
     pub(crate) fn absorb(&mut self, mut resource: Resource, builder: &Builder<'_>) {
         let problems = &builder.problems;
         let id = resource.id();
-        let matches = self.with_any_id(&id);
-        let complain = |message: &str| problems.push(Problem::new(resource.at(), message).of(&id));
+        let matches = self.with_any_id(id);
+        let complain = |message: &str| problems.push(Problem::new(resource.at(), message).of(resource.id()));
         match (matches.as_slice(), resource.behavior) {
             ([], Behavior::Create) => self.append(resource, builder),
             ([], Behavior::Merge | Behavior::Replace) => {
@@ -161,11 +161,11 @@ impl Resource {
     /// Takes name, namespace, labels, annotations and history of the object that this one replaces.
     fn take_metadata_of(&mut self, old: &Self, text: &dyn Fn(&Value) -> Str) {
         for field in ["labels", "annotations"] {
-            let Some(before) = old.value.lookup(&["metadata", field]).and_then(|pairs| pairs.as_map()) else {
+            let Some(before) = old.value().lookup(&["metadata", field]).and_then(|pairs| pairs.as_map()) else {
                 continue;
             };
             let mut merged = before.clone();
-            if let Some(own) = self.value.lookup(&["metadata", field]).and_then(|pairs| pairs.as_map()) {
+            if let Some(own) = self.value().lookup(&["metadata", field]).and_then(|pairs| pairs.as_map()) {
                 for entry in own {
                     merged.insert_entry(entry.clone());
                 }
@@ -175,7 +175,7 @@ impl Resource {
         }
         self.shared.forget();
         for field in ["name", "namespace"] {
-            let before = old.value.lookup(&["metadata", field]).cloned();
+            let before = old.value().lookup(&["metadata", field]).cloned();
             self.set_metadata(field, before.unwrap_or_else(|| "".into()));
         }
         self.previous = old.previous.clone();
@@ -195,17 +195,17 @@ impl Resource {
     /// Adds what only the old object has to the data.
     fn fill_data_from(&mut self, old: &Self, text: &dyn Fn(&Value) -> Str) {
         for field in ["data", "binaryData"] {
-            let before = old.value.get(field).and_then(|data| data.as_map());
+            let before = old.value().get(field).and_then(|data| data.as_map());
             let mut merged = before.cloned().unwrap_or_default();
             for (_, value) in merged.iter_mut().filter(|(_, value)| value.as_str().is_none()) {
                 *value = Value::from(text(value)).at(value.at);
             }
-            if let Some(own) = self.value.get(field).and_then(|data| data.as_map()) {
+            if let Some(own) = self.value().get(field).and_then(|data| data.as_map()) {
                 for entry in own {
                     merged.insert_entry(entry.clone());
                 }
             }
-            let object = self.value.make_map();
+            let object = self.value_mut().make_map();
             match (merged.is_empty(), before) {
                 (true, _) => drop(object.remove(field)),
                 (false, Some(_)) => drop(object.insert(field, merged.into())),

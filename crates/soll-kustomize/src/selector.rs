@@ -81,7 +81,7 @@ impl Selector {
     pub(crate) fn selects(&self, resource: &Resource) -> bool {
         let (now, first) = (resource.id(), resource.first_id());
         let either = |pattern: &Option<Pattern>, part: fn(&Id) -> Str| match pattern {
-            Some(pattern) => pattern.fits(&part(&first)) || pattern.fits(&part(&now)),
+            Some(pattern) => pattern.fits(&part(&first)) || pattern.fits(&part(now)),
             None => true,
         };
         either(&self.name, |id| id.name.clone())

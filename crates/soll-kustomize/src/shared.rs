@@ -46,7 +46,7 @@ impl Shared {
 impl Resource {
     /// The object as it is before a change, if that matters afterwards.
     pub(crate) fn before_change(&self) -> Option<Value> {
-        (!self.shared.0.is_empty()).then(|| self.value.clone())
+        (!self.shared.0.is_empty()).then(|| self.value().clone())
     }
 
     /// Brings fields that are one in line after a change of some of them; the last one wins.
@@ -55,11 +55,11 @@ impl Resource {
         let mut groups = std::mem::take(&mut self.shared.0);
         for one in &mut groups {
             let mut last = None;
-            find_change(before, &self.value, one, &mut last);
+            find_change(before, self.value(), one, &mut last);
             let Some(Data::Str(changed)) = last.map(|value| value.data) else { continue };
             // Memory of its own, so that nothing else is taken for one of them.
             let fresh = Str::from(changed.as_str());
-            replace(before, &mut self.value, one, &fresh);
+            replace(before, self.value_mut(), one, &fresh);
             one.text = fresh;
         }
         self.shared.0 = groups;

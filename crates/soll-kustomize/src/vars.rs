@@ -48,12 +48,12 @@ pub(crate) fn resolve(resources: &mut Resources, vars: &[Var], specs: &[FieldSpe
         values.insert(var.name.text.clone(), value);
     }
     for resource in resources.contents_mut() {
-        let gvk = resource.gvk();
+        let gvk = resource.gvk().clone();
         let before = resource.before_change();
         for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
-            let result = spec.visit(&mut resource.value, Leaf::Existing, &mut |field| expand(field, &values, builder));
+            let result = spec.visit(resource, Leaf::Existing, &mut |field| expand(field, &values, builder));
             if let Err((message, at)) = result {
-                builder.problems.push(Problem::new(at, message).of(&resource.id()));
+                builder.problems.push(Problem::new(at, message).of(resource.id()));
             }
         }
         resource.settle(before.as_ref());
@@ -69,7 +69,7 @@ fn value_of(var: &Var, resources: &Resources, builder: &Builder<'_>) -> Option<V
         let message = format!("var `{}` cannot be mapped to a field in the set of known resources", var.name.text);
         return fail(format!("{message}; no object `{}` was there when it was read", var.object.text));
     };
-    let object = &resource.value;
+    let object = resource.value();
     match FieldPath::parse(&var.path.text).find(object) {
         Some(value) => Some(value.clone()),
         None => fail(format!("field `{}` of var `{}` does not exist in the object", var.path.text, var.name.text)),

@@ -62,8 +62,8 @@ pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec],
         if resource.kind() == "CustomResourceDefinition" {
             continue;
         }
-        let gvk = resource.gvk();
-        in_containers(&mut resource.value, &pattern, &mut update);
+        let gvk = resource.gvk().clone();
+        in_containers(resource.value_mut(), &pattern, &mut update);
         for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
             // Containers are met twice, and a suffix is added twice: so does kustomize.
             visit(resource, spec, Leaf::Existing, builder, &mut update);

@@ -21,7 +21,7 @@ pub(crate) fn run(
         return;
     }
     for resource in resources.contents_mut() {
-        let gvk = resource.gvk();
+        let gvk = resource.gvk().clone();
         let before = resource.before_change();
         let mut labels: Vec<Label<'_>> = pairs.iter().map(Label::new).collect();
         let mut scalar = None;
@@ -42,7 +42,7 @@ pub(crate) fn run(
         }
         if let Some((at, path)) = scalar {
             let message = format!("`{path}` is no map, so {by} cannot add to it");
-            builder.problems.push(Problem::new(at, message).of(&resource.id()));
+            builder.problems.push(Problem::new(at, message).of(resource.id()));
         }
     }
 }

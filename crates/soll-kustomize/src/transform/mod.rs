@@ -112,11 +112,11 @@ pub(crate) fn visit(
 ) {
     // Kustomize keeps its notes in the annotations, so these are there, whatever `create` says.
     if resource.has_notes() && spec.path.as_str() == "metadata/annotations" {
-        let metadata = resource.value.make_map().get_or_insert_with("metadata", Value::map);
+        let metadata = resource.value_mut().make_map().get_or_insert_with("metadata", Value::map);
         metadata.make_map().get_or_insert_with("annotations", Value::map);
     }
-    if let Err((message, at)) = spec.visit(&mut resource.value, leaf, visitor) {
-        builder.problems.push(Problem::new(at, message).of(&resource.id()));
+    if let Err((message, at)) = spec.visit(resource, leaf, visitor) {
+        builder.problems.push(Problem::new(at, message).of(resource.id()));
     }
 }
 

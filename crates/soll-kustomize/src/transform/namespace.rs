@@ -53,7 +53,7 @@ pub(crate) fn of_object(
     mode: &Mode,
     builder: &Builder<'_>,
 ) {
-    let gvk = resource.gvk();
+    let gvk = resource.gvk().clone();
     if !gvk.is_cluster_scoped() {
         let metadata = FieldSpec::new("", "", "", "metadata/namespace", true);
         visit(resource, &metadata, Leaf::Scalar, builder, &mut |field| set(field, namespace, mode, builder));
@@ -64,7 +64,7 @@ pub(crate) fn of_object(
     }
     for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
         let path = spec.path.as_str();
-        let is_core = resource.value.lookup_str(&["apiVersion"]) == Some("v1");
+        let is_core = resource.value().lookup_str(&["apiVersion"]) == Some("v1");
         let handled = path == "metadata/namespace"
             || (path == "metadata/name" && !is_core)
             || (is_binding && path == "subjects/namespace");
@@ -88,7 +88,9 @@ fn subjects(resource: &mut Resource, namespace: &Text, mode: &Mode, builder: &Bu
         Subjects::AllServiceAccounts => subject.lookup_str(&["kind"]) == Some("ServiceAccount"),
         Subjects::None => false,
     };
-    let Some(subjects) = resource.value.get_mut("subjects").and_then(Value::as_list_mut) else { return };
+    let Some(subjects) = resource.value_mut_at("subjects").get_mut("subjects").and_then(Value::as_list_mut) else {
+        return;
+    };
     for subject in subjects.iter_mut().filter(|subject| is_meant(subject)) {
         let field = subject.make_map().get_or_insert_with("namespace", Value::null);
         set(field, namespace, mode, builder);
@@ -104,7 +106,7 @@ fn refuse_twins(resources: &Resources, namespace: &Text, builder: &Builder<'_>) 
         if *count == 2 {
             let both = [*first, resource.at()].map(|at| builder.object_at(at)).join(" and ");
             let message = format!("namespace transformation produces ID conflict: {both} have one name now");
-            builder.problems.push(Problem::new(namespace.at, message).of(&resource.id()));
+            builder.problems.push(Problem::new(namespace.at, message).of(resource.id()));
         }
     }
 }

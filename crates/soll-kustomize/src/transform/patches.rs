@@ -155,7 +155,7 @@ enum Way {
 
 /// Merges a patch into the one object that it names.
 fn named(resources: &mut Resources, patch: &Patch, value: &Value, way: Way, builder: &Builder<'_>) {
-    let id = Resource::new(value.clone()).id();
+    let id = Id::of(value);
     match resources.with_any_id(&id).as_slice() {
         [position] => merge(resources, *position, patch, value, way, builder),
         // Of a build with a hole the target may be what is missing.
@@ -184,7 +184,7 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
     if renames {
         resource.remember_id();
     }
-    let gvk = resource.gvk();
+    let gvk = resource.gvk().clone();
     let of_patch = match way {
         Way::ToOne => Gvk::of(value),
         // Kustomize gives the patch the group and version of the object on this way.
@@ -201,29 +201,30 @@ fn merge(resources: &mut Resources, position: usize, patch: &Patch, value: &Valu
     }
     if way == Way::OverAll {
         for field in ["labels", "annotations"] {
-            if let Some(pairs) = source.value.lookup(&["metadata", field]) {
+            if let Some(pairs) = source.value().lookup(&["metadata", field]) {
                 builder.written.note_anew(pairs);
             }
             source.write_metadata_as_text(field, &|value| builder.written.text(value));
         }
     }
-    let value = without_identity(&source.value, patch);
+    let value = without_identity(source.value(), patch);
     let before = resource.before_change();
     let has_version = !gvk.version.is_empty();
-    match strategic_merge(&resource.value, &value, of, Dialect::Kustomize, trace) {
+    match strategic_merge(resource.value(), &value, of, Dialect::Kustomize, trace) {
         Ok(Some(merged)) => {
-            resource.value = merged;
+            *resource.value_mut() = merged;
             resource.settle(before.as_ref());
             if removes_annotations(&value) {
                 resource.forget_notes();
             }
             if way == Way::OverAll && !has_version {
                 // What prints as null in a block would be nothing at all in braces.
-                let none = if builder.written.is_in_braces(resource.value.at) { Value::str("") } else { Value::null() };
-                resource.value.make_map().insert("apiVersion", none);
+                let none =
+                    if builder.written.is_in_braces(resource.value().at) { Value::str("") } else { Value::null() };
+                resource.value_mut().make_map().insert("apiVersion", none);
             }
         }
-        Ok(None) => resource.value = Value::null(),
+        Ok(None) => *resource.value_mut() = Value::null(),
         Err(error) => complain(&error, patch, resource, builder),
     }
 }
@@ -256,8 +257,8 @@ fn without_identity(value: &Value, patch: &Patch) -> Value {
 
 /// Patches with `$patch: delete` leave nothing behind.
 fn remove_deleted(resources: &mut Resources) {
-    if resources.iter().any(|resource| resource.value.is_null()) {
-        resources.retain(|resource| !resource.value.is_null());
+    if resources.iter().any(|resource| resource.value().is_null()) {
+        resources.retain(|resource| !resource.value().is_null());
     }
 }
 
@@ -282,12 +283,12 @@ fn operate(resources: &mut Resources, patch: &Patch, operations: &Value, notes: 
         // Kustomize keeps its notes in the annotations, so these are there to be patched.
         if resource.has_notes() {
             resource.forget_null_annotations();
-            let metadata = resource.value.make_map().get_or_insert_with("metadata", Value::map);
+            let metadata = resource.value_mut().make_map().get_or_insert_with("metadata", Value::map);
             metadata.make_map().get_or_insert_with("annotations", Value::map);
         }
-        match json_patch(&resource.value, operations, trace) {
+        match json_patch(resource.value(), operations, trace) {
             Ok(patched) => {
-                resource.value = patched;
+                *resource.value_mut() = patched;
                 resource.shared.forget();
                 resource.is_unquoted = true;
                 resource.untyped.clear();
@@ -325,5 +326,5 @@ fn replaces_annotations(operations: &Value) -> bool {
 }
 
 fn complain(error: &PatchError, patch: &Patch, resource: &Resource, builder: &Builder<'_>) {
-    builder.problems.push(Problem::new(error.at.or(patch.at), error.message.clone()).of(&resource.id()));
+    builder.problems.push(Problem::new(error.at.or(patch.at), error.message.clone()).of(resource.id()));
 }

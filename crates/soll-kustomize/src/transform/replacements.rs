@@ -145,7 +145,7 @@ fn source(resources: &Resources, rule: &ReplacementRule, builder: &Builder<'_>) 
     }
     let path = path.as_ref().map_or("metadata.name", Text::as_str);
     let steps = steps(path);
-    let value = found(&resources.get(position).value, &steps);
+    let value = found(resources.get(position).value(), &steps);
     let is_empty = |value: &&Value| {
         value.is_null() || value.as_list().is_some_and(<[Value]>::is_empty) || value.as_map().is_some_and(Map::is_empty)
     };
@@ -181,14 +181,14 @@ fn write(
     if resource.has_notes() {
         resource.forget_null_annotations();
     }
-    match within_text(&mut resource.value, &steps, target, source, path, builder) {
-        Ok(true) => return source.follow(&resource.value, position),
+    match within_text(resource.value_mut(), &steps, target, source, path, builder) {
+        Ok(true) => return source.follow(resource.value(), position),
         Ok(false) => {}
-        Err(message) => return builder.problems.push(Problem::new(path.at, message).of(&resource.id())),
+        Err(message) => return builder.problems.push(Problem::new(path.at, message).of(resource.id())),
     }
-    if target.create && ends_in_null(&resource.value, &steps) {
+    if target.create && ends_in_null(resource.value(), &steps) {
         let message = format!("`{}` leads into null, where nothing is replaced; remove the null", path.text);
-        builder.warnings.borrow_mut().push(Problem::new(path.at, message).of(&resource.id()));
+        builder.warnings.borrow_mut().push(Problem::new(path.at, message).of(resource.id()));
     }
     let before = resource.before_change();
     let create = target.create.then(|| source.value.clone());
@@ -206,8 +206,8 @@ fn write(
         }
         Ok(())
     };
-    let result = walk(&mut resource.value, &steps, create.as_ref(), &mut visit);
-    source.follow(&resource.value, position);
+    let result = walk(resource.value_mut(), &steps, create.as_ref(), &mut visit);
+    source.follow(resource.value(), position);
     resource.settle(before.as_ref());
     if is_made && !is_untyped {
         resource.untyped.push(path.text.clone());
@@ -220,7 +220,7 @@ fn write(
         Ok(()) if count == 0 => format!("unable to find field \"{}\" in replacement target", path.text),
         Ok(()) => return,
     };
-    builder.problems.push(Problem::new(path.at, message).of(&resource.id()));
+    builder.problems.push(Problem::new(path.at, message).of(resource.id()));
 }
 
 /// Writes into a text that is JSON or YAML, if the path leads into one. Delimiters mean nothing there.

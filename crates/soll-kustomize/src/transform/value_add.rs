@@ -65,20 +65,20 @@ fn add(resources: &mut Resources, position: usize, target: &Target, value: &Text
         return namespace::of_object(resource, value, &[], &Mode::default(), builder);
     }
     let keys = Keys::from(target.path.as_str().to_owned());
-    let mut field = &mut resource.value;
+    let mut field = resource.value_mut();
     for key in keys.iter().filter(|key| !key.is_empty()) {
         if field.is_null() {
             field.data = Value::map().data;
         }
         if field.as_map().is_none() {
             let message = format!("`{}` leads through {}", target.path.text, field.type_in_words());
-            return builder.problems.push(Problem::new(target.path.at, message).of(&resource.id()));
+            return builder.problems.push(Problem::new(target.path.at, message).of(resource.id()));
         }
         field = field.make_map().get_or_insert_with(&key, Value::null);
     }
     if matches!(field.data, Data::List(_) | Data::Map(_)) {
         let message = format!("`{}` holds {}; only a text can be set", target.path.text, field.type_in_words());
-        return builder.problems.push(Problem::new(target.path.at, message).of(&resource.id()));
+        return builder.problems.push(Problem::new(target.path.at, message).of(resource.id()));
     }
     let text = match target.position {
         0 => value.text.to_string(),
