@@ -109,8 +109,7 @@ impl FromIterator<String> for Keys {
 
 /// The first key of a path, and the rest if there is one.
 fn split_key(path: &str) -> (Cow<'_, str>, Option<&str>) {
-    let end = path.bytes().position(|byte| matches!(byte, b'/' | b'\\'));
-    let Some(end) = end else { return (path.into(), None) };
+    let Some(end) = memchr::memchr2(b'/', b'\\', path.as_bytes()) else { return (path.into(), None) };
     if path.as_bytes()[end] == b'/' {
         return (path[..end].into(), Some(&path[end + 1..]));
     }
