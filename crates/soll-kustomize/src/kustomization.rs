@@ -13,8 +13,8 @@ use std::sync::Arc;
 use soll_tree::TreePath;
 use soll_yaml::{At, Value};
 
-use crate::accumulate::clean_join;
 use crate::field_spec::FieldSpec;
+use crate::load::clean_join;
 use crate::provenance::Origin;
 use crate::remote::RemoteDirectory;
 use crate::resource::{Behavior, Gvk};

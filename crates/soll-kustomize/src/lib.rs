@@ -19,6 +19,7 @@ mod file_names;
 mod generate;
 mod hash;
 mod kustomization;
+mod load;
 mod merge_types;
 mod order;
 mod plugin;

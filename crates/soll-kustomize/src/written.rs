@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::accumulate::Block;
+use crate::load::Block;
 use soll_tree::{FileTree, TreePath};
 use soll_yaml::{At, Data, ParseOptions, SourceId, Sources, Str, Value, emit_yaml, parse_yaml, to_json};
 
