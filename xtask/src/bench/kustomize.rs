@@ -138,7 +138,7 @@ fn cases(repository: &Repository) -> Result<Vec<(PathBuf, String)>> {
 }
 
 /// How often what is measured in milliseconds is measured again. The fastest counts: the rest is the machine's.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 20;
 
 /// A third each of Deployments, Services and ConfigMaps, with everything that touches all of them.
 fn large(tools: &Tools, folder: &Path, largest: usize) -> Result<()> {

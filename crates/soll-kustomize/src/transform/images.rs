@@ -63,7 +63,10 @@ pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec],
             continue;
         }
         let gvk = resource.gvk().clone();
-        in_containers(resource.value_mut(), &pattern, &mut update);
+        // Looked at first, so that what has no such image stays shared, and known by its name.
+        if mentions(resource.value(), &pattern) {
+            in_containers(resource.value_mut(), &pattern, &mut update);
+        }
         for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
             // Containers are met twice, and a suffix is added twice: so does kustomize.
             visit(resource, spec, Leaf::Existing, builder, &mut update);
@@ -73,7 +76,6 @@ pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec],
 
 /// Every list named `containers` or `initContainers`, wherever it stands.
 fn in_containers(value: &mut Value, pattern: &Pattern, update: &mut dyn FnMut(&mut Value)) {
-    // Looked at first, so that what has no such image stays shared.
     if !mentions(value, pattern) {
         return;
     }
