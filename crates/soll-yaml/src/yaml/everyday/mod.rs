@@ -25,9 +25,22 @@ pub(super) fn parse(text: &str, source: SourceId, options: &ParseOptions) -> Opt
         return None;
     }
     let bytes = text.as_bytes();
-    let interner = Interner::default();
-    Reader { text, bytes, pos: 0, line: 1, line_start: 0, fresh: true, ascii, source, options, interner, nodes: 0 }
-        .documents()
+    let reader = Reader {
+        text,
+        bytes,
+        pos: 0,
+        line: 1,
+        line_start: 0,
+        fresh: true,
+        ascii,
+        source,
+        options,
+        interner: Interner::default(),
+        entries: Vec::new(),
+        items: Vec::new(),
+        nodes: 0,
+    };
+    reader.documents()
 }
 
 /// Looks at every byte, which the processor does many at a time.
@@ -56,6 +69,11 @@ struct Reader<'t> {
     source: SourceId,
     options: &'t ParseOptions,
     interner: Interner,
+    /// The entries of the mappings that are being read, those of the innermost last: what is read takes no more memory than it
+    /// needs, once its size is known.
+    entries: Vec<Entry>,
+    /// The items of the lists that are being read, likewise.
+    items: Vec<Value>,
     nodes: u64,
 }
 
@@ -254,7 +272,7 @@ impl<'t> Reader<'t> {
     /// The entries of a block, the first key of which was read.
     fn mapping(&mut self, first: Word<'t>, first_at: At, column: isize, depth: usize) -> Option<Value> {
         self.check_depth(depth)?;
-        let mut map = Map::new();
+        let start = self.entries.len();
         let (mut key, mut key_at) = (first, first_at);
         loop {
             let name = self.key(&key)?;
@@ -273,9 +291,9 @@ impl<'t> Reader<'t> {
                 Some(b'\t') => return None,
                 Some(_) => self.node(column, false, depth + 1)?,
             };
-            self.insert(&mut map, Entry { key: name, key_at, value })?;
+            self.entries.push(Entry { key: name, key_at, value });
             if !self.is_next(column)? || self.column() < column {
-                return Some(Value::from(map).at(first_at));
+                return Some(Value::from(self.map_from(start)?).at(first_at));
             }
             key_at = self.at();
             key = match self.byte()? {
@@ -311,7 +329,7 @@ impl<'t> Reader<'t> {
 
     fn list(&mut self, column: isize, depth: usize) -> Option<Vec<Value>> {
         self.check_depth(depth)?;
-        let mut items = Vec::new();
+        let start = self.items.len();
         loop {
             self.pos += 1;
             let after_dash = self.at();
@@ -328,19 +346,24 @@ impl<'t> Reader<'t> {
                 Some(b'\t') => return None,
                 Some(_) => self.node(column, true, depth + 1)?,
             };
-            items.push(item);
+            self.items.push(item);
             if !self.is_next(column)? || self.column() < column || !self.is_dash() {
-                return Some(items);
+                return Some(self.items.drain(start..).collect());
             }
         }
     }
 
-    fn insert(&mut self, map: &mut Map, entry: Entry) -> Option<()> {
-        if self.options.duplicate_keys == DuplicateKeys::Refuse && map.contains(&entry.key) {
-            return None;
+    /// The map of the entries that were read last.
+    fn map_from(&mut self, start: usize) -> Option<Map> {
+        let refuse = self.options.duplicate_keys == DuplicateKeys::Refuse;
+        let entries = self.entries.drain(start..);
+        let mut map = Map::with_capacity(entries.len());
+        for entry in entries {
+            if map.insert_entry(entry).is_some() && refuse {
+                return None;
+            }
         }
-        map.insert_entry(entry);
-        Some(())
+        Some(map)
     }
 
     fn key(&mut self, word: &Word<'_>) -> Option<crate::Str> {
@@ -581,15 +604,17 @@ impl<'t> Reader<'t> {
         self.check_depth(depth)?;
         let is_list = self.byte() == Some(b'[');
         let close = if is_list { b']' } else { b'}' };
-        let (mut items, mut map) = (Vec::new(), Map::new());
+        let (first_item, first_entry) = (self.items.len(), self.entries.len());
         self.pos += 1;
         self.content()?;
         if self.byte() != Some(close) {
             loop {
                 if is_list {
-                    items.push(self.flow_node(depth + 1)?);
+                    let item = self.flow_node(depth + 1)?;
+                    self.items.push(item);
                 } else {
-                    self.flow_entry(&mut map, depth + 1)?;
+                    let entry = self.flow_entry(depth + 1)?;
+                    self.entries.push(entry);
                 }
                 self.content()?;
                 match self.byte()? {
@@ -601,10 +626,14 @@ impl<'t> Reader<'t> {
             }
         }
         self.pos += 1;
-        Some(if is_list { Value::from(items) } else { Value::from(map) }.at(at))
+        let value = match is_list {
+            true => Value::from(self.items.drain(first_item..).collect::<Vec<_>>()),
+            false => Value::from(self.map_from(first_entry)?),
+        };
+        Some(value.at(at))
     }
 
-    fn flow_entry(&mut self, map: &mut Map, depth: usize) -> Option<()> {
+    fn flow_entry(&mut self, depth: usize) -> Option<Entry> {
         let key_at = self.at();
         let word = self.flow_word()?;
         let start = self.pos;
@@ -617,7 +646,7 @@ impl<'t> Reader<'t> {
         let key = self.key(&word)?;
         self.content()?;
         let value = self.flow_node(depth)?;
-        self.insert(map, Entry { key, key_at, value })
+        Some(Entry { key, key_at, value })
     }
 
     fn flow_node(&mut self, depth: usize) -> Option<Value> {
