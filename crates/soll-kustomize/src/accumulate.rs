@@ -177,8 +177,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Where an object came from, if anyone asks.
-    pub(crate) fn tracked(&self, origin: &dyn Fn() -> Provenance) -> Option<Provenance> {
-        self.metadata.get().tracks.then(origin)
+    pub(crate) fn tracked(&self, origin: &dyn Fn() -> Provenance) -> Option<Box<Provenance>> {
+        self.metadata.get().tracks.then(|| Box::new(origin()))
     }
 
     /// Notes that a transformer has run over all objects.
@@ -294,7 +294,8 @@ impl<'a> Builder<'a> {
                     let mut resource = Resource::new(value);
                     if self.metadata.get().tracks {
                         let path = clean_join(&place.written, path.as_str());
-                        resource.origin = Some(Provenance::File(Origin { path, repository: ks.repository.clone() }));
+                        let file = Origin { path, repository: ks.repository.clone() };
+                        resource.origin = Some(Box::new(Provenance::File(file)));
                     }
                     if into.resources.len() >= self.options.limits.objects {
                         let limit = self.options.limits.objects;
@@ -403,7 +404,7 @@ impl<'a> Builder<'a> {
                     for mut value in values.into_iter().filter(|value| !value.is_null()) {
                         block.relocate(&mut value);
                         let mut plugin = Resource::new(value);
-                        plugin.origin = self.metadata.get().tracks.then(|| Provenance::File(ks.origin()));
+                        plugin.origin = self.tracked(&|| Provenance::File(ks.origin()));
                         plugins.resources.append(plugin, self);
                     }
                 }

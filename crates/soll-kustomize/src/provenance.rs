@@ -53,7 +53,7 @@ impl Provenance {
     /// A plugin with a configuration of its own.
     pub(crate) fn plugin(config: &Resource) -> Self {
         let id = config.id();
-        let file = match &config.origin {
+        let file = match config.origin.as_deref() {
             Some(Self::File(file)) => file.clone(),
             Some(Self::Configured { .. }) | None => Origin::default(),
         };
@@ -86,7 +86,7 @@ impl Resource {
     /// Notes what ran over the object; what came from nowhere came from there.
     pub(crate) fn note_transformation(&mut self, by: &Provenance) {
         match &self.origin {
-            None => self.origin = Some(by.clone()),
+            None => self.origin = Some(Box::new(by.clone())),
             Some(_) => self.transformations.push(by.clone()),
         }
     }

@@ -63,8 +63,8 @@ pub(crate) struct Resource {
     pub(crate) untyped: Vec<Str>,
     /// Variables that take their value from here.
     pub(crate) vars: Vec<Str>,
-    /// Where it came from, if `buildMetadata` asks.
-    pub(crate) origin: Option<Provenance>,
+    /// Where it came from, if `buildMetadata` asks. Boxed, because hardly any build does, and all its objects pay for the field.
+    pub(crate) origin: Option<Box<Provenance>>,
     /// What changed it, if `buildMetadata` asks.
     pub(crate) transformations: Vec<Provenance>,
 }
@@ -208,6 +208,8 @@ impl Resource {
         // The same name twice in a row tells nothing new.
         let id = self.id().key();
         if self.previous.last() != Some(&id) {
+            // One or two is all that most objects ever have.
+            self.previous.reserve_exact(1);
             self.previous.push(id);
         }
     }
