@@ -48,8 +48,8 @@ pub(crate) fn write(repository: &Repository, count: usize) {
 }
 
 /// Changes a setting of an app.
-pub(crate) fn change(repository: &Repository, number: usize) {
-    repository.write(&format!("apps/{number:04}/kustomization.yaml"), &kustomization_file(number, "debug"));
+pub(crate) fn change(repository: &Repository, number: usize, level: &str) {
+    repository.write(&format!("apps/{number:04}/kustomization.yaml"), &kustomization_file(number, level));
 }
 
 fn kustomization_file(number: usize, level: &str) -> String {

@@ -54,11 +54,22 @@ impl Engine {
     }
 
     fn first_pass_seconds(&self) -> Option<f64> {
-        let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
-        let curl = Command::new("curl").args(["--silent", "--max-time", "5", &url]).output().expect("curl is there");
-        let metrics = String::from_utf8_lossy(&curl.stdout).into_owned();
+        let metrics = self.metrics();
         let seconds = metrics.lines().find_map(|line| line.strip_prefix(FIRST_PASS))?;
         Some(seconds.trim().parse().expect("a number"))
+    }
+
+    /// How many objects wait for their turn.
+    pub(crate) fn waiting(&self) -> u64 {
+        let metrics = self.metrics();
+        let depths = metrics.lines().filter(|line| line.starts_with("workqueue_depth{"));
+        depths.filter_map(|line| line.rsplit_once(' ')).map(|(_, depth)| depth.parse::<u64>().expect("a number")).sum()
+    }
+
+    fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
+        let curl = Command::new("curl").args(["--silent", "--max-time", "5", &url]).output().expect("curl is there");
+        String::from_utf8_lossy(&curl.stdout).into_owned()
     }
 
     /// CPU time since it was started.
@@ -69,6 +80,11 @@ impl Engine {
     /// The most memory that it ever held, in MiB.
     pub(crate) fn peak_mebibytes(&self) -> f64 {
         usage::mebibytes(self.process.id(), Memory::Peak)
+    }
+
+    /// What it holds now, in MiB.
+    pub(crate) fn held_mebibytes(&self) -> f64 {
+        usage::mebibytes(self.process.id(), Memory::Held)
     }
 
     /// What it printed last.

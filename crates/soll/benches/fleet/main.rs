@@ -6,7 +6,7 @@
 //!
 //! With `--trouble` something else is measured: two thirds of the apps alone from nothing to Ready and through a commit that
 //! touches each of them, and the same beside a third that never becomes Ready: no YAML, pods that nobody runs, a source that
-//! cannot be reached.
+//! cannot be reached. With `--soak` it is a commit a minute, each for another app, and what the engine holds after each.
 //!
 //! `cargo xtask bench fleet` builds what it needs and runs it.
 #![allow(clippy::print_stdout, reason = "figures are what it is for")]
@@ -51,6 +51,9 @@ struct Arguments {
     /// Whether a third of the apps, which never becomes Ready, slows down the others
     #[arg(long)]
     trouble: bool,
+    /// Instead of all that: so many minutes with a commit in each
+    #[arg(long, value_name = "MINUTES", conflicts_with = "trouble")]
+    soak: Option<u32>,
     /// Flags for the engine
     #[arg(long, value_delimiter = ' ', allow_hyphen_values = true)]
     engine: Vec<String>,
@@ -74,6 +77,9 @@ async fn main() {
         }
         return;
     }
+    if let Some(minutes) = arguments.soak {
+        return soak(&arguments, minutes).await;
+    }
     let (servers, cluster) = start().await;
 
     let count = arguments.apps;
@@ -87,10 +93,8 @@ async fn main() {
     );
 
     let git = GitServer::start();
-    let repository = git.repository("fleet");
-    apps::write(&repository, count);
-    let engine = Engine::start(&arguments.binary, &servers.engine_kubeconfig(), &arguments.engine);
-    let mut fleet = Fleet { servers, cluster, repository, engine, floor: floor.current, count };
+    let mut fleet = Fleet::start(servers, cluster, &git, &arguments, count);
+    fleet.floor = floor.current;
     fleet.make_source(&arguments.interval).await;
 
     fleet.install(&arguments.interval).await;
@@ -110,13 +114,10 @@ enum Third {
 async fn trouble(arguments: &Arguments, third: Third) {
     let (servers, cluster) = start().await;
     let git = GitServer::start();
-    let repository = git.repository("fleet");
     let count = arguments.apps * 2 / 3;
-    apps::write(&repository, count);
+    let mut fleet = Fleet::start(servers, cluster, &git, arguments, count);
     let troubled = || (count..arguments.apps).map(|number| (number, apps::Trouble::of(number)));
-    troubled().for_each(|(number, trouble)| apps::write_troubled(&repository, number, trouble));
-    let engine = Engine::start(&arguments.binary, &servers.engine_kubeconfig(), &arguments.engine);
-    let mut fleet = Fleet { servers, cluster, repository, engine, floor: Duration::ZERO, count };
+    troubled().for_each(|(number, trouble)| apps::write_troubled(&fleet.repository, number, trouble));
     fleet.make_source(&arguments.interval).await;
     println!("{count} apps, the third beside them {third:?}:");
     if third == Third::Troubled {
@@ -128,6 +129,22 @@ async fn trouble(arguments: &Arguments, third: Third) {
     }
     fleet.install(&arguments.interval).await;
     fleet.change_all().await;
+}
+
+/// A commit a minute, each for another app.
+async fn soak(arguments: &Arguments, minutes: u32) {
+    let (servers, cluster) = start().await;
+    let git = GitServer::start();
+    let mut fleet = Fleet::start(servers, cluster, &git, arguments, arguments.apps);
+    fleet.make_source(&arguments.interval).await;
+    fleet.install(&arguments.interval).await;
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    for minute in 0..minutes {
+        ticks.tick().await;
+        apps::change(&fleet.repository, minute as usize % fleet.count, &format!("minute-{minute}"));
+        fleet.follow_commit(&format!("minute {minute}")).await;
+        println!("  holds {:.1} MiB, {} objects in line", fleet.engine.held_mebibytes(), fleet.engine.waiting());
+    }
 }
 
 /// A control plane with our definitions, and a way in for its operator.
@@ -154,6 +171,14 @@ struct Fleet {
 }
 
 impl Fleet {
+    /// An engine, and a repository with so many apps for it.
+    fn start(servers: ControlPlane, cluster: Cluster, git: &GitServer, arguments: &Arguments, count: usize) -> Self {
+        let repository = git.repository("fleet");
+        apps::write(&repository, count);
+        let engine = Engine::start(&arguments.binary, &servers.engine_kubeconfig(), &arguments.engine);
+        Self { servers, cluster, repository, engine, floor: Duration::ZERO, count }
+    }
+
     /// The namespace and the source; returns when the source has its artifact.
     async fn make_source(&self, interval: &str) {
         let namespace =
@@ -179,12 +204,12 @@ impl Fleet {
     }
 
     async fn change_one(&mut self) {
-        apps::change(&self.repository, 0);
+        apps::change(&self.repository, 0, "debug");
         self.follow_commit("one app of them changed").await;
     }
 
     async fn change_all(&mut self) {
-        (0..self.count).for_each(|number| apps::change(&self.repository, number));
+        (0..self.count).for_each(|number| apps::change(&self.repository, number, "debug"));
         self.follow_commit("all apps changed").await;
     }
 
