@@ -20,6 +20,10 @@ pub struct InstallOptions {
     pub network_policies: bool,
     /// Whether artifacts of ours are served under Flux's name to controllers of Flux that stay.
     pub serves_artifacts: bool,
+    /// How many processes there are.
+    pub replicas: u16,
+    /// Into how many shards the objects are divided among them; 1 leaves all of them to one process at a time.
+    pub shards: u16,
 }
 
 impl InstallOptions {
@@ -33,6 +37,8 @@ impl InstallOptions {
             cluster_domain: "cluster.local".to_owned(),
             network_policies: true,
             serves_artifacts: true,
+            replicas: 1,
+            shards: 1,
         }
     }
 }
@@ -221,8 +227,8 @@ fn deployment(options: &InstallOptions) -> Json {
         },
     });
     let spec = json!({
-        "replicas": 1,
-        // Its successor waits for the leases anyway.
+        "replicas": options.replicas,
+        // Its successor waits for the leases anyway, and processes that divide the objects otherwise may not meet.
         "strategy": {"type": "Recreate"},
         "selector": {"matchLabels": selector()},
         "template": template,
@@ -235,20 +241,24 @@ fn deployment(options: &InstallOptions) -> Json {
 fn container(options: &InstallOptions) -> Json {
     let port = |name: &str, port: u16| json!({"name": name, "containerPort": port, "protocol": "TCP"});
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "healthz"}});
-    let advertised = format!("source-controller.$(RUNTIME_NAMESPACE).svc.{}.", options.cluster_domain);
+    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let mut env = vec![field("RUNTIME_NAMESPACE", "metadata.namespace")];
+    let mut args = vec![json!("controller"), json!("--log-level=info"), json!("--log-encoding=json")];
+    args.extend([json!("--enable-leader-election"), json!("--storage-path=/data")]);
+    if options.shards > 1 {
+        // An artifact is where its source is looked after.
+        env.push(field("POD_IP", "status.podIP"));
+        args.extend([json!("--storage-adv-addr=$(POD_IP):9090"), json!(format!("--shards={}", options.shards))]);
+    } else {
+        let service = format!("source-controller.$(RUNTIME_NAMESPACE).svc.{}.", options.cluster_domain);
+        args.push(json!(format!("--storage-adv-addr={service}")));
+    }
     json!({
         "name": "manager",
         "image": options.image,
         "imagePullPolicy": "IfNotPresent",
-        "args": [
-            "controller",
-            "--log-level=info",
-            "--log-encoding=json",
-            "--enable-leader-election",
-            "--storage-path=/data",
-            format!("--storage-adv-addr={advertised}"),
-        ],
-        "env": [{"name": "RUNTIME_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}],
+        "args": args,
+        "env": env,
         "ports": [port("http", 9090), port("http-prom", 8080), port("healthz", 9440)],
         "livenessProbe": probe("/healthz"),
         "readinessProbe": probe("/readyz"),

@@ -382,6 +382,13 @@ pub(crate) struct Install {
     /// Image of the engine
     #[arg(long, default_value = concat!("soll:v", env!("CARGO_PKG_VERSION")))]
     pub(crate) image: String,
+    /// Processes of the engine; several divide the objects among them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) replicas: u16,
+    /// Shards that the objects are divided into; with several, the Deployment can be scaled up to this number.
+    /// [default: 1, or 16 with several replicas]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) shards: Option<u16>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
 }

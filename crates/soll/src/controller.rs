@@ -182,7 +182,13 @@ mod tests {
 
     #[test]
     fn the_installed_deployment_starts_with_flags_that_exist() {
-        let objects = soll_api::install(&soll_api::InstallOptions::new("soll:test", "0.0.0"));
+        for shards in [1, 16] {
+            starts(&soll_api::InstallOptions { shards, ..soll_api::InstallOptions::new("soll:test", "0.0.0") });
+        }
+    }
+
+    fn starts(options: &soll_api::InstallOptions) {
+        let objects = soll_api::install(options);
         let deployment = objects.iter().find(|object| object.kind() == "Deployment").expect("there is one");
         let path = ["spec", "template", "spec", "containers"];
         let containers = deployment.value().lookup(&path).and_then(|containers| containers.as_list()).expect("a list");
@@ -191,5 +197,6 @@ mod tests {
         assert_eq!(arguments.next(), Some("controller"));
         let config = config(&parse(&arguments.collect::<Vec<_>>())).expect("valid");
         assert!(config.leader_election.is_some());
+        assert_eq!(config.shards, usize::from(options.shards));
     }
 }

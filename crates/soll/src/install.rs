@@ -14,16 +14,18 @@ use crate::remote::{self, FIELD_MANAGER};
 use crate::terminal;
 
 /// Prints the manifests.
-pub(crate) fn export(arguments: &Install) {
-    for object in manifests(&options(&arguments.image, &arguments.namespace)) {
+pub(crate) fn export(arguments: &Install) -> anyhow::Result<()> {
+    for object in manifests(&installation(arguments)?) {
         terminal::print(&format!("---\n{}", soll_yaml::emit_yaml(object.value())));
     }
+    Ok(())
 }
 
 /// Applies the manifests.
 pub(crate) async fn install(arguments: &Install) -> anyhow::Result<u8> {
+    let installation = installation(arguments)?;
     let cluster = remote::connect(&arguments.cluster).await?;
-    for object in manifests(&options(&arguments.image, &arguments.namespace)) {
+    for object in manifests(&installation) {
         let applied = cluster.apply(&object, &ApplyOptions::forced(FIELD_MANAGER)).await;
         applied.with_context(|| format!("cannot apply {}", object.object_ref()))?;
         terminal::say(&format!("{} applied", object.object_ref()));
@@ -60,6 +62,19 @@ pub(crate) async fn uninstall(arguments: &Uninstall) -> anyhow::Result<u8> {
     }
     terminal::say(&format!("the engine is gone; namespace {} and all workloads stay", arguments.namespace));
     Ok(0)
+}
+
+/// With several processes the objects are divided, into enough shards that more processes may come.
+const SHARDS: u16 = 16;
+
+fn installation(arguments: &Install) -> anyhow::Result<InstallOptions> {
+    let replicas = arguments.replicas;
+    let default = if replicas > 1 { SHARDS.max(replicas) } else { 1 };
+    let shards = arguments.shards.unwrap_or(default);
+    if shards < replicas {
+        bail!("{replicas} processes cannot divide {shards} shards: give --shards {replicas} or more");
+    }
+    Ok(InstallOptions { replicas, shards, ..options(&arguments.image, &arguments.namespace) })
 }
 
 fn options(image: &str, namespace: &str) -> InstallOptions {

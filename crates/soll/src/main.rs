@@ -48,7 +48,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Ok(0)
         }
         Command::Install(arguments) if arguments.export => {
-            install::export(&arguments);
+            install::export(&arguments)?;
             Ok(0)
         }
         Command::Build(arguments) => build::build(&arguments),
