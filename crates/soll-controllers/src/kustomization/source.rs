@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use soll_api::{Artifact, Class, Failure, GitRepository, Kustomization, Resource, Retry};
+use soll_api::{Artifact, Class, Failure, Kustomization, Object, Retry};
 use soll_tree::Tree;
-use soll_yaml::from_value;
+use soll_yaml::{DecodeError, from_value};
 
 use super::reconcile::Stop;
 use super::status::{Outcome, Revision};
@@ -36,16 +36,21 @@ pub(super) fn offer(ks: &Kustomization, ctx: &Context) -> Result<Offer, Stop> {
         let message = format!("Source '{source}' not found");
         return Err(not_ready(message, Retry::AtRetryInterval).into());
     };
-    let repository = GitRepository::from_object(&object).map_err(|error| {
-        let message = format!("Source '{source}' cannot be read: {error}");
+    let artifact = artifact_of(&object).map_err(|error| {
+        let message = format!("Source '{source}' cannot be read: status.artifact: {error}");
         Stop::from(not_ready(message, Retry::AtRetryInterval))
     })?;
-    let Some(artifact) = repository.status.artifact else {
+    let Some(artifact) = artifact else {
         let wait = ctx.config.requeue_dependency;
         let message = format!("Source artifact not found, retrying in {}", soll_api::Duration::from(wait));
         return Err(not_ready(message, Retry::After(wait)).into());
     };
     Ok(Offer { source: key, artifact })
+}
+
+/// The artifact in the status of a source. Nothing else is read: every pass of every Kustomization looks here.
+fn artifact_of(source: &Object) -> Result<Option<Artifact>, DecodeError> {
+    source.value().lookup(&["status", "artifact"]).map_or(Ok(None), from_value)
 }
 
 /// How long the source may take to make an artifact anew that it has lost: as long as a download is tried.
@@ -75,10 +80,7 @@ pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Option<Tree>, F
 async fn overtaken(offer: &Offer, ctx: &Context) {
     let mut changes = ctx.objects.changes();
     loop {
-        let artifact = ctx.object(&offer.source).and_then(|object| {
-            let artifact = object.value().lookup(&["status", "artifact"])?;
-            from_value::<Artifact>(artifact).ok()
-        });
+        let artifact = ctx.object(&offer.source).and_then(|object| artifact_of(&object).ok()?);
         if artifact.is_some_and(|artifact| artifact != offer.artifact) {
             return;
         }
