@@ -405,6 +405,7 @@ impl<'a> Builder<'a> {
                         block.relocate(&mut value);
                         let mut plugin = Resource::new(value);
                         plugin.origin = self.tracked(&|| Provenance::File(ks.origin()));
+                        self.merge_types.note_scope(plugin.gvk());
                         plugins.resources.append(plugin, self);
                     }
                 }
