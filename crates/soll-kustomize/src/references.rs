@@ -106,11 +106,12 @@ impl Targets {
     fn of(resources: &Resources) -> Self {
         let mut targets = Self { by_first_namespace: HashMap::new(), list: Vec::new(), by_old_name: HashMap::new() };
         for resource in resources.iter() {
-            let standings = targets.by_first_namespace.entry(resource.first_id().effective_namespace()).or_default();
-            standings.insert(Standing::of(resource.id()));
-        }
-        for resource in resources.iter().filter(|resource| !resource.previous.is_empty()) {
             let now = resource.id();
+            let standings = targets.by_first_namespace.entry(resource.first_id().effective_namespace()).or_default();
+            standings.insert(Standing::of(now));
+            if resource.previous.is_empty() {
+                continue;
+            }
             let position = targets.list.len();
             for id in &resource.previous {
                 let positions = targets.by_old_name.entry(id.name.clone()).or_default();

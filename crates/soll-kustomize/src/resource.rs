@@ -173,10 +173,13 @@ impl Resource {
 
     /// The object, to be changed at a path (`spec/replicas`, as field specs write it) and nowhere else.
     pub(crate) fn value_mut_at(&mut self, path: &str) -> &mut Value {
-        match path.split('/').next() {
-            Some("" | "apiVersion" | "kind" | "metadata") | None => self.value_mut(),
-            Some(_) => &mut self.value,
-        }
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        let keeps_its_name = match first {
+            "" | "apiVersion" | "kind" => false,
+            "metadata" => rest.starts_with("labels") || rest.starts_with("annotations"),
+            _ => true,
+        };
+        if keeps_its_name { &mut self.value } else { self.value_mut() }
     }
 
     /// What it is called now.

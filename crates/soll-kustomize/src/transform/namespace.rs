@@ -37,12 +37,22 @@ pub(crate) fn run(
     mode: &Mode,
     builder: &Builder<'_>,
 ) {
-    // A chart was told its namespace.
-    for resource in resources.iter_mut().filter(|resource| !resource.is_from_chart) {
-        resource.remember_id();
-        of_object(resource, namespace, specs, mode, builder);
+    let mut seen: HashMap<Id, (At, usize)> = HashMap::with_capacity(resources.len());
+    for resource in resources.iter_mut() {
+        // A chart was told its namespace.
+        if !resource.is_from_chart {
+            resource.remember_id();
+            of_object(resource, namespace, specs, mode, builder);
+        }
+        // Objects that only their namespace told apart are now one too many.
+        let (first, count) = seen.entry(resource.id().key()).or_insert((resource.at(), 0));
+        *count += 1;
+        if *count == 2 {
+            let both = [*first, resource.at()].map(|at| builder.object_at(at)).join(" and ");
+            let message = format!("namespace transformation produces ID conflict: {both} have one name now");
+            builder.problems.push(Problem::new(namespace.at, message).of(resource.id()));
+        }
     }
-    refuse_twins(resources, namespace, builder);
 }
 
 /// Moves one object into a namespace.
@@ -94,19 +104,5 @@ fn subjects(resource: &mut Resource, namespace: &Text, mode: &Mode, builder: &Bu
     for subject in subjects.iter_mut().filter(|subject| is_meant(subject)) {
         let field = subject.make_map().get_or_insert_with("namespace", Value::null);
         set(field, namespace, mode, builder);
-    }
-}
-
-/// Objects that only their namespace told apart are now one too many.
-fn refuse_twins(resources: &Resources, namespace: &Text, builder: &Builder<'_>) {
-    let mut seen: HashMap<Id, (At, usize)> = HashMap::with_capacity(resources.len());
-    for resource in resources.iter() {
-        let (first, count) = seen.entry(resource.id().key()).or_insert((resource.at(), 0));
-        *count += 1;
-        if *count == 2 {
-            let both = [*first, resource.at()].map(|at| builder.object_at(at)).join(" and ");
-            let message = format!("namespace transformation produces ID conflict: {both} have one name now");
-            builder.problems.push(Problem::new(namespace.at, message).of(resource.id()));
-        }
     }
 }
