@@ -109,7 +109,7 @@ enum Bench {
         /// This binary instead of a release build
         #[arg(long)]
         binary: Option<PathBuf>,
-        /// For the measurement: --apps N, --rest SECONDS, --interval DURATION, --trouble, --engine FLAGS
+        /// For the measurement: --apps N, --rest SECONDS, --interval DURATION, --trouble, --soak MINUTES, --engine FLAGS
         #[arg(last = true)]
         arguments: Vec<String>,
     },
