@@ -74,16 +74,17 @@ pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec],
     }
 }
 
-/// Every list named `containers` or `initContainers`, wherever it stands.
+/// Every list named `containers` or `initContainers`, wherever it stands in what mentions the image.
 fn in_containers(value: &mut Value, pattern: &Pattern, update: &mut dyn FnMut(&mut Value)) {
-    if !mentions(value, pattern) {
-        return;
-    }
     if let Some(items) = value.as_list_mut() {
-        items.iter_mut().for_each(|item| in_containers(item, pattern, update));
+        for item in items.iter_mut().filter(|item| mentions(item, pattern)) {
+            in_containers(item, pattern, update);
+        }
     } else if let Some(map) = value.as_map_mut() {
         for (key, inner) in map.iter_mut() {
-            in_containers(inner, pattern, update);
+            if mentions(inner, pattern) {
+                in_containers(inner, pattern, update);
+            }
             if matches!(key.as_str(), "containers" | "initContainers") {
                 for item in inner.as_list_mut().into_iter().flatten() {
                     if let Some(image) = item.get_mut("image") {
