@@ -30,6 +30,7 @@ pub(crate) struct Builder<'a> {
     /// How scalars were written.
     pub(crate) written: Written<'a>,
     pub(crate) merge_types: MergeTypes,
+    /// How many files were loaded.
     pub(crate) loads: Cell<usize>,
     metadata: Cell<Metadata>,
 }
