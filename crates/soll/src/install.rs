@@ -145,3 +145,29 @@ async fn release(cluster: &Cluster, gvk: &Gvk) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    #[test]
+    fn several_processes_get_a_shard_each_at_least() {
+        let divided = |flags: &str| {
+            let all = ["soll", "install"].into_iter().chain(flags.split_whitespace());
+            match Arguments::try_parse_from(all).expect("valid arguments").command {
+                Command::Install(arguments) => installation(&arguments)
+                    .map(|options| (options.replicas, options.shards))
+                    .map_err(|error| error.to_string()),
+                _ => unreachable!("the command was named"),
+            }
+        };
+        assert_eq!(divided(""), Ok((1, 1)));
+        assert_eq!(divided("--shards 8"), Ok((1, 8)));
+        assert_eq!(divided("--replicas 3"), Ok((3, SHARDS)));
+        assert_eq!(divided("--replicas 40"), Ok((40, 40)));
+        assert!(divided("--replicas 3 --shards 2").expect_err("one has none").contains("give --shards 3 or more"));
+    }
+}
