@@ -12,16 +12,18 @@ mod json;
 mod map;
 mod path;
 mod ser;
+mod sources;
 mod value;
 mod yaml;
 
-pub use at::{At, Source, SourceId, Sources, Via};
+pub use at::{At, SourceId};
 pub use de::{DecodeError, from_value};
 pub use interner::Interner;
 pub use json::{parse_json, shortest_float, to_json, to_json_sorted};
 pub use map::{Entry, Map};
 pub use path::{FieldPath, Step};
 pub use ser::{EncodeError, to_value};
+pub use sources::{Source, Sources, Via};
 pub use value::{Data, Str, Value};
 pub use yaml::{
     DuplicateKeys, Flavor, ParseLimits, ParseOptions, YamlError, YamlNode, YamlShape, emit_documents, emit_yaml,

@@ -254,6 +254,8 @@ fn has_complex(value: &Value) -> bool {
 struct Pretty(Value);
 
 impl YamlNode for Pretty {
+    type Key = soll_yaml::Str;
+
     fn shape(&self) -> YamlShape<'_, Self> {
         shape_of(&self.0)
     }
