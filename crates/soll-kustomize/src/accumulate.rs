@@ -14,11 +14,12 @@ use crate::load::{Found, clean_join, nameless};
 use crate::merge_types::MergeTypes;
 use crate::problem::{Problem, Problems};
 use crate::provenance::{Origin, Provenance};
+use crate::references::Fixer;
 use crate::remote::{RemoteDirectory, RemoteUrl};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::written::Written;
-use crate::{Options, Order, Root, charts, defaults, generate, hash, order, plugin, references, transform, vars};
+use crate::{Options, Order, Root, charts, defaults, generate, hash, order, plugin, transform, vars};
 
 /// One build under way.
 pub(crate) struct Builder<'a> {
@@ -112,11 +113,17 @@ impl<'a> Builder<'a> {
             return Vec::new();
         }
         hash::add_to_names(&mut resources);
-        references::fix(&mut resources, &config.name_references, self);
-        vars::resolve(&mut resources, &vars, &config.var_references, self);
-        resources.retain(|resource| {
-            let local = resource.pairs("annotations").find(|(key, _)| *key == "config.kubernetes.io/local-config");
-            local.is_none_or(|(_, value)| value == "false")
+        let references = Fixer::new(&resources, &config.name_references);
+        if !vars.is_empty() {
+            // Variables may stand for what is fixed.
+            resources.contents_mut().for_each(|resource| references.fix(resource, self));
+            vars::resolve(&mut resources, &vars, &config.var_references, self);
+        }
+        resources.retain_mut(|resource| {
+            if vars.is_empty() {
+                references.fix(resource, self);
+            }
+            self.finish(resource)
         });
         match (&ks.sort, self.options.order) {
             (Some(Sort::Fifo), _) | (None, Order::AsRead) => {}
@@ -124,24 +131,29 @@ impl<'a> Builder<'a> {
             (None, Order::Legacy) => order::sort(&mut resources, &[], &[]),
         }
         self.refuse_twins(&resources);
-        for resource in resources.iter() {
-            if let Some(message) = nameless(resource.value()) {
-                self.problems.push(Problem::new(resource.at(), message).of(&resource.first_id()));
-            }
-        }
-        for resource in resources.contents_mut() {
-            resource.write_annotations_as_text(&|value| self.written.text(value));
-            if self.metadata.get().origins {
-                resource.write_origin();
-            }
-            if self.metadata.get().transformations {
-                resource.write_transformations();
-            }
-        }
         if self.metadata.get().managed_by {
             transform::managed_by(&mut resources, &ks, self);
         }
         resources.into_vec()
+    }
+
+    /// Brings an object into the form that is printed. Says whether it is to be printed at all.
+    fn finish(&self, resource: &mut Resource) -> bool {
+        let local = resource.pairs("annotations").find(|(key, _)| *key == "config.kubernetes.io/local-config");
+        if local.is_some_and(|(_, value)| value != "false") {
+            return false;
+        }
+        if let Some(message) = nameless(resource.value()) {
+            self.problems.push(Problem::new(resource.at(), message).of(&resource.first_id()));
+        }
+        resource.write_annotations_as_text(&|value| self.written.text(value));
+        if self.metadata.get().origins {
+            resource.write_origin();
+        }
+        if self.metadata.get().transformations {
+            resource.write_transformations();
+        }
+        true
     }
 
     /// Patches and replacements may give two objects one name.
@@ -186,10 +198,15 @@ impl<'a> Builder<'a> {
     pub(crate) fn note_transformation(&self, resources: &mut Resources, by: &dyn Fn() -> Provenance) {
         if let Some(by) = self.tracked(by) {
             for resource in resources.contents_mut() {
-                resource.write_annotations_as_text(&|value| self.written.text(value));
-                resource.note_transformation(&by);
+                self.note_transformation_of(resource, &by);
             }
         }
+    }
+
+    /// Notes that a transformer has run over one object.
+    pub(crate) fn note_transformation_of(&self, resource: &mut Resource, by: &Provenance) {
+        resource.write_annotations_as_text(&|value| self.written.text(value));
+        resource.note_transformation(by);
     }
 
     fn metadata_of(&self, ks: &Kustomization) -> Metadata {

@@ -46,7 +46,12 @@ impl Kinds {
     }
 
     pub(crate) fn includes(&self, gvk: &Gvk) -> bool {
-        fits(&self.kind, &gvk.kind) && fits(&self.group, &gvk.group) && fits(&self.version, &gvk.version)
+        self.include_as(&gvk.kind, gvk)
+    }
+
+    /// Whether objects of a group and version are included while they are of another kind.
+    pub(crate) fn include_as(&self, kind: &str, gvk: &Gvk) -> bool {
+        fits(&self.kind, kind) && fits(&self.group, &gvk.group) && fits(&self.version, &gvk.version)
     }
 
     /// Whether these are among others, by kustomize's reading: no kind in particular is not among any.

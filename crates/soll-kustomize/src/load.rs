@@ -1,5 +1,6 @@
 //! What a build reads: paths that lead to files, and what is written in these.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use soll_tree::{ReadError, TreePath};
@@ -167,45 +168,58 @@ impl Builder<'_> {
     }
 
     /// The objects of a file, lists opened.
-    pub(crate) fn objects(&self, path: &Text, full: &TreePath, bytes: &[u8], ks: &Kustomization) -> Option<Vec<Value>> {
+    pub(crate) fn objects(
+        &self,
+        path: &Text,
+        full: &TreePath,
+        bytes: &[u8],
+        ks: &Kustomization,
+    ) -> Option<impl Iterator<Item = Value>> {
         self.check_reach(path, full, ks)?;
         self.count_load(path.at)?;
         Some(self.opened(self.values_of(bytes, full, path.at)?))
     }
 
     /// Objects, with those in lists behind the others. Complains about what is no object.
-    pub(crate) fn opened(&self, values: Vec<Value>) -> Vec<Value> {
-        let mut objects = Vec::with_capacity(values.len());
-        let mut queue = std::collections::VecDeque::from(values);
-        while let Some(value) = queue.pop_front() {
-            let is_list = value.lookup_str(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
-            if let Some(items) = value.get("items").filter(|_| is_list) {
-                for item in items.as_list().unwrap_or_default() {
-                    // The plain `List` is opened before that.
-                    if value.lookup_str(&["kind"]) != Some("List") {
-                        self.written.note_json(item);
-                    }
-                    let mut item = Resource::new(item.clone());
-                    // It has gone through JSON, which knows one way to write a number.
-                    let annotations = item.value().lookup(&["metadata", "annotations"]);
-                    let is_empty = |value: &Value| value.is_null() || value.as_map().is_some_and(Map::is_empty);
-                    if !annotations.is_some_and(is_empty) {
-                        item.write_metadata_as_text("annotations", &|value| to_json(value).into());
-                    }
-                    queue.push_back(item.into_value());
+    ///
+    /// One at a time, so that whoever takes them finds each still in the processor's caches.
+    pub(crate) fn opened(&self, values: Vec<Value>) -> impl Iterator<Item = Value> {
+        let mut queue = VecDeque::from(values);
+        std::iter::from_fn(move || {
+            loop {
+                let value = queue.pop_front()?;
+                if let Some(items) = self.items(&value) {
+                    queue.extend(items);
+                } else if let Some(at) = null_in_list(&value) {
+                    self.problems.add(at, "empty item in a list; remove it or give it a value");
+                } else if let Some(message) = nameless(&value) {
+                    self.problems.add(value.at, message);
+                } else {
+                    return Some(value);
                 }
-                continue;
             }
-            if let Some(at) = null_in_list(&value) {
-                self.problems.add(at, "empty item in a list; remove it or give it a value");
-                continue;
+        })
+    }
+
+    /// The items of an object that is a list of others.
+    fn items(&self, value: &Value) -> Option<Vec<Value>> {
+        let kind = value.lookup_str(&["kind"]).filter(|kind| kind.ends_with("List"))?;
+        let items = value.get("items")?.as_list().unwrap_or_default();
+        let opened = items.iter().map(|item| {
+            // The plain `List` is opened before that.
+            if kind != "List" {
+                self.written.note_json(item);
             }
-            match nameless(&value) {
-                None => objects.push(value),
-                Some(message) => self.problems.add(value.at, message),
+            let mut item = Resource::new(item.clone());
+            // It has gone through JSON, which knows one way to write a number.
+            let annotations = item.value().lookup(&["metadata", "annotations"]);
+            let is_empty = |value: &Value| value.is_null() || value.as_map().is_some_and(Map::is_empty);
+            if !annotations.is_some_and(is_empty) {
+                item.write_metadata_as_text("annotations", &|value| to_json(value).into());
             }
-        }
-        objects
+            item.into_value()
+        });
+        Some(opened.collect())
     }
 
     /// Where the text of a scalar begins that was written at a place: a block begins in the next line,

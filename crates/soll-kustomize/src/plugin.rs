@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::provenance::Provenance;
 use crate::resource::{Gvk, Resource};
 use crate::resources::Resources;
-use crate::transform::{images, metadata, names, namespace, patches, replacements, replicas, value_add};
+use crate::transform::{images, metadata, names, namespace, patches, replacements, replicas, run_single, value_add};
 
 /// Runs the generator that an object configures.
 pub(crate) fn generate(resources: &mut Resources, plugin: &Resource, ks: &Kustomization, builder: &Builder<'_>) {
@@ -98,7 +98,8 @@ fn run(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &
             };
             let specs = specs(&mut fields);
             if let Some(text) = plugin.lookup(&["metadata", "namespace"]).and_then(Text::of) {
-                namespace::run(resources, &text, &specs, &mode, builder);
+                let moved = namespace::Move::new(&text, &specs, mode, resources.len());
+                run_single(resources, moved, builder);
             }
         }
         "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => {
@@ -107,25 +108,30 @@ fn run(into: &mut Accumulator, plugin: &Resource, ks: &Kustomization, builder: &
                 return;
             }
             if let Some(prefix) = prefix.filter(|_| kind != "SuffixTransformer") {
-                names::run(resources, &prefix, names::Affix::Prefix, &specs, builder);
+                let affixed = names::Affixed { text: &prefix, affix: names::Affix::Prefix, specs: &specs };
+                run_single(resources, affixed, builder);
             }
             if let Some(suffix) = suffix.filter(|_| kind != "PrefixTransformer") {
-                names::run(resources, &suffix, names::Affix::Suffix, &specs, builder);
+                let affixed = names::Affixed { text: &suffix, affix: names::Affix::Suffix, specs: &specs };
+                run_single(resources, affixed, builder);
             }
         }
         "LabelTransformer" => {
             let (pairs, specs) = (fields.pairs("labels"), specs(&mut fields));
-            metadata::run(resources, &pairs, &specs, "LabelTransformer", builder);
+            run_single(resources, metadata::Add::new(&pairs, specs, "LabelTransformer"), builder);
         }
         "AnnotationsTransformer" => {
             let (pairs, specs) = (fields.pairs("annotations"), specs(&mut fields));
-            metadata::run(resources, &pairs, &specs, "AnnotationsTransformer", builder);
+            run_single(resources, metadata::Add::new(&pairs, specs, "AnnotationsTransformer"), builder);
         }
         "ImageTagTransformer" => {
             let image = fields.value("imageTag").and_then(|value| image(value, problems));
             let specs = specs(&mut fields);
             if let Some(image) = image {
-                images::run(resources, &image, &specs, builder);
+                match images::Rename::new(&image, &specs) {
+                    Ok(rename) => run_single(resources, rename, builder),
+                    Err(problem) => problems.push(problem),
+                }
             }
         }
         "ReplicaCountTransformer" => {

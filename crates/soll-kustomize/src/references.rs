@@ -2,39 +2,52 @@
 //!
 //! Candidates are found by their old name, so the work is linear in objects and references.
 
+use std::rc::Rc;
+
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
-use soll_yaml::{At, Data, Str, Value};
+use soll_yaml::{Data, Str, Value};
 
 use crate::accumulate::Builder;
 use crate::config::NameReference;
 use crate::field_spec::{FieldSpec, Kinds, Leaf};
 use crate::problem::Problem;
-use crate::resource::{Id, Resource};
+use crate::resource::{Called, History, Id, Resource};
 use crate::resources::Resources;
 
-/// Fixes all references of the build.
-pub(crate) fn fix(resources: &mut Resources, references: &[NameReference], builder: &Builder<'_>) {
-    // A name that never changed needs no fixing: only renamed objects are candidates. Paths are walked all the same,
-    // because one that does not fit its object is a mistake.
-    let targets = Targets::of(resources);
-    let mut by_kind: HashMap<&str, Vec<(&Kinds, &FieldSpec)>> = HashMap::new();
-    for reference in references {
-        for spec in &reference.referrers {
-            by_kind.entry(&spec.kinds.kind).or_default().push((&reference.target, spec));
+/// Knows all names of a build, and where names stand.
+pub(crate) struct Fixer<'c> {
+    targets: Targets,
+    /// Where objects of a kind hold names, and of what.
+    by_kind: HashMap<&'c str, Vec<(&'c Kinds, &'c FieldSpec)>>,
+    of_any_kind: Vec<(&'c Kinds, &'c FieldSpec)>,
+}
+
+impl<'c> Fixer<'c> {
+    /// For objects that have their final names.
+    pub(crate) fn new(resources: &Resources, references: &'c [NameReference]) -> Self {
+        let mut by_kind: HashMap<&str, Vec<(&Kinds, &FieldSpec)>> = HashMap::new();
+        for reference in references {
+            for spec in &reference.referrers {
+                by_kind.entry(&spec.kinds.kind).or_default().push((&reference.target, spec));
+            }
         }
+        // A name that never changed needs no fixing: only renamed objects are candidates. Paths are walked all the same,
+        // because one that does not fit its object is a mistake.
+        Self { targets: Targets::of(resources), of_any_kind: by_kind.remove("").unwrap_or_default(), by_kind }
     }
-    let any_kind = by_kind.remove("").unwrap_or_default();
-    for resource in resources.contents_mut() {
-        let first = resource.first_id();
-        let own_kind = by_kind.get(first.gvk.kind.as_str());
-        let specs = own_kind.into_iter().flatten().chain(&any_kind);
-        let specs: Vec<_> = specs.filter(|(_, spec)| spec.applies_to(&first.gvk)).collect();
+
+    /// Fixes what one object refers to.
+    pub(crate) fn fix(&self, resource: &mut Resource, builder: &Builder<'_>) {
+        let first = resource.first_gvk();
+        let of_kind = self.by_kind.get(first.kind.as_str());
+        let specs = of_kind.into_iter().flatten().chain(&self.of_any_kind);
+        let specs: Vec<_> = specs.filter(|(_, spec)| spec.applies_to(&first)).collect();
         if specs.is_empty() {
-            continue;
+            return;
         }
         let referrer = Referrer::of(resource);
         for (target, spec) in specs {
-            let search = Search { targets: &targets, referrer: &referrer, target, spec };
+            let search = Search { targets: &self.targets, referrer: &referrer, target, spec };
             let mut errors = Vec::new();
             let result = spec.visit(resource, Leaf::Existing, &mut |field| {
                 if let Err(message) = search.fix(field, builder) {
@@ -75,21 +88,33 @@ impl Standing {
     }
 }
 
+/// An object that had another name before.
 struct Target {
-    now: Id,
-    standing: Standing,
-    namespace: Str,
-    name_at: At,
-    previous: Vec<Id>,
-    prefixes: Vec<Str>,
-    suffixes: Vec<Str>,
+    now: Rc<Called>,
+    before: Rc<History>,
+}
+
+impl Target {
+    fn id(&self) -> &Id {
+        &self.now.id
+    }
+
+    /// Whether it ever was of one of these kinds before.
+    fn was(&self, kinds: &Kinds) -> bool {
+        self.before.kinds().any(|kind| kinds.include_as(kind, &self.id().gvk))
+    }
+
+    /// The namespace in which it was read.
+    fn first_namespace(&self) -> Str {
+        let first = self.before.ids(&self.id().gvk).next();
+        first.as_ref().unwrap_or(self.id()).effective_namespace()
+    }
 }
 
 struct Referrer {
-    id: Id,
+    before: Option<Rc<History>>,
     namespace: Str,
-    prefixes: Vec<Str>,
-    suffixes: Vec<Str>,
+    is_cluster_scoped: bool,
     role: Option<Kinds>,
     /// Namespaces of a RoleBinding's subjects.
     subjects: HashSet<String>,
@@ -104,30 +129,25 @@ struct Search<'s> {
 
 impl Targets {
     fn of(resources: &Resources) -> Self {
-        let mut targets = Self { by_first_namespace: HashMap::new(), list: Vec::new(), by_old_name: HashMap::new() };
+        let renamed = resources.iter().filter(|resource| resource.history().is_some()).count();
+        let mut targets = Self {
+            by_first_namespace: HashMap::new(),
+            list: Vec::with_capacity(renamed),
+            by_old_name: HashMap::with_capacity(renamed),
+        };
         for resource in resources.iter() {
-            let now = resource.id();
+            let now = resource.called();
             let standings = targets.by_first_namespace.entry(resource.first_id().effective_namespace()).or_default();
-            standings.insert(Standing::of(now));
-            if resource.previous.is_empty() {
-                continue;
-            }
+            standings.insert(Standing::of(&now.id));
+            let Some(before) = resource.history() else { continue };
             let position = targets.list.len();
-            for id in &resource.previous {
-                let positions = targets.by_old_name.entry(id.name.clone()).or_default();
+            for name in before.names() {
+                let positions = targets.by_old_name.entry(name.clone()).or_default();
                 if positions.last() != Some(&position) {
                     positions.push(position);
                 }
             }
-            targets.list.push(Target {
-                standing: Standing::of(now),
-                namespace: now.effective_namespace(),
-                now: now.clone(),
-                name_at: resource.value().lookup(&["metadata", "name"]).map_or(At::NONE, |name| name.at),
-                previous: resource.previous_ids().collect(),
-                prefixes: resource.prefixes.clone(),
-                suffixes: resource.suffixes.clone(),
-            });
+            targets.list.push(Target { now: Rc::clone(now), before: Rc::clone(before) });
         }
         targets
     }
@@ -148,8 +168,13 @@ impl Referrer {
                 }
             }
         }
-        let (prefixes, suffixes) = (resource.prefixes.clone(), resource.suffixes.clone());
-        Self { namespace: id.effective_namespace(), id: id.clone(), prefixes, suffixes, role, subjects }
+        Self {
+            before: resource.history().cloned(),
+            namespace: id.effective_namespace(),
+            is_cluster_scoped: id.gvk.is_cluster_scoped(),
+            role,
+            subjects,
+        }
     }
 }
 
@@ -176,9 +201,9 @@ impl Search<'_> {
 
     fn fix_name(&self, field: &mut Value, builder: &Builder<'_>) -> Result<(), String> {
         let Some(old) = field.as_str() else { return Ok(()) };
-        let Some(target) = self.select(old, |_| true, |a, b| a.now.name == b.now.name)? else { return Ok(()) };
-        if target.now.name.as_str() != old {
-            set(field, &target.now.name, target, builder);
+        let Some(target) = self.select(old, |_| true, |a, b| a.id().name == b.id().name)? else { return Ok(()) };
+        if target.id().name.as_str() != old {
+            set(field, &target.id().name, target, builder);
         }
         Ok(())
     }
@@ -196,18 +221,15 @@ impl Search<'_> {
         let is_original = is_original.is_some_and(|known| known.iter().any(|standing| self.sees(standing)));
         let was_there = |target: &Target| match &namespace {
             None => true,
-            Some(namespace) if is_original => {
-                let first = target.previous.first().map_or_else(|| target.namespace.clone(), Id::effective_namespace);
-                first.as_str() == namespace
-            }
-            Some(namespace) => target.namespace.as_str() == namespace,
+            Some(namespace) if is_original => target.first_namespace().as_str() == namespace,
+            Some(namespace) => target.id().effective_namespace().as_str() == namespace,
         };
-        let same = |a: &Target, b: &Target| a.now.name == b.now.name && a.now.namespace == b.now.namespace;
+        let same = |a: &Target, b: &Target| a.id().name == b.id().name && a.id().namespace == b.id().namespace;
         let Some(target) = self.select(old, was_there, same)? else { return Ok(()) };
-        let (old, new_namespace) = (old.to_owned(), target.now.namespace.clone());
+        let (old, new_namespace) = (old.to_owned(), target.id().namespace.clone());
         let map = field.make_map();
-        if target.now.name.as_str() != old {
-            set(map.get_or_insert_with("name", Value::null), &target.now.name, target, builder);
+        if target.id().name.as_str() != old {
+            set(map.get_or_insert_with("name", Value::null), &target.id().name, target, builder);
         }
         if !new_namespace.is_empty() && namespace.as_deref() != Some(new_namespace.as_str()) {
             set(map.get_or_insert_with("namespace", Value::null), &new_namespace, target, builder);
@@ -225,7 +247,7 @@ impl Search<'_> {
         let Some(positions) = self.targets.by_old_name.get(name) else { return Ok(None) };
         let candidates = positions.iter().map(|position| &self.targets.list[*position]);
         let mut candidates: Vec<&Target> =
-            candidates.filter(|target| self.may_mean(target) && self.is_of_kind(target) && is_fit(target)).collect();
+            candidates.filter(|target| self.is_of_kind(target) && self.may_mean(target) && is_fit(target)).collect();
         if candidates.len() > 1 {
             candidates.retain(|target| self.same_affixes(target, true));
         }
@@ -236,7 +258,7 @@ impl Search<'_> {
             [] => Ok(None),
             [first, rest @ ..] if rest.iter().all(|other| same(first, other)) => Ok(Some(first)),
             several => {
-                let ids: Vec<_> = several.iter().map(|target| target.now.to_string()).collect();
+                let ids: Vec<_> = several.iter().map(|target| target.id().to_string()).collect();
                 Err(format!("found multiple possible referrals for `{name}`: {}", ids.join(", ")))
             }
         }
@@ -244,8 +266,7 @@ impl Search<'_> {
 
     fn is_of_kind(&self, target: &Target) -> bool {
         let role = self.referrer.role.as_ref().filter(|_| self.spec.path.ends_with(&["roleRef", "name"]));
-        let selected = |wanted: &Kinds| target.previous.iter().any(|id| wanted.includes(&id.gvk));
-        selected(self.target) && role.is_none_or(selected)
+        target.was(self.target) && role.is_none_or(|role| target.was(role))
     }
 
     /// Whether the referrer may know of an object at all.
@@ -255,19 +276,21 @@ impl Search<'_> {
 
     /// Whether nothing about namespaces keeps the referrer from an object.
     fn is_near(&self, standing: &Standing) -> bool {
-        let is_anywhere = self.referrer.id.gvk.is_cluster_scoped() || standing.is_cluster_scoped;
+        let is_anywhere = self.referrer.is_cluster_scoped || standing.is_cluster_scoped;
         is_anywhere || standing.namespace == self.referrer.namespace
     }
 
     /// Of what a binding sees for the sake of its subjects, only accounts can be meant.
     fn may_mean(&self, target: &Target) -> bool {
-        let is_account = target.now.gvk.kind.as_str() == "ServiceAccount";
-        self.is_near(&target.standing) || (is_account && self.sees(&target.standing))
+        let is_account = target.id().gvk.kind.as_str() == "ServiceAccount";
+        let standing = Standing::of(target.id());
+        self.is_near(&standing) || (is_account && self.sees(&standing))
     }
 
     fn same_affixes(&self, target: &Target, or_none: bool) -> bool {
         let fits = |a: &[Str], b: &[Str]| (or_none && (a.is_empty() || b.is_empty())) || same_end(a, b);
-        fits(&target.prefixes, &self.referrer.prefixes) && fits(&target.suffixes, &self.referrer.suffixes)
+        let own = |affixes: fn(&History) -> &[Str]| self.referrer.before.as_deref().map_or(&[][..], affixes);
+        fits(target.before.prefixes(), own(History::prefixes)) && fits(target.before.suffixes(), own(History::suffixes))
     }
 }
 
@@ -278,9 +301,9 @@ fn same_end(a: &[Str], b: &[Str]) -> bool {
 }
 
 fn set(field: &mut Value, text: &Str, target: &Target, builder: &Builder<'_>) {
-    let at = match target.name_at.is_none() {
+    let at = match target.now.name_at.is_none() {
         true => field.at,
-        false => builder.sources.through(target.name_at, "name reference", field.at),
+        false => builder.sources.through(target.now.name_at, "name reference", field.at),
     };
     *field = Value::from(text.clone()).at(at);
 }

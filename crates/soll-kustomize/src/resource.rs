@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use soll_yaml::{At, Data, Str, Value};
@@ -42,11 +43,9 @@ pub(crate) struct Resource {
     value: Value,
     /// What it is called now, since somebody asked: everything asks that, and to look into every object each time is what a
     /// build of thousands of them would wait for.
-    id: OnceCell<Id>,
-    /// What it was called before each change of name, the first name first.
-    pub(crate) previous: Vec<Id>,
-    pub(crate) prefixes: Vec<Str>,
-    pub(crate) suffixes: Vec<Str>,
+    called: OnceCell<Rc<Called>>,
+    /// What it was called before; none if that is what it is called now.
+    history: Option<Rc<History>>,
     /// Whether a generator made it.
     pub(crate) is_generated: bool,
     /// Whether the name gets a hash of the content.
@@ -69,6 +68,25 @@ pub(crate) struct Resource {
     pub(crate) transformations: Vec<Provenance>,
 }
 
+/// What an object is called, and where that was written.
+pub(crate) struct Called {
+    pub(crate) id: Id,
+    /// Nowhere if there is no name.
+    pub(crate) name_at: At,
+}
+
+/// What an object was called on its way, and how its names came about.
+#[derive(Clone)]
+pub(crate) struct History {
+    /// What it was called before each change of name, the first name first.
+    previous: Vec<Id>,
+    prefixes: Vec<Str>,
+    suffixes: Vec<Str>,
+}
+
+/// Of what never had another name.
+static NO_HISTORY: History = History { previous: Vec::new(), prefixes: Vec::new(), suffixes: Vec::new() };
+
 /// The effective namespace of what has none.
 static CLUSTER: LazyLock<Str> = LazyLock::new(|| "_non_namespaceable_".into());
 
@@ -86,7 +104,7 @@ impl Gvk {
     }
 
     pub(crate) fn of(value: &Value) -> Self {
-        Self::new(text(value, &["apiVersion"]), text(value, &["kind"]))
+        Self::new(text(value.get("apiVersion")), text(value.get("kind")))
     }
 
     /// Says whether this is one of what the selector describes.
@@ -102,8 +120,7 @@ impl Gvk {
 
 impl Id {
     pub(crate) fn of(value: &Value) -> Self {
-        let gvk = Gvk::of(value);
-        Self { gvk, name: text(value, &["metadata", "name"]), namespace: text(value, &["metadata", "namespace"]) }
+        Called::of(value).id
     }
 
     /// The namespace that tells objects apart: none and `default` are the same.
@@ -123,6 +140,43 @@ impl Id {
     }
 }
 
+impl Called {
+    fn of(value: &Value) -> Self {
+        let metadata = value.get("metadata");
+        let field = |name: &str| metadata.and_then(|metadata| metadata.get(name));
+        let (name, namespace) = (field("name"), field("namespace"));
+        let id = Id { gvk: Gvk::of(value), name: text(name), namespace: text(namespace) };
+        Self { id, name_at: name.map_or(At::NONE, |name| name.at) }
+    }
+}
+
+impl History {
+    /// What the object was called before, oldest first. Group and version are those of today: kustomize keeps no others.
+    pub(crate) fn ids<'h>(&'h self, now: &'h Gvk) -> impl Iterator<Item = Id> + 'h {
+        self.previous.iter().map(move |id| {
+            let gvk = Gvk { kind: id.gvk.kind.clone(), ..now.clone() };
+            Id { gvk, ..id.clone() }
+        })
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Str> {
+        self.previous.iter().map(|id| &id.name)
+    }
+
+    /// The kinds that the object was of.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Str> {
+        self.previous.iter().map(|id| &id.gvk.kind)
+    }
+
+    pub(crate) fn prefixes(&self) -> &[Str] {
+        &self.prefixes
+    }
+
+    pub(crate) fn suffixes(&self) -> &[Str] {
+        &self.suffixes
+    }
+}
+
 impl fmt::Display for Id {
     /// `Deployment/apps/podinfo`, as failures name objects.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,10 +192,8 @@ impl Resource {
     pub(crate) fn new(value: Value) -> Self {
         Self {
             value,
-            id: OnceCell::new(),
-            previous: Vec::new(),
-            prefixes: Vec::new(),
-            suffixes: Vec::new(),
+            called: OnceCell::new(),
+            history: None,
             is_generated: false,
             needs_hash: false,
             behavior: Behavior::default(),
@@ -167,7 +219,7 @@ impl Resource {
 
     /// The object, to be changed.
     pub(crate) fn value_mut(&mut self) -> &mut Value {
-        self.id.take();
+        self.called.take();
         &mut self.value
     }
 
@@ -184,7 +236,25 @@ impl Resource {
 
     /// What it is called now.
     pub(crate) fn id(&self) -> &Id {
-        self.id.get_or_init(|| Id::of(&self.value))
+        &self.called().id
+    }
+
+    /// What it is called now, to be kept while that changes.
+    pub(crate) fn called(&self) -> &Rc<Called> {
+        self.called.get_or_init(|| Rc::new(Called::of(&self.value)))
+    }
+
+    /// What it was called before, to be kept while that changes; none if it has always been called the same.
+    pub(crate) fn history(&self) -> Option<&Rc<History>> {
+        self.history.as_ref()
+    }
+
+    fn past(&self) -> &History {
+        self.history.as_deref().unwrap_or(&NO_HISTORY)
+    }
+
+    fn past_mut(&mut self) -> &mut History {
+        Rc::make_mut(self.history.get_or_insert_with(|| Rc::new(NO_HISTORY.clone())))
     }
 
     /// What it was called when it was read.
@@ -192,13 +262,18 @@ impl Resource {
         self.previous_ids().next().unwrap_or_else(|| self.id().clone())
     }
 
-    /// What it was called before, oldest first. Group and version are those of today: kustomize keeps no others.
+    /// Group, version and kind when it was read.
+    pub(crate) fn first_gvk(&self) -> Gvk {
+        let now = self.gvk().clone();
+        match self.past().previous.first() {
+            Some(id) => Gvk { kind: id.gvk.kind.clone(), ..now },
+            None => now,
+        }
+    }
+
+    /// What it was called before, oldest first; see [`History::ids`].
     pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id> + '_ {
-        let now = self.gvk();
-        self.previous.iter().map(move |id| {
-            let gvk = Gvk { kind: id.gvk.kind.clone(), ..now.clone() };
-            Id { gvk, ..id.clone() }
-        })
+        self.past().ids(self.gvk())
     }
 
     /// Everything it was ever called, now last.
@@ -210,11 +285,31 @@ impl Resource {
     pub(crate) fn remember_id(&mut self) {
         // The same name twice in a row tells nothing new.
         let id = self.id().key();
-        if self.previous.last() != Some(&id) {
+        if self.past().previous.last() != Some(&id) {
+            let past = self.past_mut();
             // One or two is all that most objects ever have.
-            self.previous.reserve_exact(1);
-            self.previous.push(id);
+            past.previous.reserve_exact(1);
+            past.previous.push(id);
         }
+    }
+
+    /// Notes a prefix that the name got.
+    pub(crate) fn remember_prefix(&mut self, prefix: Str) {
+        let prefixes = &mut self.past_mut().prefixes;
+        prefixes.reserve_exact(1);
+        prefixes.push(prefix);
+    }
+
+    /// Notes a suffix that the name got.
+    pub(crate) fn remember_suffix(&mut self, suffix: Str) {
+        let suffixes = &mut self.past_mut().suffixes;
+        suffixes.reserve_exact(1);
+        suffixes.push(suffix);
+    }
+
+    /// Has been called what another object was called.
+    pub(crate) fn take_history_of(&mut self, other: &Self) {
+        self.history.clone_from(&other.history);
     }
 
     pub(crate) fn gvk(&self) -> &Gvk {
@@ -236,7 +331,11 @@ impl Resource {
 
     /// Sets a field of the metadata; an empty text removes it.
     pub(crate) fn set_metadata(&mut self, field: &str, text: Value) {
-        let metadata = self.value_mut().make_map().get_or_insert_with("metadata", Value::map).make_map();
+        let object = match field {
+            "name" | "namespace" => self.value_mut(),
+            _ => &mut self.value,
+        };
+        let metadata = object.make_map().get_or_insert_with("metadata", Value::map).make_map();
         if text.as_str().is_some_and(str::is_empty) {
             metadata.remove(field);
         } else {
@@ -246,7 +345,7 @@ impl Resource {
 
     /// Annotations are texts: kustomize writes them so, whatever they were, and drops the field if it is empty.
     pub(crate) fn write_annotations_as_text(&mut self, text: &dyn Fn(&Value) -> Str) {
-        self.value_mut().make_map().get_or_insert_with("metadata", Value::map);
+        self.value_mut_at("metadata/annotations").make_map().get_or_insert_with("metadata", Value::map);
         self.write_metadata_as_text("annotations", text);
     }
 
@@ -270,14 +369,12 @@ impl Resource {
 
     /// Whether kustomize keeps notes about the object in its annotations.
     pub(crate) fn has_notes(&self) -> bool {
-        !self.previous.is_empty() || self.is_generated || self.is_from_chart || self.origin.is_some()
+        !self.past().previous.is_empty() || self.is_generated || self.is_from_chart || self.origin.is_some()
     }
 
     /// Loses the notes: somebody has replaced the annotations.
     pub(crate) fn forget_notes(&mut self) {
-        self.previous.clear();
-        self.prefixes.clear();
-        self.suffixes.clear();
+        self.history = None;
         self.is_generated = false;
         self.needs_hash = false;
         self.is_from_chart = false;
@@ -307,9 +404,9 @@ impl Resource {
     }
 }
 
-/// The text at a path; empty if there is none.
-fn text(value: &Value, path: &[&str]) -> Str {
-    match value.lookup(path).map(|value| &value.data) {
+/// What a field says; nothing if it is missing or no text.
+fn text(field: Option<&Value>) -> Str {
+    match field.map(|value| &value.data) {
         Some(Data::Str(text)) => text.clone(),
         _ => Str::new(),
     }

@@ -62,9 +62,9 @@ impl Resources {
         self.list.iter_mut()
     }
 
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Resource) -> bool) {
+    pub(crate) fn retain_mut(&mut self, keep: impl FnMut(&mut Resource) -> bool) {
         self.by_name.take();
-        self.list.retain(keep);
+        self.list.retain_mut(keep);
     }
 
     /// Sorts by keys, each of which is made once.
@@ -178,9 +178,7 @@ impl Resource {
             let before = old.value().lookup(&["metadata", field]).cloned();
             self.set_metadata(field, before.unwrap_or_else(|| "".into()));
         }
-        self.previous = old.previous.clone();
-        self.prefixes = old.prefixes.clone();
-        self.suffixes = old.suffixes.clone();
+        self.take_history_of(old);
         if self.behavior == Behavior::Merge {
             self.origin = old.origin.clone();
         }

@@ -9,10 +9,7 @@ use crate::resource::Gvk;
 /// Says whether objects of the kind have no namespace.
 pub(crate) fn is_cluster_scoped(gvk: &Gvk) -> bool {
     let Ok(found) = KINDS.binary_search_by(|(kind, _)| (*kind).cmp(gvk.kind.as_str())) else { return false };
-    KINDS[found].1.iter().any(|known| match known.rsplit_once('/') {
-        Some((group, version)) => gvk.group.as_str() == group && gvk.version.as_str() == version,
-        None => gvk.group.is_empty() && gvk.version.as_str() == *known,
-    })
+    KINDS[found].1.iter().any(|known| is_version(gvk, known))
 }
 
 /// Says whether kustomize knows the scope of the kind without asking a schema.
@@ -21,8 +18,13 @@ pub(crate) fn is_known(gvk: &Gvk) -> bool {
         return true;
     }
     let Ok(found) = NAMESPACED.binary_search_by(|(kind, _)| (*kind).cmp(gvk.kind.as_str())) else { return false };
-    let group = if gvk.group.is_empty() { String::new() } else { format!("{}/", gvk.group) };
-    NAMESPACED[found].1.contains(&format!("{group}{}", gvk.version).as_str())
+    NAMESPACED[found].1.iter().any(|known| is_version(gvk, known))
+}
+
+/// Compares with `group/version`, or a version of the core group.
+fn is_version(gvk: &Gvk, known: &str) -> bool {
+    let (group, version) = known.rsplit_once('/').unwrap_or(("", known));
+    gvk.version.as_str() == version && gvk.group.as_str() == group
 }
 
 /// Namespaced kinds in order, with their versions.

@@ -39,9 +39,6 @@ pub(crate) fn note(resources: &mut Resources, vars: &[Var], builder: &Builder<'_
 
 /// Replaces all variables of the build.
 pub(crate) fn resolve(resources: &mut Resources, vars: &[Var], specs: &[FieldSpec], builder: &Builder<'_>) {
-    if vars.is_empty() {
-        return;
-    }
     let mut values: HashMap<Str, Value> = HashMap::new();
     for var in vars {
         let Some(value) = value_of(var, resources, builder) else { continue };

@@ -3,11 +3,12 @@
 use regex::Regex;
 use soll_yaml::{Data, Value};
 
-use super::{replace, visit};
+use super::{Single, replace, visit};
 use crate::accumulate::Builder;
 use crate::field_spec::{FieldSpec, Leaf};
 use crate::kustomization::Image;
-use crate::resources::Resources;
+use crate::problem::Problem;
+use crate::resource::Resource;
 use crate::selector::{is_dotted, strip_dotted};
 
 /// Images of one name, with any tag and digest. The name is an expression to kustomize.
@@ -40,34 +41,45 @@ impl Pattern {
     }
 }
 
-/// Changes the image wherever containers name it.
-pub(crate) fn run(resources: &mut Resources, image: &Image, specs: &[FieldSpec], builder: &Builder<'_>) {
-    let pattern = match Pattern::new(&image.name.text) {
-        Ok(pattern) => pattern,
-        Err(error) => {
+/// Changes an image wherever containers name it.
+pub(crate) struct Rename<'k> {
+    image: &'k Image,
+    pattern: Pattern,
+    specs: &'k [FieldSpec],
+}
+
+impl<'k> Rename<'k> {
+    /// # Errors
+    /// If the name is no expression.
+    pub(crate) fn new(image: &'k Image, specs: &'k [FieldSpec]) -> Result<Self, Problem> {
+        let pattern = Pattern::new(&image.name.text).map_err(|error| {
             let message = format!("`{}` is no regular expression: {error}", image.name.text);
-            return builder.problems.add(image.name.at, message);
-        }
-    };
-    let mut update = |field: &mut Value| {
-        let Data::Str(old) = &field.data else { return };
-        if pattern.is_match(old) {
-            let new = renamed(old, image);
-            if new.as_str() != old.as_str() {
-                replace(field, Value::from(new).at(image.at), "images", builder);
-            }
-        }
-    };
-    for resource in resources.contents_mut() {
+            Problem::new(image.name.at, message)
+        })?;
+        Ok(Self { image, pattern, specs })
+    }
+}
+
+impl Single for Rename<'_> {
+    fn transform(&mut self, resource: &mut Resource, builder: &Builder<'_>) {
         if resource.kind() == "CustomResourceDefinition" {
-            continue;
+            return;
         }
+        let mut update = |field: &mut Value| {
+            let Data::Str(old) = &field.data else { return };
+            if self.pattern.is_match(old) {
+                let new = renamed(old, self.image);
+                if new.as_str() != old.as_str() {
+                    replace(field, Value::from(new).at(self.image.at), "images", builder);
+                }
+            }
+        };
         let gvk = resource.gvk().clone();
         // Looked at first, so that what has no such image stays shared, and known by its name.
-        if mentions(resource.value(), &pattern) {
-            in_containers(resource.value_mut(), &pattern, &mut update);
+        if mentions(resource.value(), &self.pattern) {
+            in_containers(resource.value_mut(), &self.pattern, &mut update);
         }
-        for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
+        for spec in self.specs.iter().filter(|spec| spec.applies_to(&gvk)) {
             // Containers are met twice, and a suffix is added twice: so does kustomize.
             visit(resource, spec, Leaf::Existing, builder, &mut update);
         }

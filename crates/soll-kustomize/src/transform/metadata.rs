@@ -1,31 +1,41 @@
 //! `labels`, `commonLabels`, `commonAnnotations`.
 
+use std::borrow::Cow;
+
 use soll_yaml::{At, Entry, Map, Str, Value};
 
-use super::{mark, visit};
+use super::{Single, mark, visit};
 use crate::accumulate::Builder;
 use crate::field_spec::{FieldSpec, Leaf};
 use crate::kustomization::{Pairs, Text};
 use crate::problem::Problem;
-use crate::resources::Resources;
+use crate::resource::Resource;
 
-/// Sets the pairs in each field that the specs name.
-pub(crate) fn run(
-    resources: &mut Resources,
-    pairs: &Pairs,
-    specs: &[FieldSpec],
+/// Sets pairs in each field that the specs name.
+pub(crate) struct Add<'k> {
+    pairs: &'k Pairs,
+    specs: Cow<'k, [FieldSpec]>,
     by: &'static str,
-    builder: &Builder<'_>,
-) {
-    if pairs.is_empty() {
-        return;
+}
+
+impl<'k> Add<'k> {
+    /// `by` is the field that asks for it.
+    pub(crate) fn new(pairs: &'k Pairs, specs: impl Into<Cow<'k, [FieldSpec]>>, by: &'static str) -> Self {
+        Self { pairs, specs: specs.into(), by }
     }
-    for resource in resources.contents_mut() {
+}
+
+impl Single for Add<'_> {
+    fn transform(&mut self, resource: &mut Resource, builder: &Builder<'_>) {
+        if self.pairs.is_empty() {
+            return;
+        }
+        let by = self.by;
         let gvk = resource.gvk().clone();
         let before = resource.before_change();
-        let mut labels: Vec<Label<'_>> = pairs.iter().map(Label::new).collect();
+        let mut labels: Vec<Label<'_>> = self.pairs.iter().map(Label::new).collect();
         let mut scalar = None;
-        for spec in specs.iter().filter(|spec| spec.applies_to(&gvk)) {
+        for spec in self.specs.iter().filter(|spec| spec.applies_to(&gvk)) {
             visit(resource, spec, Leaf::Map, builder, &mut |field| {
                 if field.as_map().is_none() && !field.is_null() {
                     scalar = Some((field.at, spec.path_text()));

@@ -21,11 +21,63 @@ use crate::provenance::Provenance;
 use crate::resource::Resource;
 use crate::resources::Resources;
 
+/// A transformer that needs to see one object at a time, none of the others.
+pub(crate) trait Single {
+    /// Whether it may change what an object is called.
+    fn renames(&self) -> bool {
+        false
+    }
+
+    /// Transforms one object. Each object of a build comes once, in order.
+    fn transform(&mut self, resource: &mut Resource, builder: &Builder<'_>);
+}
+
+/// Transformers that wait for their turn, each with the kind that `buildMetadata` knows it by.
+///
+/// Each object goes through all of them before the next one comes: its memory is then fetched once, and not once for each
+/// transformer, which is what thousands of objects would wait for.
+#[derive(Default)]
+struct Line<'k> {
+    waiting: Vec<(&'static str, Box<dyn Single + 'k>)>,
+}
+
+impl<'k> Line<'k> {
+    fn add(&mut self, kind: &'static str, single: impl Single + 'k) {
+        self.waiting.push((kind, Box::new(single)));
+    }
+
+    /// Runs all that wait, so that others may look at what they did.
+    fn run(&mut self, resources: &mut Resources, ks: &Kustomization, builder: &Builder<'_>) {
+        let mut singles = std::mem::take(&mut self.waiting);
+        if singles.is_empty() {
+            return;
+        }
+        let notes: Vec<_> =
+            singles.iter().map(|(kind, _)| builder.tracked(&|| Provenance::builtin(ks, kind))).collect();
+        let renames = singles.iter().any(|(_, single)| single.renames());
+        for resource in if renames { resources.iter_mut() } else { resources.contents_mut() } {
+            for ((_, single), note) in singles.iter_mut().zip(&notes) {
+                single.transform(resource, builder);
+                if let Some(note) = note {
+                    builder.note_transformation_of(resource, note);
+                }
+            }
+        }
+    }
+}
+
+/// Runs one transformer over all objects.
+pub(crate) fn run_single(resources: &mut Resources, mut single: impl Single, builder: &Builder<'_>) {
+    for resource in if single.renames() { resources.iter_mut() } else { resources.contents_mut() } {
+        single.transform(resource, builder);
+    }
+}
+
 /// Runs what the kustomization itself asks for.
 pub(crate) fn run(into: &mut Accumulator, ks: &Kustomization, builder: &Builder<'_>) {
     let Accumulator { resources, config, .. } = into;
     let done = |resources: &mut Resources, kind: &str| {
-        builder.note_transformation(resources, &|| Provenance::builtin(ks, kind))
+        builder.note_transformation(resources, &|| Provenance::builtin(ks, kind));
     };
     if !ks.patches_strategic_merge.is_empty() {
         patches::strategic_files(resources, &ks.patches_strategic_merge, ks, builder);
@@ -35,32 +87,34 @@ pub(crate) fn run(into: &mut Accumulator, ks: &Kustomization, builder: &Builder<
         patches::run(resources, patch, ks, builder);
         done(resources, "PatchTransformer");
     }
+    let mut line = Line::default();
     if let Some(namespace) = &ks.namespace {
-        namespace::run(resources, namespace, &config.namespace, &namespace::Mode::default(), builder);
-        done(resources, "NamespaceTransformer");
+        let mode = namespace::Mode::default();
+        let moved = namespace::Move::new(namespace, &config.namespace, mode, resources.len());
+        line.add("NamespaceTransformer", moved);
     }
-    if let Some(prefix) = &ks.name_prefix {
-        names::run(resources, prefix, names::Affix::Prefix, &config.name_prefix, builder);
-        done(resources, "PrefixTransformer");
+    if let Some(text) = &ks.name_prefix {
+        line.add("PrefixTransformer", names::Affixed { text, affix: names::Affix::Prefix, specs: &config.name_prefix });
     }
-    if let Some(suffix) = &ks.name_suffix {
-        names::run(resources, suffix, names::Affix::Suffix, &config.name_suffix, builder);
-        done(resources, "SuffixTransformer");
+    if let Some(text) = &ks.name_suffix {
+        line.add("SuffixTransformer", names::Affixed { text, affix: names::Affix::Suffix, specs: &config.name_suffix });
     }
     for label in &ks.labels {
         match label_specs(label, config) {
-            Ok(specs) => metadata::run(resources, &label.pairs, &specs, "labels", builder),
+            Ok(specs) => line.add("LabelTransformer", metadata::Add::new(&label.pairs, specs, "labels")),
             Err(message) => builder.problems.add(label.at, message),
         }
-        done(resources, "LabelTransformer");
     }
     if !ks.labels.is_empty() || !ks.common_labels.is_empty() {
-        metadata::run(resources, &ks.common_labels, &config.common_labels, "commonLabels", builder);
-        done(resources, "LabelTransformer");
+        let specs = config.common_labels.as_slice();
+        line.add("LabelTransformer", metadata::Add::new(&ks.common_labels, specs, "commonLabels"));
     }
     if !ks.common_annotations.is_empty() {
-        metadata::run(resources, &ks.common_annotations, &config.common_annotations, "commonAnnotations", builder);
-        done(resources, "AnnotationsTransformer");
+        let specs = config.common_annotations.as_slice();
+        line.add("AnnotationsTransformer", metadata::Add::new(&ks.common_annotations, specs, "commonAnnotations"));
+    }
+    if !ks.patches_json.is_empty() || !ks.replicas.is_empty() {
+        line.run(resources, ks, builder);
     }
     for patch in &ks.patches_json {
         patches::json(resources, patch, ks, builder);
@@ -71,9 +125,12 @@ pub(crate) fn run(into: &mut Accumulator, ks: &Kustomization, builder: &Builder<
         done(resources, "ReplicaCountTransformer");
     }
     for image in &ks.images {
-        images::run(resources, image, &config.images, builder);
-        done(resources, "ImageTagTransformer");
+        match images::Rename::new(image, &config.images) {
+            Ok(rename) => line.add("ImageTagTransformer", rename),
+            Err(problem) => builder.problems.push(problem),
+        }
     }
+    line.run(resources, ks, builder);
     if !ks.replacements.is_empty() {
         replacements::run(resources, &ks.replacements, ks, builder);
         done(resources, "ReplacementTransformer");
@@ -85,7 +142,7 @@ pub(crate) fn managed_by(resources: &mut Resources, ks: &Kustomization, builder:
     let text = Text { text: concat!("kustomize-v", "5.8.1").into(), at: ks.at };
     let pairs = vec![("app.kubernetes.io/managed-by".into(), text)];
     let specs = [FieldSpec::new("", "", "", "metadata/labels", true)];
-    metadata::run(resources, &pairs, &specs, "buildMetadata", builder);
+    run_single(resources, metadata::Add::new(&pairs, &specs[..], "buildMetadata"), builder);
 }
 
 fn label_specs(label: &Label, config: &crate::config::Config) -> Result<Vec<FieldSpec>, String> {

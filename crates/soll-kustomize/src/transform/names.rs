@@ -2,12 +2,11 @@
 
 use soll_yaml::{Data, Value};
 
-use super::{replace, visit};
+use super::{Single, replace, visit};
 use crate::accumulate::Builder;
 use crate::field_spec::{FieldSpec, Leaf};
 use crate::kustomization::Text;
 use crate::resource::{Gvk, Resource};
-use crate::resources::Resources;
 
 /// At which end of a name something is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,27 +16,38 @@ pub(crate) enum Affix {
 }
 
 /// Adds a prefix or suffix to names, and to what else the specs name.
-pub(crate) fn run(resources: &mut Resources, text: &Text, affix: Affix, specs: &[FieldSpec], builder: &Builder<'_>) {
-    let by = match affix {
-        Affix::Prefix => "namePrefix",
-        Affix::Suffix => "nameSuffix",
-    };
-    for resource in resources.iter_mut() {
-        let first = resource.first_id();
-        if keeps_its_name(&first.gvk) {
-            continue;
+pub(crate) struct Affixed<'k> {
+    pub(crate) text: &'k Text,
+    pub(crate) affix: Affix,
+    pub(crate) specs: &'k [FieldSpec],
+}
+
+impl Single for Affixed<'_> {
+    fn renames(&self) -> bool {
+        true
+    }
+
+    fn transform(&mut self, resource: &mut Resource, builder: &Builder<'_>) {
+        let by = match self.affix {
+            Affix::Prefix => "namePrefix",
+            Affix::Suffix => "nameSuffix",
+        };
+        let gvk = resource.first_gvk();
+        if keeps_its_name(&gvk) {
+            return;
         }
-        for spec in specs.iter().filter(|spec| spec.applies_to(&first.gvk)) {
-            if spec.path_text() == "metadata/name" {
-                remember(resource, text, affix);
+        for spec in self.specs.iter().filter(|spec| spec.applies_to(&gvk)) {
+            if spec.path.as_str() == "metadata/name" {
+                remember(resource, self.text, self.affix);
             }
             visit(resource, spec, Leaf::Existing, builder, &mut |field| {
                 let Data::Str(old) = &field.data else { return };
-                let new = match affix {
-                    Affix::Prefix => format!("{}{old}", text.text),
-                    Affix::Suffix => format!("{old}{}", text.text),
+                let text = &self.text.text;
+                let new = match self.affix {
+                    Affix::Prefix => format!("{text}{old}"),
+                    Affix::Suffix => format!("{old}{text}"),
                 };
-                replace(field, Value::from(new).at(text.at), by, builder);
+                replace(field, Value::from(new).at(self.text.at), by, builder);
             });
         }
     }
@@ -45,8 +55,8 @@ pub(crate) fn run(resources: &mut Resources, text: &Text, affix: Affix, specs: &
 
 fn remember(resource: &mut Resource, text: &Text, affix: Affix) {
     match affix {
-        Affix::Prefix => resource.prefixes.push(text.text.clone()),
-        Affix::Suffix => resource.suffixes.push(text.text.clone()),
+        Affix::Prefix => resource.remember_prefix(text.text.clone()),
+        Affix::Suffix => resource.remember_suffix(text.text.clone()),
     }
     resource.remember_id();
 }

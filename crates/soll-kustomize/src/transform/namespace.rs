@@ -3,13 +3,12 @@
 use foldhash::{HashMap, HashMapExt as _};
 use soll_yaml::{At, Value};
 
-use super::{replace, visit};
+use super::{Single, replace, visit};
 use crate::accumulate::Builder;
 use crate::field_spec::{FieldSpec, Leaf};
 use crate::kustomization::Text;
 use crate::problem::Problem;
 use crate::resource::{Id, Resource};
-use crate::resources::Resources;
 
 /// How the transformer treats what has a namespace already, and subjects of role bindings.
 #[derive(Debug, Clone, Default)]
@@ -29,28 +28,40 @@ pub(crate) enum Subjects {
     None,
 }
 
-/// Moves all namespaced objects into a namespace.
-pub(crate) fn run(
-    resources: &mut Resources,
-    namespace: &Text,
-    specs: &[FieldSpec],
-    mode: &Mode,
-    builder: &Builder<'_>,
-) {
-    let mut seen: HashMap<Id, (At, usize)> = HashMap::with_capacity(resources.len());
-    for resource in resources.iter_mut() {
+/// Moves namespaced objects into a namespace.
+pub(crate) struct Move<'k> {
+    namespace: &'k Text,
+    specs: &'k [FieldSpec],
+    mode: Mode,
+    /// What the objects that came already are called: where the first one stands, and how many there are.
+    seen: HashMap<Id, (At, usize)>,
+}
+
+impl<'k> Move<'k> {
+    /// For about so many objects.
+    pub(crate) fn new(namespace: &'k Text, specs: &'k [FieldSpec], mode: Mode, count: usize) -> Self {
+        Self { namespace, specs, mode, seen: HashMap::with_capacity(count) }
+    }
+}
+
+impl Single for Move<'_> {
+    fn renames(&self) -> bool {
+        true
+    }
+
+    fn transform(&mut self, resource: &mut Resource, builder: &Builder<'_>) {
         // A chart was told its namespace.
         if !resource.is_from_chart {
             resource.remember_id();
-            of_object(resource, namespace, specs, mode, builder);
+            of_object(resource, self.namespace, self.specs, &self.mode, builder);
         }
         // Objects that only their namespace told apart are now one too many.
-        let (first, count) = seen.entry(resource.id().key()).or_insert((resource.at(), 0));
+        let (first, count) = self.seen.entry(resource.id().key()).or_insert((resource.at(), 0));
         *count += 1;
         if *count == 2 {
             let both = [*first, resource.at()].map(|at| builder.object_at(at)).join(" and ");
             let message = format!("namespace transformation produces ID conflict: {both} have one name now");
-            builder.problems.push(Problem::new(namespace.at, message).of(resource.id()));
+            builder.problems.push(Problem::new(self.namespace.at, message).of(resource.id()));
         }
     }
 }

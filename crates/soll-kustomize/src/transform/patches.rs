@@ -110,7 +110,7 @@ fn parsed(patch: &Patch, ks: &Kustomization, builder: &Builder<'_>) -> Option<Pa
     match values.first().map(Value::as_list) {
         // Operations are read as kubectl reads them, where `yes` is true.
         Some(Some(_)) => Some(Parsed::Json(parse(&ParseOptions::go_v2())?.into_iter().next()?)),
-        Some(None) => Some(Parsed::Strategic(builder.opened(values))),
+        Some(None) => Some(Parsed::Strategic(builder.opened(values).collect())),
         None => {
             builder.warnings.borrow_mut().push(Problem::new(patch.at, "the patch is empty"));
             None
@@ -258,7 +258,7 @@ fn without_identity(value: &Value, patch: &Patch) -> Value {
 /// Patches with `$patch: delete` leave nothing behind.
 fn remove_deleted(resources: &mut Resources) {
     if resources.iter().any(|resource| resource.value().is_null()) {
-        resources.retain(|resource| !resource.value().is_null());
+        resources.retain_mut(|resource| !resource.value().is_null());
     }
 }
 
