@@ -77,6 +77,16 @@ pub(crate) fn seed(repository: &Repository, name: &str, cases: u64, only: &[Stri
     Ok(())
 }
 
+impl Fault {
+    /// The source with the fault in it.
+    fn put_into(&self, source: &str) -> Result<String> {
+        let Self { file, title, old, new } = self;
+        let places = source.matches(old).count();
+        ensure!(places == 1, "`{file}: {title}`: what it replaces is there {places} times:\n{old}");
+        Ok(source.replacen(old, new, 1))
+    }
+}
+
 /// Reads a list of faults. Each is a line `FILE: what is wrong then`, lines that begin with `- ` and are there, and
 /// lines that begin with `+ ` to put in their place; the first and the last may be parts of lines.
 fn parse(text: &str) -> Result<Vec<Fault>> {
@@ -148,10 +158,7 @@ impl<'c> Copy<'c> {
     fn faulty_source(&self, fault: &Fault) -> Result<(String, String)> {
         let path = self.path(fault);
         let source = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let places = source.matches(&fault.old).count();
-        let Fault { file, title, old, new } = fault;
-        ensure!(places == 1, "`{file}: {title}`: what it replaces is there {places} times:\n{old}");
-        let faulty = source.replacen(old, new, 1);
+        let faulty = fault.put_into(&source)?;
         Ok((source, faulty))
     }
 
@@ -284,5 +291,19 @@ mod tests {
         assert_eq!(parse(text).expect("it is well formed"), expected);
         assert!(parse("src/a.rs: nothing to replace\n").is_err());
         assert!(parse("- a\n").is_err());
+    }
+
+    #[test]
+    fn each_fault_fits_the_source_of_today() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        let read =
+            |path: PathBuf| fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for package in ["soll-kustomize", "soll-template"].map(|name| crates.join(name)) {
+            for fault in parse(&read(package.join("tests/faults.txt"))).expect("it is well formed") {
+                if let Err(error) = fault.put_into(&read(package.join(&fault.file))) {
+                    panic!("{error}");
+                }
+            }
+        }
     }
 }
