@@ -41,11 +41,24 @@ pub struct Write<'a> {
     pub ignored: Option<&'a Set>,
 }
 
+impl Write<'_> {
+    /// An object of the version of the request as another version has it.
+    fn converted(&self, object: &Value, api_version: &str) -> Value {
+        self.types.convert(object, self.api_version, api_version)
+    }
+}
+
 /// The types of a kind's objects at its versions.
 pub trait Types {
     /// The type at a version such as `apps/v1`; `None` if it is not served any more. [`TypeRef::ANY`] stands
     /// for kinds without schema.
     fn at(&self, api_version: &str) -> Option<TypeRef<'_>>;
+
+    /// An object of the version `from` as the version `to` has it. Most kinds look the same in all their versions.
+    fn convert(&self, object: &Value, from: &str, to: &str) -> Value {
+        let _ = (from, to);
+        object.clone()
+    }
 }
 
 /// Builtin kinds.
@@ -293,7 +306,12 @@ fn settle(
 ) -> Result<Changes, ApplyError> {
     let changes_at = |version: &str| {
         let of = (write.types).at(version)?;
-        Some(Changes::of(compare(before, after, of).0.without(write.ignored)))
+        let comparison = match version == write.api_version {
+            true => compare(before, after, of).0,
+            // Managers are asked in the version that they wrote in.
+            false => compare(&write.converted(before, version), &write.converted(after, version), of).0,
+        };
+        Some(Changes::of(comparison.without(write.ignored)))
     };
     let mut versions: Vec<(Str, Option<Changes>)> = vec![(write.api_version.into(), changes_at(write.api_version))];
     for manager in managers.iter() {
@@ -352,18 +370,21 @@ fn prune(merged: &Value, previous: &Manager, own: &Manager, managers: &Managers,
     if previous.api_version == own.api_version && previous.fields().difference(own.fields()).is_empty() {
         return merged.clone();
     }
-    let Some(of) = write.types.at(&previous.api_version) else { return merged.clone() };
+    let first = &previous.api_version;
+    let Some(of) = write.types.at(first) else { return merged.clone() };
     let previous_fields = previous.fields().with_named_fields(Some(of));
     let named = |value: &Value, of: TypeRef<'_>| field_set(value, of).with_named_fields(Some(of));
-    let without = |fields: &Set, of: TypeRef<'_>| remove(merged, fields, of);
+    let merged = write.converted(merged, first);
 
-    let mut pruned = without(&previous_fields, of);
-    let mut versions: Vec<&Str> = vec![&previous.api_version];
+    let mut pruned = remove(&merged, &previous_fields, of);
+    let mut versions: Vec<&Str> = vec![first];
     for manager in managers.iter() {
         if !versions.contains(&&manager.api_version) {
             versions.push(&manager.api_version);
         }
     }
+    // What others own comes back, version by version.
+    let (mut whole, mut last) = (merged.clone(), first);
     for version in versions {
         let Some(of) = write.types.at(version) else { continue };
         let of_version = managers.iter().filter(|manager| manager.api_version == *version);
@@ -371,12 +392,16 @@ fn prune(merged: &Value, previous: &Manager, own: &Manager, managers: &Managers,
         if owned.is_empty() {
             continue;
         }
+        whole = write.types.convert(&whole, last, version);
+        pruned = write.types.convert(&pruned, last, version);
+        last = version;
         let kept = named(&pruned, of).union(&owned.with_named_fields(Some(of)));
-        pruned = without(&named(merged, of).difference(&kept), of);
+        pruned = remove(&whole, &named(&whole, of).difference(&kept), of);
     }
+    pruned = write.types.convert(&pruned, last, first);
     // What was never this manager's stays, too.
-    let gone = named(merged, of).difference(&named(&pruned, of)).intersection(&previous_fields);
-    without(&gone, of)
+    let gone = named(&merged, of).difference(&named(&pruned, of)).intersection(&previous_fields);
+    write.types.convert(&remove(&merged, &gone, of), first, write.api_version)
 }
 
 /// Makes sets fit types that have become atomic since. Builtin types never change.

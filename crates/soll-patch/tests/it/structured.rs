@@ -221,3 +221,65 @@ fn only_times_may_differ_without_a_change() {
     assert!(same_but_times(&live, &track_update(None, &deployment(r#"{"replicas":1}"#), &later)));
     assert!(!same_but_times(&live, &track_update(None, &deployment(r#"{"replicas":2}"#), &later)));
 }
+
+/// A kind whose first version has a number where the second has a list of it.
+struct TwoForms;
+
+impl Types for TwoForms {
+    fn at(&self, _: &str) -> Option<TypeRef<'_>> {
+        Some(TypeRef::ANY)
+    }
+
+    fn convert(&self, object: &Value, from: &str, to: &str) -> Value {
+        let mut object = object.clone();
+        let Some(spec) = object.get_mut("spec").filter(|_| from != to) else { return object };
+        let spec = spec.make_map();
+        match to {
+            "x/v1" => {
+                if let Some(list) = spec.remove("list") {
+                    spec.insert("one", list.as_list().and_then(<[Value]>::first).cloned().unwrap_or_default());
+                }
+            }
+            _ => {
+                if let Some(one) = spec.remove("one") {
+                    spec.insert("list", Value::list(vec![one]));
+                }
+            }
+        }
+        object
+    }
+}
+
+#[test]
+fn managers_of_two_versions_meet_in_the_version_of_each() {
+    let object = |version: &str, spec: &str| {
+        json(&format!(r#"{{"apiVersion":"x/{version}","kind":"K","metadata":{{"name":"a"}},"spec":{spec}}}"#))
+    };
+    let at = |manager: &'static str, api_version: &'static str| Write { api_version, ..write(manager, &TwoForms) };
+    let first = object("v1", r#"{"one":1,"a":1}"#);
+    let created = apply(None, &first, false, &at("soll", "x/v1")).expect("created").object;
+    // What one owns as a number, another does not change as a list, unless by force.
+    let live = TwoForms.convert(&created, "x/v1", "x/v2");
+    let second = object("v2", r#"{"list":[2]}"#);
+    let refused = apply(Some(&live), &second, false, &at("other", "x/v2")).expect_err("the first owns it");
+    assert_eq!(refused.to_string(), r#"Apply failed with 1 conflict: conflict with "soll": .spec.one"#);
+    let forced = apply(Some(&live), &second, true, &at("other", "x/v2")).expect("forced").object;
+    check(
+        &forced,
+        expect![[r#"
+            {"a":1,"list":[2]}
+            other Apply 2026-01-01T00:00:00Z: {"f:spec":{".":{},"f:list":{}}}
+            soll Apply 2026-01-01T00:00:00Z: {"f:spec":{".":{},"f:a":{}}}
+        "#]],
+    );
+    // A manager that changes to the other version removes what it applied through the first.
+    let next = apply(Some(&forced), &object("v2", r#"{"b":1}"#), false, &at("soll", "x/v2")).expect("applied").object;
+    check(
+        &next,
+        expect![[r#"
+            {"b":1,"list":[2]}
+            other Apply 2026-01-01T00:00:00Z: {"f:spec":{".":{},"f:list":{}}}
+            soll Apply 2026-01-01T00:00:00Z: {"f:spec":{".":{},"f:b":{}}}
+        "#]],
+    );
+}
