@@ -38,6 +38,7 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("", "pods") => pod::settle(object),
         ("", "replicationcontrollers") => workload::settle("replicationcontrollers", object),
         ("", "endpoints") => various::endpoints(object),
+        ("" | "events.k8s.io", "events") => event::settle(resource, object),
         ("", "limitranges") => various::limit_range(object),
         ("discovery.k8s.io", _) => various::endpoint_slice(object),
         ("", "persistentvolumes") => various::volume(object),
@@ -80,12 +81,14 @@ pub(crate) fn forget_internal_metadata(metadata: &mut Value) {
     }
 }
 
-/// The lists that Go writes always, as null where there is none: where they stand, and their fields.
+/// The lists and times that Go writes always, as null where there is none: where they stand, and their fields.
 fn lists_written_always(resource: &Resource) -> (&'static [&'static str], &'static [&'static str]) {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("autoscaling", _) if resource.version == "v2" => (&["status"], &["currentMetrics"]),
         ("discovery.k8s.io", _) => (&[], &["endpoints", "ports"]),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => (&[], &["rules"]),
+        ("", "events") => (&[], &["eventTime", "firstTimestamp", "lastTimestamp"]),
+        ("events.k8s.io", _) => (&[], &["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"]),
         _ => (&[], &[]),
     }
 }

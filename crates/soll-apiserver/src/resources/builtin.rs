@@ -6,7 +6,7 @@ use soll_yaml::Str;
 use super::{Generation, Resource, Subresource};
 
 /// Two views of one store: core events and those of `events.k8s.io`.
-const EVENTS_DRAWER: &str = "/events";
+pub(super) const EVENTS_DRAWER: &str = "/events";
 
 pub(super) fn rows() -> Vec<Resource> {
     let versions = Schemas::builtin().group_versions().filter(|version| version.is_served_by_default());

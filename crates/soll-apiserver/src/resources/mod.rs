@@ -233,7 +233,7 @@ impl Resource {
     /// A stored object as this version writes it.
     #[must_use]
     pub fn present(&self, stored: &Value) -> Value {
-        if self.plural == "events" {
+        if self.drawer == builtin::EVENTS_DRAWER {
             return crate::kinds::event::present(self, stored);
         }
         if self.is("autoscaling", "horizontalpodautoscalers") {
