@@ -14,31 +14,54 @@ use crate::rest::Context;
 pub(crate) struct Kind {
     group: String,
     kind: String,
-    /// The served versions of a custom resource; none for builtin kinds.
-    custom: Vec<Arc<Resource>>,
+    /// The rows of all versions: of a custom resource, and of a builtin one whose versions differ.
+    rows: Vec<Arc<Resource>>,
 }
 
 impl Kind {
     pub(crate) fn of(ctx: &Context<'_>) -> Self {
         let resource = &ctx.target.resource;
         let table = ctx.api.registry.table();
-        let custom = match resource.custom {
-            Some(_) => table.iter().filter(|row| row.is(&resource.group, &resource.plural)).cloned().collect(),
-            None => Vec::new(),
+        // Events of one group are none of the other to those who manage them.
+        let differs = resource.is("autoscaling", "horizontalpodautoscalers");
+        let rows = match resource.custom.is_some() || differs {
+            true => table.iter().filter(|row| row.drawer == resource.drawer).cloned().collect(),
+            false => Vec::new(),
         };
-        Self { group: resource.group.to_string(), kind: resource.kind.to_string(), custom }
+        Self { group: resource.group.to_string(), kind: resource.kind.to_string(), rows }
+    }
+
+    fn row(&self, api_version: &str) -> Option<&Arc<Resource>> {
+        let (group, version) = parts(api_version);
+        self.rows.iter().find(|row| row.group == group && row.version == version)
     }
 }
 
 impl Types for Kind {
     fn at(&self, api_version: &str) -> Option<TypeRef<'_>> {
-        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        if self.custom.is_empty() {
+        let (group, version) = parts(api_version);
+        if self.rows.is_empty() {
             return (group == self.group).then(|| Schemas::builtin().type_of(group, version, &self.kind))?;
         }
-        let row = self.custom.iter().find(|row| row.group == group && row.version == version)?;
-        Some(row.custom.as_ref()?.schema.root())
+        match &self.row(api_version)?.custom {
+            Some(custom) => Some(custom.schema.root()),
+            None => Schemas::builtin().type_of(group, version, &self.kind),
+        }
     }
+
+    fn convert(&self, object: &Value, from: &str, to: &str) -> Value {
+        let mut object = object.clone();
+        if from == to {
+            return object;
+        }
+        // Who has nothing yet does not say what it is.
+        object.make_map().insert("apiVersion", Value::str(from));
+        self.row(to).map_or(object.clone(), |row| row.present(&object))
+    }
+}
+
+fn parts(api_version: &str) -> (&str, &str) {
+    api_version.rsplit_once('/').unwrap_or(("", api_version))
 }
 
 /// Fields that an endpoint does not write.

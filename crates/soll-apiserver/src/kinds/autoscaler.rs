@@ -1,32 +1,44 @@
 //! HorizontalPodAutoscalers: their defaults, and their two versions.
 //!
 //! `autoscaling/v1` knows one metric, how busy the processor is. What else an autoscaler says stands there in annotations, as
-//! JSON. An object is stored in the form in which it was written last, and shown in the one that is asked for.
+//! JSON. An object is stored in the second version, as in Kubernetes, and shown in the one that is asked for.
 
 use soll_yaml::{Map, Value, parse_json, to_json};
 
 use super::{child, default};
+use crate::meta;
 use crate::refusal::Cause;
-use crate::resources::Resource;
+use crate::resources::{Resource, Subresource};
+use crate::shape::quantity;
 
 /// Where `autoscaling/v1` keeps what it has no fields for.
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
+/// All of these; nobody else can say anything in them, nor in the last two, which had no long life.
+const NOTES: [&str; 6] = [
+    METRICS,
+    CURRENT_METRICS,
+    CONDITIONS,
+    BEHAVIOR,
+    "autoscaling.alpha.kubernetes.io/scale-down-tolerance",
+    "autoscaling.alpha.kubernetes.io/scale-up-tolerance",
+];
 const FIRST: &str = "autoscaling/v1";
 
 /// What is filled in: one replica at least, and 80 % of the processor if no metric is named.
 pub(crate) fn settle(resource: &Resource, object: &mut Value) {
-    let names_metrics = object.lookup(&["metadata", "annotations", METRICS]).is_some();
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
-    default(spec, "minReplicas", 1);
     if resource.version == "v1" {
-        if !names_metrics {
-            default(spec, "targetCPUUtilizationPercentage", 80);
-        }
-        return;
+        // As Kubernetes reads it: what its annotations say beyond its fields is the rest of the object, or nothing.
+        *object = first(&second(object));
+        return default(spec_of(object), "minReplicas", 1);
     }
+    if let Some(metadata) = object.get_mut("metadata") {
+        forget_notes(metadata.make_map());
+    }
+    let spec = spec_of(object);
+    default(spec, "minReplicas", 1);
     if spec.get("metrics").is_none() {
         spec.insert("metrics", Value::list(vec![processor(&Value::from(80))]));
     }
@@ -41,6 +53,35 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         let down = behavior.get_or_insert_with("scaleDown", Value::map).make_map();
         default(down, "selectPolicy", "Max");
         default(down, "policies", Value::list(vec![all]));
+    }
+}
+
+fn spec_of(object: &mut Value) -> &mut Map {
+    object.make_map().get_or_insert_with("spec", Value::map).make_map()
+}
+
+/// Makes an object of either version, of which the status was just taken from another one, say in annotations, too, what the
+/// other one says there of its status, or nothing if there is none.
+pub(crate) fn keep_status(old: Option<&Value>, object: &mut Value) {
+    keep_notes([CURRENT_METRICS, CONDITIONS], old, object);
+}
+
+/// The same for the rest of the object.
+pub(crate) fn keep_spec(old: &Value, object: &mut Value) {
+    keep_notes([METRICS, BEHAVIOR], Some(old), object);
+}
+
+fn keep_notes(keys: [&str; 2], old: Option<&Value>, object: &mut Value) {
+    let metadata = object.make_map().get_or_insert_with("metadata", Value::map).make_map();
+    let annotations = metadata.get_or_insert_with("annotations", Value::map).make_map();
+    for key in keys {
+        match old.and_then(|old| old.lookup(&["metadata", "annotations", key])) {
+            Some(note) => drop(annotations.insert(key, note.clone())),
+            None => drop(annotations.remove(key)),
+        }
+    }
+    if annotations.is_empty() {
+        metadata.remove("annotations");
     }
 }
 
@@ -80,7 +121,48 @@ pub(crate) fn validate(object: &Value) -> Vec<Cause> {
         let shown = format!("{:?}", of_target("apiVersion"));
         causes.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &shown, "apiVersion must specify API group"));
     }
+    let object = &with_metrics(object);
+    let metrics = object.lookup(&["spec", "metrics"]).and_then(Value::as_list).unwrap_or_default();
+    for (place, metric) in metrics.iter().enumerate() {
+        let goals = KINDS.iter().filter_map(|(_, part)| Some((part, metric.lookup(&[part, TARGET])?)));
+        for (part, goal) in goals {
+            for field in ["value", "averageValue"] {
+                let amount = goal.lookup_str(&[field]).unwrap_or("1");
+                if quantity::nanos(amount).is_some_and(|amount| amount <= 0) {
+                    let field = format!("spec.metrics[{place}].{part}.target.{field}");
+                    causes.push(Cause::invalid(field, &format!("{amount:?}"), "must be positive"));
+                }
+            }
+        }
+    }
+    // Through the first version nothing of it is filled in.
+    let behavior = object.lookup(&["spec", "behavior"]).cloned().unwrap_or_default();
+    for way in ["scaleUp", "scaleDown"] {
+        let policies = behavior.lookup(&[way, "policies"]).and_then(Value::as_list).unwrap_or_default();
+        if policies.is_empty() && behavior.get(way).is_some_and(|rules| !rules.is_null()) {
+            let field = format!("spec.behavior.{way}.policies");
+            causes.push(Cause::required(field, "must specify at least one Policy"));
+        }
+    }
     causes
+}
+
+/// An autoscaler of the first version as it is stored, before anything is filled in: in the second version, with what only that one
+/// has and this write leaves alone as it was.
+pub(crate) fn at_rest(subresource: Option<Subresource>, live: &Value, object: &Value) -> Value {
+    let mut rest = second(object);
+    let kept = if subresource == Some(Subresource::Status) { "spec" } else { "status" };
+    meta::copy_top(&mut rest, &with_metrics(live), kept);
+    default(spec_of(&mut rest), "minReplicas", 1);
+    rest
+}
+
+/// What is to be stored: `rest`, with the metadata that the object of the first version came to have.
+pub(crate) fn stored(rest: &Value, object: &Value) -> Value {
+    let mut stored = rest.clone();
+    meta::copy_top(&mut stored, object, "metadata");
+    forget_notes(meta::metadata_mut(&mut stored));
+    stored
 }
 
 /// An autoscaler, stored in either form, in the form of the version that is asked for.
@@ -120,8 +202,11 @@ fn first(object: &Value) -> Value {
             spec.insert("targetCPUUtilizationPercentage", percentage.clone());
         }
     }
-    let others: Vec<Value> =
-        list(&["spec", "metrics"]).iter().filter(|metric| percentage(metric).is_none()).map(metric_of_first).collect();
+    let others: Vec<Value> = list(&["spec", "metrics"])
+        .iter()
+        .filter(|metric| percentage(metric).is_none())
+        .map(|metric| of_first(metric, TARGET))
+        .collect();
     if !others.is_empty() {
         notes.push((METRICS, to_json(&Value::list(others))));
     }
@@ -140,7 +225,10 @@ fn first(object: &Value) -> Value {
         }
     }
     if !current.is_empty() {
-        notes.push((CURRENT_METRICS, to_json(&Value::list(current.iter().map(current_of_first).collect()))));
+        notes.push((
+            CURRENT_METRICS,
+            to_json(&Value::list(current.iter().map(|metric| of_first(metric, CURRENT)).collect())),
+        ));
     }
     if !conditions.is_empty() {
         let ordered =
@@ -164,19 +252,23 @@ fn second(object: &Value) -> Value {
     let top = shown.make_map();
     top.insert("apiVersion", Value::str("autoscaling/v2"));
     let spec = top.get_or_insert_with("spec", Value::map).make_map();
-    let mut metrics: Vec<Value> = list(METRICS).iter().map(metric_of_second).collect();
+    let mut metrics: Vec<Value> = list(METRICS).iter().map(|metric| of_second(metric, TARGET)).collect();
     metrics.extend(spec.remove("targetCPUUtilizationPercentage").as_ref().map(processor));
     if metrics.is_empty() {
         metrics.push(processor(&Value::from(80)));
     }
     spec.insert("metrics", Value::list(metrics));
-    if let Some(behavior) = note(BEHAVIOR) {
-        spec.insert("behavior", external(&behavior));
+    let behavior = note(BEHAVIOR).map(|behavior| external(&behavior)).filter(|behavior| {
+        // Of neither way, it is none.
+        behavior.as_map().is_some_and(|ways| !ways.is_empty())
+    });
+    if let Some(behavior) = behavior {
+        spec.insert("behavior", behavior);
     }
     let status = top.get_or_insert_with("status", Value::map).make_map();
     let busy = status.remove("currentCPUUtilizationPercentage");
     status.retain(|entry| entry.key != "currentReplicas" || entry.value != Value::from(0));
-    let mut current: Vec<Value> = list(CURRENT_METRICS).iter().map(current_of_second).collect();
+    let mut current: Vec<Value> = list(CURRENT_METRICS).iter().map(|metric| of_second(metric, CURRENT)).collect();
     if let (true, Some(busy)) = (current.is_empty(), busy) {
         let current_use = map([("averageUtilization", busy)]);
         let resource = map([("name", Value::str("cpu")), ("current", current_use)]);
@@ -194,7 +286,7 @@ fn second(object: &Value) -> Value {
 
 fn forget_notes(metadata: &mut Map) {
     let Some(annotations) = child(metadata, "annotations") else { return };
-    [METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR].iter().for_each(|key| drop(annotations.remove(key)));
+    NOTES.iter().for_each(|key| drop(annotations.remove(key)));
     if annotations.is_empty() {
         metadata.remove("annotations");
     }
@@ -209,84 +301,118 @@ const KINDS: [(&str, &str); 5] = [
     ("External", "external"),
 ];
 
-/// How the parts of a metric are called in `autoscaling/v1`: its goal by value, by average value, by average use, and the selector
-/// of what is measured.
-fn names(part: &str) -> [&'static str; 4] {
+/// What `autoscaling/v1` has a field for in a metric.
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Described,
+    Name,
+    Metric,
+    Value,
+    Average,
+    Utilization,
+    Selector,
+    Container,
+}
+
+/// The fields of a kind of metrics in `autoscaling/v1`, in Go's order. What is measured is called `current` there, where a goal is
+/// called `target`.
+fn fields(part: &str) -> &'static [(&'static str, What)] {
     match part {
-        "object" => ["targetValue", "averageValue", "", "selector"],
-        "pods" => ["", "targetAverageValue", "", "selector"],
-        "external" => ["targetValue", "targetAverageValue", "", "metricSelector"],
-        _ => ["", "targetAverageValue", "targetAverageUtilization", ""],
+        "object" => &[
+            ("target", What::Described),
+            ("metricName", What::Metric),
+            ("targetValue", What::Value),
+            ("selector", What::Selector),
+            ("averageValue", What::Average),
+        ],
+        "pods" => &[("metricName", What::Metric), ("targetAverageValue", What::Average), ("selector", What::Selector)],
+        "external" => &[
+            ("metricName", What::Metric),
+            ("metricSelector", What::Selector),
+            ("targetValue", What::Value),
+            ("targetAverageValue", What::Average),
+        ],
+        "containerResource" => &[
+            ("name", What::Name),
+            ("targetAverageUtilization", What::Utilization),
+            ("targetAverageValue", What::Average),
+            ("container", What::Container),
+        ],
+        _ => &[
+            ("name", What::Name),
+            ("targetAverageUtilization", What::Utilization),
+            ("targetAverageValue", What::Average),
+        ],
     }
 }
 
-/// What is measured rather than aimed at.
-fn current_names(part: &str) -> [&'static str; 4] {
+/// Whether a quantity is written even if there is none, as zero.
+fn is_always_written(part: &str, what: What, amount: &str) -> bool {
     match part {
-        "object" => ["currentValue", "averageValue", "", "selector"],
-        "pods" => ["", "currentAverageValue", "", "selector"],
-        "external" => ["currentValue", "currentAverageValue", "", "metricSelector"],
-        _ => ["", "currentAverageValue", "currentAverageUtilization", ""],
+        "object" => what == What::Value,
+        "pods" => what == What::Average,
+        "external" => what == What::Value && amount == CURRENT,
+        _ => what == What::Average && amount == CURRENT,
     }
 }
 
-fn metric_of_first(metric: &Value) -> Value {
-    of_first(metric, "target", names)
-}
+/// The fields for how much is aimed at, and how much there is.
+const TARGET: &str = "target";
+const CURRENT: &str = "current";
 
-fn current_of_first(metric: &Value) -> Value {
-    of_first(metric, "current", current_names)
-}
-
-fn metric_of_second(metric: &Value) -> Value {
-    of_second(metric, "target", names)
-}
-
-fn current_of_second(metric: &Value) -> Value {
-    of_second(metric, "current", current_names)
+fn field_of_first(name: &str, what: What, amount: &str) -> String {
+    if what == What::Described { name.to_owned() } else { name.replacen(TARGET, amount, 1) }
 }
 
 /// A metric, or what was measured, as `autoscaling/v1` writes it. `amount` is the field for how much it is.
-fn of_first(metric: &Value, amount: &str, names: fn(&str) -> [&'static str; 4]) -> Value {
+fn of_first(metric: &Value, amount: &str) -> Value {
     let kind = metric.get("type").cloned().unwrap_or_default();
     let part = KINDS.iter().find(|(of, _)| kind.as_str() == Some(of)).map(|(_, part)| *part);
     let Some((part, from)) = part.and_then(|part| Some((part, metric.get(part)?))) else {
         return map([("type", kind)]);
     };
-    let mut to = Map::new();
-    let mut put = |key: &str, value: Option<&Value>| {
-        if let Some(value) = value.filter(|_| !key.is_empty()) {
-            to.insert(key, value.clone());
-        }
-    };
-    let [value, average, utilization, selector] = names(part);
-    let target = from.get("describedObject").map(|object| pick(object, &["kind", "name", "apiVersion"]));
-    put("target", target.as_ref());
-    put("name", from.get("name"));
-    put("metricName", from.lookup(&["metric", "name"]));
-    put(value, from.lookup(&[amount, "value"]));
-    put(utilization, from.lookup(&[amount, "averageUtilization"]));
-    put(average, from.lookup(&[amount, "averageValue"]));
-    put(selector, from.lookup(&["metric", "selector"]));
-    put("container", from.get("container"));
-    map([("type", kind), (part, to.into())])
+    let written = fields(part).iter().filter_map(|(name, what)| {
+        let said = match what {
+            What::Described => from.get("describedObject").map(|object| pick(object, &["kind", "name", "apiVersion"])),
+            What::Name => from.get("name").cloned(),
+            What::Container => from.get("container").cloned(),
+            What::Metric => from.lookup(&["metric", "name"]).cloned(),
+            What::Selector => from.lookup(&["metric", "selector"]).cloned(),
+            What::Value => from.lookup(&[amount, "value"]).cloned(),
+            What::Average => from.lookup(&[amount, "averageValue"]).cloned(),
+            What::Utilization => from.lookup(&[amount, "averageUtilization"]).cloned(),
+        };
+        let said = said.or_else(|| is_always_written(part, *what, amount).then(|| Value::str("0")))?;
+        Some((field_of_first(name, *what, amount), said))
+    });
+    let written: Map = written.collect();
+    map([("type", kind), (part, written.into())])
 }
 
 /// The reverse of [`of_first`].
-fn of_second(metric: &Value, amount: &str, names: fn(&str) -> [&'static str; 4]) -> Value {
+fn of_second(metric: &Value, amount: &str) -> Value {
     let kind = metric.get("type").cloned().unwrap_or_default();
     let part = KINDS.iter().find(|(of, _)| kind.as_str() == Some(of)).map(|(_, part)| *part);
     let Some((part, from)) = part.and_then(|part| Some((part, metric.get(part)?))) else {
         return map([("type", kind)]);
     };
-    let [value, average, utilization, selector] = names(part);
-    let mut much = Map::new();
-    for (key, name) in [("averageUtilization", utilization), ("averageValue", average), ("value", value)] {
-        if let Some(found) = from.get(name).filter(|_| !name.is_empty()) {
-            much.insert(key, found.clone());
-        }
+    let (mut much, mut measured, mut to) = (Map::new(), Map::new(), Map::new());
+    for (name, what) in fields(part) {
+        let said = from.get(&field_of_first(name, *what, amount)).cloned();
+        let said = said.or_else(|| is_always_written(part, *what, amount).then(|| Value::str("0")));
+        let Some(said) = said else { continue };
+        match what {
+            What::Described => to.insert("describedObject", said),
+            What::Name => to.insert("name", said),
+            What::Container => to.insert("container", said),
+            What::Metric => measured.insert("name", said),
+            What::Selector => measured.insert("selector", said),
+            What::Value => much.insert("value", said),
+            What::Average => much.insert("averageValue", said),
+            What::Utilization => much.insert("averageUtilization", said),
+        };
     }
-    if amount == "target" {
+    if amount == TARGET {
         let by = |key: &str| much.get(key).is_some();
         let kind = match part {
             _ if by("averageUtilization") => "Utilization",
@@ -296,20 +422,8 @@ fn of_second(metric: &Value, amount: &str, names: fn(&str) -> [&'static str; 4])
         };
         much.insert("type", Value::str(kind));
     }
-    let mut to = Map::from_iter([(amount, Value::from(much))]);
-    if let Some(object) = from.get("target").filter(|_| part == "object") {
-        to.insert("describedObject", object.clone());
-    }
-    for key in ["name", "container"] {
-        if let Some(found) = from.get(key) {
-            to.insert(key, found.clone());
-        }
-    }
-    if let Some(name) = from.get("metricName") {
-        let mut measured = Map::from_iter([("name", name.clone())]);
-        if let Some(found) = from.get(selector).filter(|_| !selector.is_empty()) {
-            measured.insert("selector", found.clone());
-        }
+    to.insert(amount, Value::from(much));
+    if !measured.is_empty() {
         to.insert("metric", measured.into());
     }
     map([("type", kind), (part, to.into())])

@@ -119,6 +119,9 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
             Some(status) => object.make_map().insert("status", status),
             None => object.make_map().remove("status"),
         };
+        if resource.is("autoscaling", "horizontalpodautoscalers") {
+            kinds::autoscaler::keep_status(None, &mut object);
+        }
     }
     kinds::settle(resource, &mut object);
     kinds::prepare_create(ctx, &mut object)?;
@@ -144,6 +147,9 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     };
     if ctx.options.dry_run {
         return exists(api).map_or(Ok(object), Err);
+    }
+    if resource.is("autoscaling", "horizontalpodautoscalers") {
+        object = kinds::autoscaler::with_metrics(&object);
     }
     api.store.admit(None, &object).map_err(no_room)?;
     match api.store.put(&resource.drawer, &key, Expected::Absent, object) {
@@ -215,6 +221,8 @@ pub(crate) fn update(
     let (old, name) = (&resource.present(&live.value), live.key.name.as_str());
     check_preconditions(resource, live, &object)?;
     keep_what_others_set(ctx, old, &mut object);
+    let is_first_form = resource.is("autoscaling", "horizontalpodautoscalers") && resource.version == "v1";
+    let rest = is_first_form.then(|| kinds::autoscaler::at_rest(ctx.target.subresource, &live.value, &object));
     kinds::settle(resource, &mut object);
     if tracking == Tracking::Due {
         object = fields::track(ctx, Some(old), &kinds::with_lists(resource, &object));
@@ -230,7 +238,7 @@ pub(crate) fn update(
         kinds::prepare_update(ctx, old, &mut object)?;
     }
     let mut causes = check_metadata_change(old, &object);
-    causes.extend(kinds::validate(resource, Some(old), &object));
+    causes.extend(kinds::validate(resource, Some(old), rest.as_ref().unwrap_or(&object)));
     if is_certificate_request(resource) {
         kinds::certificate::admit(ctx, old)?;
         if ctx.target.subresource == Some(Subresource::Status) {
@@ -259,6 +267,9 @@ pub(crate) fn update(
         let removed = api.store.remove(&resource.drawer, &live.key, live.revision)?;
         kinds::after_removal(api, resource, &removed);
         return Ok(object);
+    }
+    if let Some(rest) = &rest {
+        object = kinds::autoscaler::stored(rest, &object);
     }
     api.store.admit(Some(live), &object).map_err(no_room)?;
     let stored = api.store.put(&resource.drawer, &live.key, Expected::Revision(live.revision), object)?;
@@ -542,10 +553,14 @@ fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
         meta::copy_field(object, old, field);
     }
     let resource = &ctx.target.resource;
+    let is_autoscaler = resource.is("autoscaling", "horizontalpodautoscalers");
     match ctx.target.subresource {
         None => {
             if resource.has(Subresource::Status) {
                 meta::copy_top(object, old, "status");
+            }
+            if is_autoscaler {
+                kinds::autoscaler::keep_status(Some(old), object);
             }
         }
         Some(Subresource::Status) if resource.custom.is_some() => {
@@ -562,6 +577,9 @@ fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
         }
         Some(Subresource::Status) => {
             meta::copy_top(object, old, "spec");
+            if is_autoscaler {
+                kinds::autoscaler::keep_spec(old, object);
+            }
             for field in kept_by_status(resource) {
                 meta::copy_field(object, old, field);
             }
