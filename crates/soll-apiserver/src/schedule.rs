@@ -55,6 +55,13 @@ impl Schedule {
         }
         Some(latest)
     }
+
+    /// About how many times have come since `start`, if the first gap is like the others.
+    pub(crate) fn times_between(&self, start: Timestamp, now: Timestamp, zone: &TimeZone) -> i64 {
+        let Some(first) = self.next_after(start, zone).filter(|first| *first <= now) else { return 0 };
+        let Some(second) = self.next_after(first, zone) else { return 1 };
+        (now.as_second() - first.as_second()) / (second.as_second() - first.as_second()).max(1) + 1
+    }
 }
 
 impl Calendar {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use serde_json::json;
 use soll_api::Object;
 use soll_yaml::Value;
@@ -18,6 +18,9 @@ use crate::schedule::{Schedule, zone};
 /// The annotation of a Job that the clock has started.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
+/// As many times may pass without a Job before it is said that they are many.
+const MOST_MISSED: i64 = 100;
+
 /// Starts a Job when its time has come, and reports.
 pub(super) fn step(world: &World, cron: &Object) -> Step {
     let mut step = Step::nothing();
@@ -31,23 +34,33 @@ pub(super) fn step(world: &World, cron: &Object) -> Step {
         let message = format!("Saw completed job: {}, condition: {condition}", job.name());
         say(&mut step, world, cron, "SawCompletedJob", &message);
     }
+    for known in list(cron.value(), &["status", "active"]).iter().filter(|_| world.knows(Kind::Job)) {
+        if !jobs.iter().any(|job| job.uid() == text(known, &["uid"])) {
+            say(&mut step, world, cron, "MissingJob", &format!("Active job went missing: {}", text(known, &["name"])));
+        }
+    }
     if !flag(cron.value(), &["spec", "suspend"])
         && let Some(due) = due(world, cron, &mut step)
-        && let Some(stamp) = start(world, cron, &active, due, &mut step)
+        && start(world, cron, &active, &due, &mut step)
     {
-        map_mut(&mut status, &[]).insert("lastScheduleTime", Value::from(stamp));
+        let fields = map_mut(&mut status, &[]);
+        fields.insert("lastScheduleTime", Value::from(stamp(due.timestamp())));
+        if replaces(cron) {
+            fields.remove("active");
+        }
     }
     step.set_status(Kind::CronJob, cron, status, CONTROLLER_MANAGER);
     step
 }
 
 fn say(step: &mut Step, world: &World, cron: &Object, reason: &'static str, message: &str) {
-    let warning = matches!(reason, "MissSchedule" | "UnparseableSchedule" | "UnknownTimeZone");
+    let warning = matches!(reason, "TooManyMissedTimes" | "UnparseableSchedule" | "UnknownTimeZone");
     step.say(world, cron, &Said { component: "cronjob-controller", warning, reason, message });
 }
 
-/// The time that a Job is missing for, if there is one; else the step is to be taken again when the next one has come.
-fn due(world: &World, cron: &Object, step: &mut Step) -> Option<Timestamp> {
+/// The time that a Job is missing for, if there is one, in the zone of the schedule. The step is taken again when the next one has
+/// come.
+fn due(world: &World, cron: &Object, step: &mut Step) -> Option<Zoned> {
     let schedule = match text(cron.value(), &["spec", "schedule"]).parse::<Schedule>() {
         Ok(schedule) => schedule,
         Err(mistake) => {
@@ -87,36 +100,41 @@ fn due(world: &World, cron: &Object, step: &mut Step) -> Option<Timestamp> {
         since = since.max(earliest);
     }
     let due = schedule.latest(since, now, &zone)?;
-    if earliest.is_some_and(|earliest| due < earliest) {
-        let message = format!("Missed scheduled time to start a job: {}", due.strftime("%a, %d %b %Y %H:%M:%S %z"));
-        say(step, world, cron, "MissSchedule", &message);
-        return None;
+    if schedule.times_between(since, now, &zone) > MOST_MISSED {
+        let message = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
+        say(step, world, cron, "TooManyMissedTimes", message);
     }
-    Some(due)
+    Some(due.to_zoned(zone))
 }
 
-/// Starts the Job for a time, as far as those that still run allow it. The time is noted if there is a Job for it.
-fn start(world: &World, cron: &Object, active: &[&Object], due: Timestamp, step: &mut Step) -> Option<String> {
-    let stamp = due.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let job = job(cron, due, &stamp);
+fn stamp(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn replaces(cron: &Object) -> bool {
+    text(cron.value(), &["spec", "concurrencyPolicy"]) == "Replace"
+}
+
+/// Starts the Job for a time, as far as those that still run allow it. Says whether there is a Job for the time.
+fn start(world: &World, cron: &Object, active: &[&Object], due: &Zoned, step: &mut Step) -> bool {
+    let job = job(cron, due);
     if active.iter().any(|running| running.name() == job.name()) {
-        return None;
+        return false;
     }
-    match text(cron.value(), &["spec", "concurrencyPolicy"]) {
-        "Forbid" if !active.is_empty() => {
-            let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
-            say(step, world, cron, "JobAlreadyActive", message);
-            return None;
-        }
-        "Replace" => active.iter().for_each(|running| delete(world, cron, running, step)),
-        _ => {}
+    if text(cron.value(), &["spec", "concurrencyPolicy"]) == "Forbid" && !active.is_empty() {
+        let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
+        say(step, world, cron, "JobAlreadyActive", message);
+        return false;
+    }
+    if replaces(cron) {
+        active.iter().for_each(|running| delete(world, cron, running, step));
     }
     // Several times may lie within the minute that a Job is named by.
     if world.find(Kind::Job, job.namespace(), job.name()).is_none() {
         say(step, world, cron, "SuccessfulCreate", &format!("Created job {}", job.name()));
         step.push(Action::Create { kind: Kind::Job, object: job, manager: CONTROLLER_MANAGER });
     }
-    Some(stamp)
+    true
 }
 
 fn delete(world: &World, cron: &Object, job: &Object, step: &mut Step) {
@@ -124,19 +142,24 @@ fn delete(world: &World, cron: &Object, job: &Object, step: &mut Step) {
     step.push(Action::Delete { kind: Kind::Job, object: job.clone(), grace: None });
 }
 
-fn job(cron: &Object, due: Timestamp, stamp: &str) -> Object {
+fn job(cron: &Object, due: &Zoned) -> Object {
     let template = |path: &[&str]| cron.value().lookup(path).cloned().unwrap_or_else(Value::map);
     let mut job = value(&json!({
         "apiVersion": Kind::Job.api_version(),
         "kind": Kind::Job.name(),
         // One name for one time: whoever tries twice makes one Job.
-        "metadata": {"name": format!("{}-{}", cron.name(), due.as_second() / 60), "namespace": cron.namespace()},
+        "metadata": {"name": format!("{}-{}", cron.name(), due.timestamp().as_second() / 60), "namespace": cron.namespace()},
     }));
     let metadata = map_mut(&mut job, &["metadata"]);
     metadata.insert("ownerReferences", Value::list(vec![controller_reference(cron)]));
     metadata.insert("labels", template(&["spec", "jobTemplate", "metadata", "labels"]));
     let mut annotations = template(&["spec", "jobTemplate", "metadata", "annotations"]);
-    annotations.make_map().insert(SCHEDULED, Value::str(stamp));
+    // No offset is written as Z, in whatever zone.
+    let scheduled = match due.offset().seconds() {
+        0 => stamp(due.timestamp()),
+        _ => due.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+    };
+    annotations.make_map().insert(SCHEDULED, Value::from(scheduled));
     metadata.insert("annotations", annotations);
     map_mut(&mut job, &[]).insert("spec", template(&["spec", "jobTemplate", "spec"]));
     Object::new(job).expect("it has a kind and a name")
@@ -160,11 +183,11 @@ fn report(cron: &Object, jobs: &[&Object], active: &[&Object]) -> Value {
     let fields = status.make_map();
     if !active.is_empty() {
         let known = list(cron.value(), &["status", "active"]);
+        let place = |job: &&Object| known.iter().position(|known| text(known, &["uid"]) == job.uid());
+        let mut active = active.to_vec();
+        active.sort_by_key(|job| place(job).unwrap_or(known.len()));
         // A reference stays as it was when the Job was started.
-        let reference = |job: &&Object| {
-            let same = known.iter().find(|known| text(known, &["uid"]) == job.uid());
-            same.cloned().unwrap_or_else(|| reference(job))
-        };
+        let reference = |job: &&Object| place(job).map_or_else(|| reference(job), |place| known[place].clone());
         fields.insert("active", Value::list(active.iter().map(reference).collect()));
     }
     if let Some(last) = cron.value().lookup(&["status", "lastScheduleTime"]) {
