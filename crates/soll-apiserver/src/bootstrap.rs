@@ -46,7 +46,7 @@ const OBJECTS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// The manager of what the server makes by itself.
-const SELF: &str = "kube-apiserver";
+pub(crate) const SELF: &str = "kube-apiserver";
 
 /// Puts it all into a store, as far as it is not there. What a cluster can do without is not put back once it was taken away.
 pub(crate) fn fill(api: &Arc<Api>, is_new: bool) {
@@ -65,6 +65,7 @@ pub(crate) fn fill(api: &Arc<Api>, is_new: bool) {
         put(api, SELF, ("rbac.authorization.k8s.io", "v1", plural), object.clone());
     }
     auth::aggregation::refresh(api);
+    put_service_range(api);
     for (group, version, plural, body) in OBJECTS {
         if *group == "storage.k8s.io" && !is_new {
             continue;
@@ -72,6 +73,36 @@ pub(crate) fn fill(api: &Arc<Api>, is_new: bool) {
         let object = parse_json(body.as_bytes()).expect("the bootstrap objects are JSON");
         put(api, SELF, (group, version, plural), object);
     }
+    // Those that a former version kept have no objects for their addresses.
+    for service in api.store.snapshot("/services").0.iter() {
+        kinds::service::book(api, &service.value);
+    }
+}
+
+/// The range of the addresses of services, as the controller in kube-apiserver makes it and finds it ready.
+fn put_service_range(api: &Arc<Api>) {
+    const KIND: (&str, &str) = ("networking.k8s.io/v1", "ServiceCIDR");
+    let made = format!(
+        r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"kubernetes"}},"spec":{{"cidrs":["{}"]}}}}"#,
+        KIND.0,
+        KIND.1,
+        kinds::service::RANGE
+    );
+    let now = meta::time(Timestamp::now());
+    let found = format!(
+        r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"kubernetes"}},"status":{{"conditions":[{{"type":"Ready",
+        "status":"True","lastTransitionTime":"{now}","message":"Kubernetes default Service CIDR is ready"}}]}}}}"#,
+        KIND.0, KIND.1
+    );
+    let [made, found] = [made, found].map(|text| parse_json(text.as_bytes()).expect("the bootstrap objects are JSON"));
+    let made = fields::by_server(SELF, "", None, &made);
+    let mut found = fields::applied_by_server("kubernetes-service-cidr-controller", "status", &made, &found);
+    // Nobody gave a reason, and Go writes it.
+    let conditions = found.get_mut("status").and_then(|status| status.get_mut("conditions")?.as_list_mut());
+    for condition in conditions.into_iter().flatten() {
+        condition.make_map().insert("reason", Value::str(""));
+    }
+    put_as_it_is(api, ("networking.k8s.io", "v1", "servicecidrs"), found);
 }
 
 /// Stores an object that the server makes itself, unless there is one of that name.
@@ -83,6 +114,12 @@ pub(crate) fn put(api: &Arc<Api>, manager: &str, (group, version, plural): (&str
     top.insert("kind", Value::str(&resource.kind));
     kinds::settle(resource, &mut object);
     object = fields::by_server(manager, "", None, &object);
+    put_as_it_is(api, (group, version, plural), object);
+}
+
+fn put_as_it_is(api: &Arc<Api>, (group, version, plural): (&str, &str, &str), mut object: Value) {
+    let table = api.registry.table();
+    let resource = table.find(group, version, plural).expect("the server makes builtin kinds only");
     meta::set_text(&mut object, "uid", &uuid::Uuid::new_v4().to_string());
     meta::set_text(&mut object, "creationTimestamp", &meta::time(Timestamp::now()));
     let key = Key::new(meta::text(&object, "namespace"), meta::text(&object, "name"));

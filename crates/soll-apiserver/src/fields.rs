@@ -124,17 +124,27 @@ pub(crate) fn track(ctx: &Context<'_>, old: Option<&Value>, object: &Value) -> V
 
 /// An object that the server itself made or changed, with the note that it was `manager`.
 pub(crate) fn by_server(manager: &str, subresource: &str, old: Option<&Value>, object: &Value) -> Value {
+    as_server(manager, subresource, object, |write| structured::track_update(old, object, write))
+}
+
+/// An object with what the server itself applies to it.
+pub(crate) fn applied_by_server(manager: &str, subresource: &str, object: &Value, config: &Value) -> Value {
+    let applied = as_server(manager, subresource, object, |write| structured::apply(Some(object), config, true, write));
+    applied.expect("what the server applies is valid, and has no conflicts by force").object
+}
+
+/// Calls with the facts of a write by the server itself.
+fn as_server<T>(manager: &str, subresource: &str, object: &Value, run: impl FnOnce(&Write<'_>) -> T) -> T {
     let text = |field: &str| object.lookup_str(&[field]).unwrap_or_default();
     let kind = text("kind");
-    let write = Write {
+    run(&Write {
         manager,
         api_version: text("apiVersion"),
         subresource,
         now: &meta::time(jiff::Timestamp::now()),
         types: &|api_version: &str| Some(Schemas::builtin().of(api_version, kind)?.type_ref()),
         ignored: None,
-    };
-    structured::track_update(old, object, &write)
+    })
 }
 
 /// The managed fields of what is answered and not stored: all that was sent belongs to the sender. `nothing` is such an object

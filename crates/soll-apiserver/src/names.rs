@@ -1,5 +1,7 @@
 //! Names of objects: which are valid, and how the server makes them up.
 
+use std::net::IpAddr;
+
 use rand::Rng;
 use soll_yaml::Value;
 
@@ -103,12 +105,23 @@ fn rule(resource: &Resource) -> Rule {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("rbac.authorization.k8s.io", _) | ("policy", "poddisruptionbudgets") => path_segment,
         ("", "services") => old_label,
+        ("networking.k8s.io", "ipaddresses") => address,
         ("", "namespaces") | ("apps", "statefulsets") => label,
         _ => subdomain,
     }
 }
 
-fn path_segment(name: &str) -> Result<(), String> {
+/// An address as it is written.
+fn address(name: &str) -> Result<(), String> {
+    match crate::kinds::service::parse_ip(name) {
+        None => Err("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()),
+        Some(ip) if ip.to_string() == name => Ok(()),
+        Some(IpAddr::V4(_)) => Err("must not have leading 0s".to_owned()),
+        Some(ip) => Err(format!("must be in canonical form (\"{ip}\")")),
+    }
+}
+
+pub(crate) fn path_segment(name: &str) -> Result<(), String> {
     if name == "." || name == ".." {
         return Err(format!("may not be '{name}'"));
     }

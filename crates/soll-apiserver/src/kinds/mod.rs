@@ -217,6 +217,7 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("", "services") => service::validate(old, object),
         ("", "persistentvolumeclaims") => claim::validate(object),
         ("networking.k8s.io", "ingresses") => various::validate_ingress(object),
+        ("networking.k8s.io", "ipaddresses") => service::validate_address(object),
         ("networking.k8s.io", "networkpolicies") => various::validate_network_policy(object),
         ("autoscaling", _) => autoscaler::validate(object),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => rbac::validate_role(resource.namespaced, object),
@@ -275,6 +276,7 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
         ("apps" | "batch", plural) => workload::validate_update(plural, old, object),
         ("scheduling.k8s.io", "priorityclasses") => immutable(old, object, &["value"]),
         ("networking.k8s.io", "ingressclasses") => immutable(old, object, &["spec", "controller"]),
+        ("networking.k8s.io", "ipaddresses") => immutable(old, object, &["spec", "parentRef"]),
         ("storage.k8s.io", "storageclasses") => {
             let fields = ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"];
             fields.iter().flat_map(|field| immutable(old, object, &[field])).collect()
@@ -298,23 +300,39 @@ pub(crate) fn admit_update(ctx: &Context<'_>, old: &Value, object: &Value) -> Re
     Ok(())
 }
 
+/// Takes what an object needs for itself, just before it is written. It is to be given to [`take_back`] if it is not written.
+pub(crate) fn before_write(api: &Arc<Api>, resource: &Resource, object: &Value) -> Vec<String> {
+    if resource.is("", "services") { service::book(api, object) } else { Vec::new() }
+}
+
+/// What was taken for an object that was not written is free again.
+pub(crate) fn take_back(api: &Arc<Api>, taken: &[String]) {
+    service::release(api, taken);
+}
+
 /// What follows from a write that is done.
-pub(crate) fn after_write(api: &Arc<Api>, resource: &Resource, entry: &Arc<Entry>) {
+pub(crate) fn after_write(api: &Arc<Api>, resource: &Resource, before: Option<&Entry>, entry: &Entry) {
     if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
         crate::crd::serve(&api.registry, &entry.value);
     }
     if resource.is("rbac.authorization.k8s.io", "clusterroles") {
         crate::auth::aggregation::refresh(api);
     }
+    if let Some(before) = before.filter(|_| resource.is("", "services")) {
+        service::give_back(api, &before.value, Some(&entry.value));
+    }
 }
 
 /// What follows from a removal that is done.
-pub(crate) fn after_removal(api: &Arc<Api>, resource: &Resource, entry: &Arc<Entry>) {
+pub(crate) fn after_removal(api: &Arc<Api>, resource: &Resource, entry: &Entry) {
     if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
         crate::crd::withdraw(&api.registry, &entry.value);
     }
     if resource.is("rbac.authorization.k8s.io", "clusterroles") {
         crate::auth::aggregation::refresh(api);
+    }
+    if resource.is("", "services") {
+        service::give_back(api, &entry.value, None);
     }
 }
 

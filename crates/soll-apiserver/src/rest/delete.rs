@@ -142,7 +142,7 @@ fn remove(
         return Ok(Deleted::Marked(object));
     }
     let stored = api.store.put(&resource.drawer, &live.key, Expected::Revision(live.revision), object)?;
-    kinds::after_write(api, resource, &stored);
+    kinds::after_write(api, resource, Some(live), &stored);
     Ok(Deleted::Marked(stored.value.clone()))
 }
 

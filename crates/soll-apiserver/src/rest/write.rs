@@ -152,12 +152,16 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
         object = kinds::autoscaler::with_metrics(&object);
     }
     api.store.admit(None, &object).map_err(no_room)?;
+    let taken = kinds::before_write(api, resource, &object);
     match api.store.put(&resource.drawer, &key, Expected::Absent, object) {
         Ok(entry) => {
-            kinds::after_write(api, resource, &entry);
+            kinds::after_write(api, resource, None, &entry);
             Ok(entry.value.clone())
         }
-        Err(Raced) => Err(exists(api).unwrap_or_else(|| Refusal::already_exists(resource, &name, false))),
+        Err(Raced) => {
+            kinds::take_back(api, &taken);
+            Err(exists(api).unwrap_or_else(|| Refusal::already_exists(resource, &name, false)))
+        }
     }
 }
 
@@ -272,8 +276,10 @@ pub(crate) fn update(
         object = kinds::autoscaler::stored(rest, &object);
     }
     api.store.admit(Some(live), &object).map_err(no_room)?;
-    let stored = api.store.put(&resource.drawer, &live.key, Expected::Revision(live.revision), object)?;
-    kinds::after_write(api, resource, &stored);
+    let taken = kinds::before_write(api, resource, &object);
+    let stored = api.store.put(&resource.drawer, &live.key, Expected::Revision(live.revision), object);
+    let stored = stored.inspect_err(|Raced| kinds::take_back(api, &taken))?;
+    kinds::after_write(api, resource, Some(live), &stored);
     Ok(stored.value.clone())
 }
 
@@ -307,7 +313,7 @@ pub(crate) fn finalize(api: &Arc<Api>, drawer: &str, key: &Key, mut change: impl
             return;
         } else {
             let stored = api.store.put(drawer, key, Expected::Revision(live.revision), object);
-            stored.map(|stored| kinds::after_write(api, &resource, &stored))
+            stored.map(|stored| kinds::after_write(api, &resource, Some(&live), &stored))
         };
         if written.is_ok() {
             return;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use soll_yaml::Value;
 
-use super::Column;
+use super::{Column, NAMELESS};
 use crate::meta;
 use crate::resources::Resource;
 
@@ -239,6 +239,9 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
             ("Parameters", "string", 0, class_parameters),
             ("Age", "string", 0, age),
         ],
+        // The age has no name, as with the original.
+        ("networking.k8s.io", "ipaddresses") => &[("ParentRef", "string", 0, parent), (NAMELESS, "string", 0, age)],
+        ("networking.k8s.io", "servicecidrs") => &[("CIDRs", "string", 0, service_ranges), ("Age", "string", 0, age)],
         _ => &[("Created At", "date", 0, |object, _| Value::str(meta::text(object, "creationTimestamp")))],
     };
     columns.iter().map(|(name, kind, priority, cell)| Column::computed(name, kind, "", *priority, *cell)).collect()
@@ -685,6 +688,21 @@ fn ingress_hosts(object: &Value, _: Timestamp) -> Value {
     let rules = object.lookup(&["spec", "rules"]).and_then(Value::as_list).unwrap_or_default();
     let hosts: Vec<&str> = rules.iter().map(|rule| rule.lookup_str(&["host"]).unwrap_or("*")).collect();
     if hosts.is_empty() { Value::str("*") } else { Value::from(hosts.join(",")) }
+}
+
+/// What an address belongs to: `services/namespace/name`.
+fn parent(address: &Value, _: Timestamp) -> Value {
+    let Some(parent) = address.lookup(&["spec", "parentRef"]) else { return Value::str("<none>") };
+    let of = |field: &str| parent.lookup_str(&[field]).unwrap_or_default();
+    let group = if of("group").is_empty() { String::new() } else { format!(".{}", of("group")) };
+    let kind = format!("{}{group}", of("resource")).to_lowercase();
+    let namespace = if of("namespace").is_empty() { String::new() } else { format!("/{}", of("namespace")) };
+    Value::from(format!("{kind}{namespace}/{}", of("name")))
+}
+
+fn service_ranges(object: &Value, _: Timestamp) -> Value {
+    let ranges = object.lookup(&["spec", "cidrs"]).and_then(Value::as_list).unwrap_or_default();
+    Value::from(ranges.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","))
 }
 
 fn endpoints(object: &Value, _: Timestamp) -> Value {

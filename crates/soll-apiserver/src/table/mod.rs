@@ -22,6 +22,9 @@ pub(crate) struct Column {
     cell: Cell,
 }
 
+/// Names a column that is told of nowhere, though it has cells.
+const NAMELESS: &str = "";
+
 enum Cell {
     /// A formula of this crate.
     Computed(fn(&Value, Timestamp) -> Value),
@@ -44,11 +47,12 @@ pub(crate) fn table(resource: &Resource, objects: &[Value], list_meta: Map, incl
         Value::from(row)
     });
     let rows = Value::list(rows.collect());
+    let named = columns.iter().filter(|column| column.name != NAMELESS);
     Map::from_iter([
         ("kind", Value::str("Table")),
         ("apiVersion", Value::str("meta.k8s.io/v1")),
         ("metadata", list_meta.into()),
-        ("columnDefinitions", Value::list(columns.iter().map(Column::definition).collect())),
+        ("columnDefinitions", Value::list(named.map(Column::definition).collect())),
         ("rows", rows),
     ])
     .into()

@@ -421,6 +421,8 @@ fn zero(of: TypeRef<'_>) -> Value {
     if of.definition().is_some() {
         for field in of.fields().filter(|field| field.emitted || field.required) {
             let value = match field.of.shape() {
+                // A struct that is required and that Go does not write is behind a pointer.
+                Shape::Struct if !field.emitted => continue,
                 Shape::Struct => zero(field.of),
                 Shape::Map | Shape::List | Shape::Any => Value::null(),
                 Shape::Scalar(Scalar::String | Scalar::Bytes | Scalar::Quantity) => Value::str(""),

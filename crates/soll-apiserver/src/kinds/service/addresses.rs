@@ -1,21 +1,24 @@
 //! The cluster IPs of services.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
-use soll_yaml::Value;
+use serde_json::json;
+use soll_yaml::{Value, to_value};
 
 use super::{is_external_name, is_headless, set_texts, shown, spec_mut, text, texts};
 use crate::refusal::Cause;
 use crate::rest::{Api, Context};
+use crate::{bootstrap, meta, names};
 
 /// Cluster IPs come from 10.96.0.0/16; the first is the API server's own.
 const FIRST_IP: u32 = u32::from_be_bytes([10, 96, 0, 1]);
 const IPS: u32 = 65_534;
 /// As many at the beginning are left to those who ask for them, while there are others.
 const ASKED_FOR: u32 = 256;
-const RANGE: &str = "10.96.0.0/16";
+pub(crate) const RANGE: &str = "10.96.0.0/16";
+/// Where the `IPAddress` objects are kept.
+const BOOKED: &str = "networking.k8s.io/ipaddresses";
 
 /// Where the search for a free address or port starts: never where another request just did.
 #[derive(Debug, Default)]
@@ -80,18 +83,77 @@ pub(super) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
     Ok(())
 }
 
-fn used(api: &Api) -> HashSet<String> {
-    let (services, _) = api.store.snapshot("/services");
-    services.iter().map(|entry| text(&entry.value, "clusterIP").to_owned()).collect()
+/// Notes in `IPAddress` objects that the addresses of a service are taken. Answers those of which it was not known.
+pub(crate) fn book(api: &Arc<Api>, service: &Value) -> Vec<String> {
+    let mut booked = addresses(service);
+    booked.retain(|ip| !is_booked(api, ip));
+    for ip in &booked {
+        let object = json!({
+            "metadata": {"name": ip, "labels": {
+                "ipaddress.kubernetes.io/ip-family": if ip.contains(':') { "IPv6" } else { "IPv4" },
+                "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+            }},
+            "spec": {"parentRef": {
+                "resource": "services",
+                "namespace": meta::text(service, "namespace"),
+                "name": meta::text(service, "name"),
+            }},
+        });
+        let object = to_value(&object).expect("JSON is a value");
+        bootstrap::put(api, bootstrap::SELF, ("networking.k8s.io", "v1", "ipaddresses"), object);
+    }
+    booked
+}
+
+/// Gives the addresses back that a service had and has no more.
+pub(crate) fn give_back(api: &Arc<Api>, before: &Value, now: Option<&Value>) {
+    let has = now.map(addresses).unwrap_or_default();
+    release(api, &addresses(before).into_iter().filter(|ip| !has.contains(ip)).collect::<Vec<_>>());
+}
+
+/// Makes addresses free again.
+pub(crate) fn release(api: &Arc<Api>, addresses: &[String]) {
+    for entry in addresses.iter().filter_map(|ip| api.store.get(BOOKED, "", ip)) {
+        // Whoever is faster takes it away as well.
+        let _ = api.store.remove(BOOKED, &entry.key, entry.revision);
+    }
+}
+
+/// The addresses of a service, without zeros at the beginning of numbers.
+fn addresses(service: &Value) -> Vec<String> {
+    let all = texts(service, "clusterIPs").into_iter();
+    all.filter_map(|ip| Some(super::validate::parse_ip(ip)?.to_string())).collect()
+}
+
+/// What is wrong with an `IPAddress`: it belongs to something.
+pub(crate) fn validate_address(object: &Value) -> Vec<Cause> {
+    let Some(parent) = object.lookup(&["spec", "parentRef"]) else {
+        return vec![Cause::required("spec.parentRef", "")];
+    };
+    let mut causes = Vec::new();
+    for field in ["group", "resource", "name", "namespace"] {
+        let (text, path) = (parent.lookup_str(&[field]).unwrap_or_default(), format!("spec.parentRef.{field}"));
+        let rule = if field == "group" { names::subdomain } else { names::path_segment };
+        match rule(text) {
+            _ if text.is_empty() && matches!(field, "group" | "namespace") => {}
+            _ if text.is_empty() => causes.push(Cause::required(path, "")),
+            Err(why) => causes.push(Cause::invalid(path, &format!("{text:?}"), why)),
+            Ok(()) => {}
+        }
+    }
+    causes
+}
+
+fn is_booked(api: &Api, ip: &str) -> bool {
+    api.store.get(BOOKED, "", ip).is_some()
 }
 
 fn free(api: &Api) -> String {
-    let used = used(api);
     let first = (0..ASKED_FOR).map(|index| FIRST_IP + index);
     let mut candidates =
         (0..IPS - ASKED_FOR).map(|_| api.addresses.next_ip()).chain(first).map(|ip| Ipv4Addr::from(ip).to_string());
     // With all 65,534 taken the next one is shared, which no simulated service notices.
-    candidates.find(|ip| !used.contains(ip)).unwrap_or_else(|| Ipv4Addr::from(api.addresses.next_ip()).to_string())
+    candidates.find(|ip| !is_booked(api, ip)).unwrap_or_else(|| Ipv4Addr::from(api.addresses.next_ip()).to_string())
 }
 
 /// Why an address cannot be had; a dry run does not ask whether it is free.
@@ -100,7 +162,7 @@ fn check(ctx: &Context<'_>, ip: &str) -> Result<(), String> {
     let in_range = |ip: &Ipv4Addr| (FIRST_IP..FIRST_IP + IPS).contains(&u32::from(*ip));
     match parsed {
         Some(IpAddr::V4(ip)) if in_range(&ip) => {
-            let taken = !ctx.options.dry_run && used(ctx.api).contains(&ip.to_string());
+            let taken = !ctx.options.dry_run && is_booked(ctx.api, &ip.to_string());
             if taken { Err("provided IP is already allocated".to_owned()) } else { Ok(()) }
         }
         Some(ip) if ctx.options.dry_run => {

@@ -11,8 +11,8 @@ use soll_yaml::{Map, Value};
 use crate::refusal::{Cause, Refusal};
 use crate::rest::Context;
 
-pub(crate) use addresses::Addresses;
-pub(crate) use validate::{validate, validate_update, warn};
+pub(crate) use addresses::{Addresses, RANGE, book, give_back, release, validate_address};
+pub(crate) use validate::{parse_ip, validate, validate_update, warn};
 
 fn text<'o>(service: &'o Value, field: &str) -> &'o str {
     service.lookup_str(&["spec", field]).unwrap_or_default()

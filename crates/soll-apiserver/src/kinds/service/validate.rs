@@ -341,7 +341,7 @@ fn moved(old: &Value, object: &Value, field: &str, one: &str) -> Vec<Cause> {
 const NO_IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 /// An address; numbers of IPv4 may begin with zeros, which mean nothing.
-pub(super) fn parse_ip(text: &str) -> Option<IpAddr> {
+pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         return text.parse().ok();
     }
