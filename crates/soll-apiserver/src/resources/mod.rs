@@ -230,6 +230,15 @@ impl Resource {
         self.verbs.contains(&verb)
     }
 
+    /// What whoever asks for it is told, if it should no longer be used.
+    pub(crate) fn deprecation(&self) -> Option<String> {
+        if let Some(custom) = &self.custom {
+            return custom.deprecation.clone();
+        }
+        let endpoints = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+        self.is("", "endpoints").then(|| endpoints.to_owned())
+    }
+
     /// A stored object as this version writes it.
     #[must_use]
     pub fn present(&self, stored: &Value) -> Value {

@@ -291,9 +291,7 @@ async fn resource(
         warnings: Mutex::default(),
     };
     auth::authorize(&api.store, &caller.user, &ctx.attempt(verb.name()))?;
-    if let Some(warning) = target.resource.custom.as_ref().and_then(|custom| custom.deprecation.clone()) {
-        ctx.warn(warning);
-    }
+    target.resource.deprecation().into_iter().for_each(|warning| ctx.warn(warning));
     if let Some(refusal) = options.bad_include_object.as_ref().filter(|_| ctx.accepted.shape == Shape::Table) {
         return Err(refusal.clone());
     }

@@ -23,12 +23,13 @@ pub(super) enum Kind {
     CronJob,
     PodDisruptionBudget,
     HorizontalPodAutoscaler,
+    Endpoints,
     EndpointSlice,
 }
 
 impl Kind {
     /// Nodes come first: without them no pod can be placed.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Node,
         Self::Pod,
         Self::ConfigMap,
@@ -47,6 +48,7 @@ impl Kind {
         Self::CronJob,
         Self::PodDisruptionBudget,
         Self::HorizontalPodAutoscaler,
+        Self::Endpoints,
         Self::EndpointSlice,
     ];
 
@@ -58,7 +60,8 @@ impl Kind {
             | Self::Secret
             | Self::Service
             | Self::PersistentVolume
-            | Self::PersistentVolumeClaim => "v1",
+            | Self::PersistentVolumeClaim
+            | Self::Endpoints => "v1",
             Self::StorageClass => "storage.k8s.io/v1",
             Self::Ingress | Self::IngressClass => "networking.k8s.io/v1",
             Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps/v1",
@@ -89,6 +92,7 @@ impl Kind {
             Self::CronJob => "CronJob",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
+            Self::Endpoints => "Endpoints",
             Self::EndpointSlice => "EndpointSlice",
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct World {
     controlled: HashMap<String, BTreeSet<Key>>,
     /// The uids of objects whose deletion was asked for and has not been seen yet.
     doomed: HashSet<String>,
+    /// The names of Services that are gone while their Endpoints may still be there.
+    lost_services: HashSet<Name>,
     /// What was said about which uid; no borrow outlives a call.
     said: RefCell<HashMap<String, HashSet<u64>>>,
 }
@@ -36,6 +38,7 @@ impl World {
             objects: HashMap::new(),
             controlled: HashMap::new(),
             doomed: HashSet::new(),
+            lost_services: HashSet::new(),
             said: RefCell::default(),
         }
     }
@@ -95,6 +98,11 @@ impl World {
         self.find(kind, object.namespace(), text(reference, &["name"]))
     }
 
+    /// Whether the Service is gone that Endpoints were about.
+    pub(super) fn has_lost_service(&self, endpoints: &Object) -> bool {
+        self.lost_services.contains(&Name::of(endpoints))
+    }
+
     /// Whether this is said for the first time.
     pub(super) fn says_first(&self, uid: &str, reason: &str, message: &str) -> bool {
         let text = super::fields::fingerprint(&format!("{reason} {message}"));
@@ -131,6 +139,9 @@ impl World {
             let key = Key { kind, name: name.clone() };
             self.controlled.entry(text(owner, &["uid"]).to_owned()).or_default().insert(key);
         }
+        if kind == Kind::Service {
+            self.lost_services.remove(&name);
+        }
         self.objects.entry(kind).or_default().insert(name, object.clone());
         self.wake(kind, object, queue);
     }
@@ -142,6 +153,13 @@ impl World {
         if self.get(kind, &name).is_some_and(|known| known.uid() == object.uid()) {
             self.objects.entry(kind).or_default().remove(&name);
             self.unlink(kind, &name, object);
+        }
+        match kind {
+            Kind::Service if self.find(Kind::Endpoints, &name.namespace, &name.name).is_some() => {
+                self.lost_services.insert(name);
+            }
+            Kind::Endpoints => drop(self.lost_services.remove(&name)),
+            _ => {}
         }
         self.forget(object);
         self.wake(kind, object, queue);
@@ -212,8 +230,9 @@ impl World {
                     self.wake_within(Kind::Pod, object.namespace(), queue, |_| true);
                 }
             }
-            Kind::Service
-            | Kind::Ingress
+            Kind::Service => queue.now(Key { kind: Kind::Endpoints, name: Name::of(object) }),
+            Kind::Endpoints => queue.now(Key { kind: Kind::Service, name: Name::of(object) }),
+            Kind::Ingress
             | Kind::CronJob
             | Kind::PodDisruptionBudget
             | Kind::HorizontalPodAutoscaler

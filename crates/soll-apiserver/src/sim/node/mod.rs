@@ -37,6 +37,7 @@ pub(super) fn step(world: &World, kind: Kind, object: &Object) -> Step {
         | Kind::CronJob
         | Kind::PodDisruptionBudget
         | Kind::HorizontalPodAutoscaler
+        | Kind::Endpoints
         | Kind::EndpointSlice => Step::nothing(),
     }
 }

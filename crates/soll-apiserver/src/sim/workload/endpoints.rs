@@ -11,10 +11,11 @@ use super::super::selector::contains;
 use super::super::world::World;
 use super::pods::{is_finished, is_ready};
 
-const SERVICE: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+/// The labels of a slice that say of which Service it tells, and who keeps it.
+pub(super) const SERVICE: &str = "kubernetes.io/service-name";
+pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
-const HEADLESS: &str = "service.kubernetes.io/headless";
+pub(super) const HEADLESS: &str = "service.kubernetes.io/headless";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// The most endpoints of a slice.
@@ -23,18 +24,8 @@ const MOST: usize = 100;
 /// Keeps the slices of a Service that selects pods: one for the pods that listen on the same ports, more if they are many.
 pub(super) fn step(world: &World, service: &Object) -> Step {
     let mut step = Step::nothing();
-    let Some(selector) = service.value().lookup(&["spec", "selector"]).filter(|selector| is_some_map(selector)) else {
-        return step;
-    };
-    if text(service.value(), &["spec", "type"]) == "ExternalName" || !world.knows(Kind::EndpointSlice) {
-        return step;
-    }
-    let mut pods: Vec<_> = world
-        .within(Kind::Pod, service.namespace())
-        .filter(|pod| contains(selector, pod.value().lookup(&["metadata", "labels"])))
-        .filter(|pod| !is_finished(pod) && !text(pod.value(), &["status", "podIP"]).is_empty())
-        .collect();
-    pods.sort_by_key(|pod| pod.name());
+    let Some(selector) = selector(service).filter(|_| world.knows(Kind::EndpointSlice)) else { return step };
+    let pods = selected(world, service, selector);
     let labels = labels(service);
     let mut held: Vec<&Object> = world.controlled_by(service, Kind::EndpointSlice);
     held.retain(|slice| slice.label(MANAGED_BY) == Some(MANAGER) && !world.is_leaving(slice));
@@ -59,6 +50,23 @@ pub(super) fn step(world: &World, service: &Object) -> Step {
         step.push(Action::Delete { kind: Kind::EndpointSlice, object: slice.clone(), grace: None });
     }
     step
+}
+
+/// What a Service selects pods by, if somebody is to look where they are.
+pub(super) fn selector(service: &Object) -> Option<&Value> {
+    let is_elsewhere = text(service.value(), &["spec", "type"]) == "ExternalName";
+    service.value().lookup(&["spec", "selector"]).filter(|selector| is_some_map(selector) && !is_elsewhere)
+}
+
+/// The pods of a Service that have an address, by name.
+pub(super) fn selected<'w>(world: &'w World, service: &'w Object, selector: &Value) -> Vec<&'w Object> {
+    let mut pods: Vec<_> = world
+        .within(Kind::Pod, service.namespace())
+        .filter(|pod| contains(selector, pod.value().lookup(&["metadata", "labels"])))
+        .filter(|pod| !is_finished(pod) && !text(pod.value(), &["status", "podIP"]).is_empty())
+        .collect();
+    pods.sort_by_key(|pod| pod.name());
+    pods
 }
 
 /// Makes a slice say what is wanted, unless it does.
@@ -115,12 +123,16 @@ fn wanted(world: &World, service: &Object, pods: &[&Object]) -> Vec<Wanted> {
     wanted
 }
 
+pub(super) fn is_headless(service: &Object) -> bool {
+    matches!(text(service.value(), &["spec", "clusterIP"]), "None" | "")
+}
+
 /// The labels of the Service, and those that tell what the slice is.
 fn labels(service: &Object) -> Value {
     let mut labels = service.value().lookup(&["metadata", "labels"]).cloned().unwrap_or_else(Value::map);
     let map = labels.make_map();
     map.remove(HEADLESS);
-    if matches!(text(service.value(), &["spec", "clusterIP"]), "None" | "") {
+    if is_headless(service) {
         map.insert(HEADLESS, Value::str(""));
     }
     map.insert(SERVICE, Value::str(service.name()));
@@ -170,14 +182,10 @@ fn endpoint(world: &World, service: &Object, pod: &Object) -> Value {
 
 /// The ports that a pod listens on for the Service, which may go by their names.
 fn ports(service: &Object, pod: &Object) -> Vec<Value> {
-    let numbered = |port: &Value| {
-        let target = port.get("targetPort").or_else(|| port.get("port"))?;
-        target.as_i64().or_else(|| named(pod, target.as_str()?, text(port, &["protocol"])))
-    };
     let ports = list(service.value(), &["spec", "ports"]).iter();
     let made = ports.filter_map(|port| {
         let mut made = value(
-            &json!({"name": text(port, &["name"]), "protocol": text(port, &["protocol"]), "port": numbered(port)?}),
+            &json!({"name": text(port, &["name"]), "protocol": text(port, &["protocol"]), "port": port_number(port, pod)?}),
         );
         if let Some(protocol) = port.get("appProtocol") {
             made.make_map().insert("appProtocol", protocol.clone());
@@ -185,6 +193,12 @@ fn ports(service: &Object, pod: &Object) -> Vec<Value> {
         Some(made)
     });
     made.collect()
+}
+
+/// The number of a Service's port on a pod, if the pod has such a port.
+pub(super) fn port_number(port: &Value, pod: &Object) -> Option<i64> {
+    let target = port.get("targetPort").or_else(|| port.get("port"))?;
+    target.as_i64().or_else(|| named(pod, target.as_str()?, text(port, &["protocol"])))
 }
 
 fn named(pod: &Object, name: &str, protocol: &str) -> Option<i64> {

@@ -1,4 +1,4 @@
-//! What kube-controller-manager would do: from Deployments to pods, from Services to EndpointSlices.
+//! What kube-controller-manager would do: from Deployments to pods, from Services to Endpoints and EndpointSlices.
 
 mod cron_job;
 mod daemon_set;
@@ -6,9 +6,11 @@ mod deployment;
 mod disruption;
 mod endpoints;
 mod job;
+mod mirror;
 mod pods;
 mod replica_set;
 mod stateful_set;
+mod subsets;
 
 use soll_api::Object;
 
@@ -29,7 +31,16 @@ pub(super) fn step(world: &World, kind: Kind, object: &Object) -> Step {
         Kind::DaemonSet => daemon_set::step(world, object),
         Kind::Job => job::step(world, object),
         Kind::CronJob => cron_job::step(world, object),
-        Kind::Service => endpoints::step(world, object),
+        Kind::Service => {
+            let mut step = endpoints::step(world, object);
+            step.extend(subsets::step(world, object));
+            step
+        }
+        Kind::Endpoints => {
+            let mut step = mirror::step(world, object);
+            step.extend(subsets::without_service(world, object));
+            step
+        }
         Kind::PodDisruptionBudget => disruption::of_budget(world, object),
         Kind::HorizontalPodAutoscaler => disruption::of_autoscaler(world, object),
         Kind::Node

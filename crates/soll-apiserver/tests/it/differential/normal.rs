@@ -61,15 +61,40 @@ fn claims(text: &str) -> Option<Json> {
     Some(claims)
 }
 
-/// Whether these are annotations, or their owners, that tell no more than when a slice last had to change: that is told if the
-/// change was not seen with another.
-fn tells_the_trigger(key: &str, value: &Json) -> bool {
-    const TRIGGER: &str = "endpoints.kubernetes.io/last-change-trigger-time";
-    let is_trigger = |(key, _): (&String, &Json)| key.trim_start_matches("f:") == TRIGGER || key == ".";
-    matches!(key, "annotations" | "f:annotations")
-        && value
-            .as_object()
-            .is_some_and(|map| map.len() > usize::from(map.contains_key(".")) && map.iter().all(is_trigger))
+/// The annotation that tells when a slice last had to change: that is told if the change was not seen with another.
+const TRIGGER: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// Annotations, or their owners, without what tells of the trigger; nothing if that is all.
+fn without_trigger(key: &str, value: &Json) -> Option<Json> {
+    let of_trigger = |key: &str| key.trim_start_matches("f:") == TRIGGER;
+    match value {
+        Json::Object(map)
+            if matches!(key, "annotations" | "f:annotations") && map.keys().any(|key| of_trigger(key)) =>
+        {
+            let kept: Map<String, Json> = map
+                .iter()
+                .filter(|(key, _)| !of_trigger(key))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect();
+            let is_all = kept.keys().all(|key| key == ".");
+            (!is_all).then(|| kept.into())
+        }
+        value => Some(value.clone()),
+    }
+}
+
+/// A value as text, without addresses and uids and whatever the order of lists.
+fn anonymous(value: &Json) -> String {
+    match value {
+        Json::String(text) => ADDRESS.replace_all(&UID.replace_all(text, ""), "").into_owned(),
+        Json::Array(items) => {
+            let mut texts: Vec<String> = items.iter().map(anonymous).collect();
+            texts.sort();
+            texts.join(",")
+        }
+        Json::Object(map) => map.iter().map(|(key, value)| format!("{key}:{} ", anonymous(value))).collect(),
+        other => other.to_string(),
+    }
 }
 
 impl Normaliser {
@@ -161,11 +186,21 @@ impl Normaliser {
 
     fn map(&mut self, map: &Map<String, Json>) -> Json {
         // In the order of their keys, so that uids are met in the same order on both servers.
-        let sorted: BTreeMap<&String, &Json> = map.iter().collect();
+        let sorted: BTreeMap<&String, Json> =
+            map.iter().filter_map(|(key, value)| Some((key, without_trigger(key, value)?))).collect();
         let is_object = !map.get("name").unwrap_or(&Json::Null).is_null();
+        let has_addresses =
+            ["addressType", "addresses", "notReadyAddresses"].iter().any(|field| map.contains_key(*field));
         let mut shown = Map::new();
-        for (key, value) in sorted.into_iter().filter(|(key, value)| !tells_the_trigger(key, value)) {
+        for (key, value) in &sorted {
             let value = match (key.as_str(), value) {
+                // In an order that follows from hashes, or from none.
+                ("subsets" | "endpoints" | "addresses" | "notReadyAddresses", Json::Array(items))
+                    if self.controllers =>
+                {
+                    self.set(items)
+                }
+                ("ports", Json::Array(items)) if self.controllers && has_addresses => self.set(items),
                 // How often a slice was written depends on how much was seen at once.
                 ("metadata", metadata) if self.controllers && map.contains_key("addressType") => {
                     let mut metadata = self.value("metadata", metadata);
@@ -181,15 +216,20 @@ impl Normaliser {
         shown.into()
     }
 
+    /// Items that come in no order of their own.
+    fn set(&mut self, items: &[Json]) -> Json {
+        let mut items: Vec<&Json> = items.iter().collect();
+        // By what is the same on both servers; what is met first has the first number.
+        items.sort_by_cached_key(|item| anonymous(item));
+        items.into_iter().map(|item| self.value("", item)).collect()
+    }
+
     /// Names of fields are what they are, but owners are known by their uids.
     fn fields(&mut self, fields: &Json) -> Json {
         let Json::Object(map) = fields else { return fields.clone() };
-        let named = |(key, below): (&String, &Json)| (self.names(key), self.fields(below));
-        map.iter()
-            .filter(|(key, below)| !tells_the_trigger(key, below))
-            .map(named)
-            .collect::<Map<String, Json>>()
-            .into()
+        let mut named = |(key, below): (&String, &Json)| (self.names(key), self.fields(below));
+        let told = map.iter().filter_map(|(key, below)| Some((key, without_trigger(key, below)?)));
+        told.map(|(key, below)| named((key, &below))).collect::<Map<String, Json>>().into()
     }
 
     fn version(&self, text: &str, is_object: bool) -> Json {
