@@ -4,6 +4,7 @@
 use crate::repository::{Repository, run};
 use crate::servers;
 use anyhow::{Result, bail};
+use std::process::Command;
 
 /// A comparison: where its test is, and what it compares with.
 pub(crate) struct Comparison {
@@ -61,13 +62,34 @@ pub(crate) fn find(name: &str) -> Result<&'static Comparison> {
     Ok(comparison)
 }
 
-/// Compares many generated cases; the seed is printed and repeats them.
-pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Option<u64>) -> Result<()> {
-    let comparison = find(name)?;
+/// What is recorded: the answers of kube-apiserver to scripts, for where it does not run.
+const RECORDED: Comparison = Comparison {
+    name: "apiserver",
+    package: "soll-apiserver",
+    test: "differential::scripts_are_answered_as_kube_apiserver_answers_them",
+    oracles: &["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"],
+};
+
+/// Keeps what the original answers, if we answer the same.
+pub(crate) fn record(repository: &Repository, name: &str) -> Result<()> {
+    if name != RECORDED.name {
+        bail!("nothing of `{name}` is recorded; there is {}", RECORDED.name);
+    }
+    run(prepared(repository, &RECORDED)?.env("SOLL_RECORD", "1"))
+}
+
+/// The test of a comparison, with its originals at hand.
+fn prepared(repository: &Repository, comparison: &Comparison) -> Result<Command> {
     servers::ensure(repository, &names(comparison.oracles))?;
     let mut cargo = repository.cargo();
     cargo.args(["test", "-p", comparison.package, "--test", "it", "--", "--exact", "--nocapture", comparison.test]);
     cargo.env("SOLL_CACHE", repository.cache());
+    Ok(cargo)
+}
+
+/// Compares many generated cases; the seed is printed and repeats them.
+pub(crate) fn compare(repository: &Repository, name: &str, cases: u64, seed: Option<u64>) -> Result<()> {
+    let mut cargo = prepared(repository, find(name)?)?;
     cargo.env("SOLL_DIFFERENTIAL_CASES", cases.to_string()).env("SOLL_DIFFERENTIAL_TALLY", "1");
     if let Some(seed) = seed {
         cargo.env("SOLL_DIFFERENTIAL_SEED", seed.to_string());

@@ -59,6 +59,9 @@ enum Task {
         /// Repeats an earlier run
         #[arg(long)]
         seed: Option<u64>,
+        /// Keep what the original answers to the scripts, to be compared with where it does not run (apiserver)
+        #[arg(long, conflicts_with_all = ["cases", "seed"])]
+        record: bool,
     },
     /// Put faults into an engine, one at a time, and see whether the comparison with the original notices
     Faults {
@@ -156,7 +159,8 @@ fn main() -> Result<()> {
             bench::kustomize::measure(&repository, binary, runs, objects)
         }
         Task::Bench(Bench::Helm { binary, runs }) => bench::helm::measure(&repository, binary, runs),
-        Task::Differential { name, cases, seed } => differential::compare(&repository, &name, cases, seed),
+        Task::Differential { name, record: true, .. } => differential::record(&repository, &name),
+        Task::Differential { name, cases, seed, .. } => differential::compare(&repository, &name, cases, seed),
         Task::Faults { name, cases, only } => faults::seed(&repository, &name, cases, &only),
         Task::Image { out, profile } => image::build(&repository, &out, &profile),
         Task::Layout { binary } => layout::write(&repository, binary),

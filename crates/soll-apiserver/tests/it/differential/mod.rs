@@ -2,7 +2,8 @@
 //!
 //! The scripts are the files of `tests/it/scripts` (see [`script`] for their form). What differs by nature is replaced
 //! first ([`normal`]); what differs on purpose stands in `KNOWN_DIFFERENCES.toml` ([`known`]). `SOLL_SCRIPTS=word` runs
-//! the scripts whose names contain the word.
+//! the scripts whose names contain the word. What kube-apiserver answered is kept as well, and replayed where there is none
+//! ([`replay`]).
 
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test says what it tried, and fails where it stands")]
 
@@ -14,6 +15,7 @@ mod large;
 mod ledger;
 mod manifests;
 mod normal;
+mod replay;
 mod script;
 mod side;
 
@@ -21,12 +23,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use futures::{StreamExt, stream};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use soll_apiserver::store::Limits;
 
 use known::Rules;
 use ledger::Ledger;
 use normal::{Normaliser, differences};
+use replay::Record;
 use script::{Script, Step};
 use side::{Seen, Side};
 
@@ -42,6 +45,8 @@ struct Pair {
 /// What came of a script: the answers of kube-apiserver, and what is wrong.
 struct Outcome {
     seen: Vec<Seen>,
+    /// The answers in the form in which they are compared.
+    expected: Vec<Json>,
     wrong: Option<String>,
     /// Whether the comparison ended where the embedded server accepted what kube-apiserver finds invalid.
     accepted_more: bool,
@@ -69,50 +74,60 @@ impl Pair {
         let (seen, found) = match (real, embedded) {
             (Ok(seen), Ok(found)) => (seen, found),
             (Err(stuck), _) | (_, Err(stuck)) => {
-                return Outcome { seen: Vec::new(), wrong: Some(stuck), accepted_more: false };
+                return Outcome { seen: Vec::new(), expected: Vec::new(), wrong: Some(stuck), accepted_more: false };
             }
         };
-        let (mut wrong, mut accepted_more) = (String::new(), false);
+        let mut unmet = String::new();
         for (index, (step, seen)) in script.steps.iter().zip(&seen).enumerate() {
             if let Some(unexpected) = unexpected(&step.filled(&script.names), seen) {
-                writeln!(wrong, "  step {}: {unexpected}", index + 1).unwrap();
+                writeln!(unmet, "  step {}: {unexpected}", index + 1).unwrap();
             }
         }
-        let text = format!("{script:?}");
-        let compared = |seen: &[Seen]| -> Vec<Seen> {
-            let all = script.steps.iter().zip(seen);
-            all.filter(|(step, _)| !step.loosely).map(|(_, seen)| seen.clone()).collect()
-        };
-        let normaliser = |seen: &[Seen]| Normaliser::new(text.clone(), script.controllers, &compared(seen));
-        let mut normal = (normaliser(&seen), normaliser(&found));
-        for (index, (seen, found)) in seen.iter().zip(&found).enumerate() {
-            // What follows a difference differs too.
-            if !wrong.is_empty() {
-                break;
-            }
-            if script.steps[index].loosely && seen.code == found.code {
-                continue;
-            }
-            accepted_more = script.is_made_up && rules.accepts_more && seen.code == 422 && found.code < 300;
-            if accepted_more {
-                break;
-            }
-            let invalid = seen.code == 422 && found.code == 422 && seen.body["details"] != found.body["details"];
-            if script.is_made_up && rules.accepts_more && invalid {
-                // Other mistakes are found, and the object stays as it is.
-                continue;
-            }
-            let (mut expected, found) = (normal.0.shown(seen), normal.1.shown(found));
-            rules.without_warnings(&mut expected);
-            for (path, expected, found) in differences(&expected, &found) {
-                if !rules.excuse(&path, &expected) {
-                    let (expected, found) = (brief(&expected), brief(&found));
-                    writeln!(wrong, "  step {} {path}\n    real {expected}\n    ours {found}", index + 1).unwrap();
-                }
-            }
+        let expected = shown(script, &seen);
+        if !unmet.is_empty() {
+            return Outcome { seen, expected, wrong: Some(unmet), accepted_more: false };
         }
-        Outcome { seen, wrong: (!wrong.is_empty()).then_some(wrong), accepted_more }
+        let (wrong, accepted_more) = compared(script, &expected, &shown(script, &found), rules);
+        Outcome { seen, expected, wrong, accepted_more }
     }
+}
+
+/// What a script saw, step by step, in the form in which it is compared. Of loose steps it is the code.
+fn shown(script: &Script, seen: &[Seen]) -> Vec<Json> {
+    let is_loose = |index: usize| script.steps[index].loosely;
+    let strictly: Vec<Seen> =
+        seen.iter().enumerate().filter(|(index, _)| !is_loose(*index)).map(|(_, seen)| seen.clone()).collect();
+    let mut normaliser = Normaliser::new(format!("{script:?}"), script.controllers, &strictly);
+    let all = seen.iter().enumerate();
+    all.map(|(index, seen)| if is_loose(index) { json!({"code": seen.code}) } else { normaliser.shown(seen) }).collect()
+}
+
+/// What is wrong with what a script saw on the embedded server, and whether the comparison ended where it accepts more.
+fn compared(script: &Script, expected: &[Json], found: &[Json], rules: &Rules) -> (Option<String>, bool) {
+    let mut wrong = String::new();
+    for (index, (expected, found)) in expected.iter().zip(found).enumerate() {
+        let is_invalid = expected["code"] == 422 && script.is_made_up && rules.accepts_more;
+        if is_invalid && found["code"].as_u64().is_some_and(|code| code < 300) {
+            return (None, true);
+        }
+        if is_invalid && found["code"] == 422 && expected["body"]["details"] != found["body"]["details"] {
+            // Other mistakes are found, and the object stays as it is.
+            continue;
+        }
+        let mut expected = expected.clone();
+        rules.without_warnings(&mut expected);
+        for (path, expected, found) in differences(&expected, found) {
+            if !rules.excuse(&path, &expected) {
+                let (expected, found) = (brief(&expected), brief(&found));
+                writeln!(wrong, "  step {} {path}\n    real {expected}\n    ours {found}", index + 1).unwrap();
+            }
+        }
+        // What follows a difference differs too.
+        if !wrong.is_empty() {
+            return (Some(wrong), false);
+        }
+    }
+    (None, false)
 }
 
 fn brief(value: &Json) -> String {
@@ -144,6 +159,7 @@ fn scripts_are_answered_as_kube_apiserver_answers_them() {
     scripts.retain(|script| script.name.contains(&wanted));
     let rules = Rules::read();
     let (mut ledger, mut wrong, mut equal) = (Ledger::default(), Vec::new(), 0);
+    let mut record = Record::default();
     runtime().block_on(async {
         for controllers in [false, true] {
             let some: Vec<&Script> = scripts.iter().filter(|script| script.controllers == controllers).collect();
@@ -157,6 +173,9 @@ fn scripts_are_answered_as_kube_apiserver_answers_them() {
                 for (step, seen) in script.steps.iter().zip(&outcome.seen) {
                     let reason = seen.body["reason"].as_str().unwrap_or_default();
                     ledger.note(&step.filled(&script.names), seen.code, reason);
+                }
+                if outcome.wrong.is_none() {
+                    record.add(script, outcome.expected, &rules);
                 }
                 match (outcome.wrong, rules.scripts.contains(&script.name)) {
                     (Some(what), false) => wrong.push(format!("{}\n{what}", script.name)),
@@ -179,4 +198,8 @@ fn scripts_are_answered_as_kube_apiserver_answers_them() {
         wrong.extend(ledger.missing().into_iter().map(|cell| format!("no script covers {cell}")));
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    if std::env::var_os(replay::RECORD).is_some() {
+        assert!(wanted.is_empty(), "all scripts are recorded, or none");
+        record.write();
+    }
 }

@@ -4,11 +4,12 @@
 //! per row, or per combination of rows if it names several tables. `$name` in a text stands for what the name was given;
 //! `+` as a key puts the entries of its value in its place. `$ns` is a namespace of the script's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
+use sha2::{Digest, Sha256};
 use soll_yaml::{ParseOptions, SourceId};
 
 /// Names and what they stand for.
@@ -55,7 +56,7 @@ struct Entry {
 }
 
 /// One step: a request, or a piece of a watch.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Step {
     #[serde(rename = "GET")]
@@ -221,12 +222,18 @@ pub(super) fn all() -> Vec<Script> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     paths.sort();
     let mut scripts: Vec<Script> = paths.iter().flat_map(|path| of_file(path)).collect();
-    for (index, script) in scripts.iter_mut().enumerate() {
-        script.names.insert("ns".to_owned(), format!("t{index}").into());
+    for script in &mut scripts {
+        // The same in each run, whatever other scripts there are: it stands in what is recorded.
+        script.names.insert("ns".to_owned(), format!("t{}", digest(&script.name)).into());
     }
-    let names: std::collections::BTreeSet<_> = scripts.iter().map(|script| &script.name).collect();
+    let names: BTreeSet<_> = scripts.iter().map(|script| script.names["ns"].as_str()).collect();
     assert_eq!(names.len(), scripts.len(), "each script has a name of its own");
     scripts
+}
+
+/// A short name for a text.
+pub(super) fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(5).fold(String::new(), |name, byte| format!("{name}{byte:02x}"))
 }
 
 fn of_file(path: &Path) -> Vec<Script> {
