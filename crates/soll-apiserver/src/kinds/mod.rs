@@ -37,6 +37,7 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("", "services") => service::settle(object),
         ("", "pods") => pod::settle(object),
         ("", "replicationcontrollers") => workload::settle("replicationcontrollers", object),
+        ("", "podtemplates") => workload::settle_template(object.make_map()),
         ("", "endpoints") => various::endpoints(object),
         ("" | "events.k8s.io", "events") => event::settle(resource, object),
         ("", "limitranges") => various::limit_range(object),
@@ -214,6 +215,10 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("", "secrets") => secret::validate(object),
         ("", "configmaps") => secret::validate_config_map(object),
         ("", "pods") => pod::validate::check(&object.get("spec").cloned().unwrap_or_default(), "spec"),
+        ("", "podtemplates") => {
+            let spec = object.lookup(&["template", "spec"]).cloned().unwrap_or_default();
+            pod::validate::check(&spec, "template.spec")
+        }
         ("", "services") => service::validate(old, object),
         ("", "persistentvolumeclaims") => claim::validate(object),
         ("networking.k8s.io", "ingresses") => various::validate_ingress(object),
@@ -246,6 +251,7 @@ pub(crate) fn warn(ctx: &Context<'_>, old: Option<&Value>, object: &Value) {
             &["spec", "template"]
         }
         ("", "replicationcontrollers") => &["spec", "template"],
+        ("", "podtemplates") => &["template"],
         _ => return,
     };
     if old.is_none() && !template.is_empty() && !matches!(resource.plural.as_str(), "daemonsets" | "statefulsets") {

@@ -98,7 +98,7 @@ fn settle_replication_controller(object: &mut Value) {
     default(meta::metadata_mut(object), "labels", labels);
 }
 
-fn settle_template(spec: &mut Map) {
+pub(super) fn settle_template(spec: &mut Map) {
     if let Some(pod) = child(spec, "template").and_then(|pod| child(pod, "spec")) {
         template::settle(pod);
     }

@@ -43,6 +43,7 @@ fn generation(group: &str, plural: &str) -> Generation {
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
             Generation::AllButStatus
         }
+        ("", "podtemplates") => Generation::AllButStatus,
         ("apps", "deployments") => Generation::SpecAndAnnotations,
         ("discovery.k8s.io", "endpointslices") => Generation::ContentAndLabels,
         ("", "pods" | "replicationcontrollers")

@@ -270,11 +270,16 @@ async fn resource(
     if request.body().len() > BODY_LIMIT {
         return Err(long_body());
     }
-    let mut options = Options::parse(request.uri().query().unwrap_or_default(), request.method())?;
-    let verb = verb(request.method(), target, &options)?;
-    if verb.deletes() && !request.body().is_empty() {
-        options.read_delete_body(&body::delete_options(request.headers(), request.body())?)?;
-    }
+    let (options, verb) = match asked(target, request) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            let mut response = answer::refusal(&refusal);
+            let is_known = refusal.code != 405;
+            let deprecation = target.resource.deprecation().filter(|_| is_known);
+            deprecation.iter().for_each(|sentence| warn(&mut response, sentence));
+            return Ok(response);
+        }
+    };
     let repeated = match verb {
         Verb::Create | Verb::Update | Verb::Patch => body::repeated(request.headers(), request.body()),
         _ => Vec::new(),
@@ -307,12 +312,26 @@ async fn resource(
     }
     let mut response = performed.unwrap_or_else(|refusal| answer::refusal(&refusal));
     for sentence in ctx.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        let quoted = sentence.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-            response.headers_mut().append("warning", value);
-        }
+        warn(&mut response, sentence);
     }
     Ok(response)
+}
+
+/// What a request to a resource asks for, and with which options.
+fn asked(target: &Target, request: &Request<Bytes>) -> Result<(Options, Verb), Refusal> {
+    let mut options = Options::parse(request.uri().query().unwrap_or_default(), request.method())?;
+    let verb = verb(request.method(), target, &options)?;
+    if verb.deletes() && !request.body().is_empty() {
+        options.read_delete_body(&body::delete_options(request.headers(), request.body())?)?;
+    }
+    Ok((options, verb))
+}
+
+fn warn(response: &mut Response<Body>, sentence: &str) {
+    let quoted = sentence.replace('\\', "\\\\").replace('"', "\\\"");
+    if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+        response.headers_mut().append("warning", value);
+    }
 }
 
 /// The store cannot write any more.

@@ -239,6 +239,14 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
             ("Parameters", "string", 0, class_parameters),
             ("Age", "string", 0, age),
         ],
+        ("", "podtemplates") => &[
+            ("Containers", "string", 0, container_names),
+            ("Images", "string", 0, container_images),
+            ("Pod Labels", "string", 0, |object, _| labels_text(object.lookup(&["template", "metadata", "labels"]))),
+        ],
+        ("node.k8s.io", "runtimeclasses") => {
+            &[("Handler", "string", 0, |object, _| text(object, &["handler"])), ("Age", "string", 0, age)]
+        }
         // The age has no name, as with the original.
         ("networking.k8s.io", "ipaddresses") => &[("ParentRef", "string", 0, parent), (NAMELESS, "string", 0, age)],
         ("networking.k8s.io", "servicecidrs") => &[("CIDRs", "string", 0, service_ranges), ("Age", "string", 0, age)],
@@ -476,8 +484,8 @@ fn phase(object: &Value, _: Timestamp) -> Value {
 
 fn template_containers(object: &Value) -> &[Value] {
     let of_cron_job = object.lookup(&["spec", "jobTemplate"]);
-    let template = of_cron_job.unwrap_or(object).lookup(&["spec", "template", "spec", "containers"]);
-    template.and_then(Value::as_list).unwrap_or_default()
+    let template = of_cron_job.unwrap_or(object).lookup(&["spec", "template"]).or_else(|| object.get("template"));
+    template.and_then(|pod| pod.lookup(&["spec", "containers"])?.as_list()).unwrap_or_default()
 }
 
 fn join<'v>(items: impl Iterator<Item = &'v str>) -> Value {
