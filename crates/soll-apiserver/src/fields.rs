@@ -6,6 +6,7 @@ use soll_patch::structured::{self, Set, Types, Write};
 use soll_schema::{Schemas, TypeRef};
 use soll_yaml::{Step, Value};
 
+use crate::kinds;
 use crate::meta;
 use crate::resources::{Resource, Subresource};
 use crate::rest::Context;
@@ -56,7 +57,20 @@ impl Types for Kind {
         }
         // Who has nothing yet does not say what it is.
         object.make_map().insert("apiVersion", Value::str(from));
-        self.row(to).map_or(object.clone(), |row| row.present(&object))
+        let Some(row) = self.row(to) else { return object };
+        let mut converted = row.present(&object);
+        if row.custom.is_none() {
+            write_zeros(row, &mut converted);
+        }
+        converted
+    }
+}
+
+/// An object on its way from version to version has all fields that Go writes, but for lists that are null, which nobody owns.
+pub(crate) fn write_zeros(resource: &Resource, object: &mut Value) {
+    if let Some(of) = Schemas::builtin().type_of(&resource.group, &resource.version, &resource.kind) {
+        structured::write_zeros(object, of);
+        kinds::leave_out_empty_lists(resource, object);
     }
 }
 

@@ -50,6 +50,9 @@ fn attempt(ctx: &Context<'_>, config: &Value) -> Result<(u16, Value), Setback> {
     let shown = live.as_ref().map(|live| {
         let mut shown = resource.present(&live.value);
         kinds::leave_out_empty_lists(resource, &mut shown);
+        if resource.is("autoscaling", "horizontalpodautoscalers") {
+            fields::write_zeros(resource, &mut shown);
+        }
         shown
     });
     if live.is_none() {

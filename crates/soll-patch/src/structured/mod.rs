@@ -415,6 +415,20 @@ fn reconcile(managers: &mut Managers, write: &Write<'_>) {
     }
 }
 
+/// Adds the fields to an object of a builtin type that Go writes even where nothing was said.
+pub fn write_zeros(object: &mut Value, of: TypeRef<'_>) {
+    fn add(object: &mut Map, zeros: &Map) {
+        for zero in zeros.iter() {
+            match (object.get_mut(&zero.key), zero.value.as_map()) {
+                (None, _) => drop(object.insert(zero.key.clone(), zero.value.clone())),
+                (Some(held), Some(zeros)) => held.as_map_mut().into_iter().for_each(|held| add(held, zeros)),
+                (Some(_), None) => {}
+            }
+        }
+    }
+    add(object.make_map(), zero(of).make_map());
+}
+
 /// An object of a builtin type with nothing set, as Go writes it: required fields and value structs are there.
 fn zero(of: TypeRef<'_>) -> Value {
     let mut map = Map::new();

@@ -41,6 +41,15 @@ struct Kind {
     parts: Vec<Json>,
     /// What defines it, if Kubernetes does not.
     definition: Option<Json>,
+    /// The same kind in another version, through which every other move goes.
+    other: Option<Box<Kind>>,
+}
+
+impl Kind {
+    /// The version through which a move goes.
+    fn version(&self, twist: u64) -> &Self {
+        self.other.as_deref().filter(|_| twist.is_multiple_of(2)).unwrap_or(self)
+    }
 }
 
 /// One write.
@@ -114,12 +123,13 @@ impl Case {
 impl Move {
     fn step(&self, kind: &Kind, name: &str) -> Step {
         let mut random = Random::new(self.twist);
+        let kind = kind.version(self.twist);
         let dry_run = if self.dry_run { "&dryRun=All" } else { "" };
         let force = if self.force && self.verb == Verb::Apply { "&force=true" } else { "" };
         let path = format!("{}/{name}?fieldManager={}{dry_run}{force}", kind.url, self.manager);
         let mut body = if self.base { kind.base.clone() } else { json!({}) };
         for part in &self.parts {
-            join(&mut body, &kind.parts[*part]);
+            join(&mut body, &kind.parts[*part % kind.parts.len()]);
         }
         let mut step = Step { expect: Some(json!("any")), ..Step::default() };
         match self.verb {
