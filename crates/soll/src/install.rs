@@ -54,6 +54,7 @@ pub(crate) async fn uninstall(arguments: &Uninstall) -> anyhow::Result<u8> {
             release(&cluster, &kind.gvk()).await?;
         }
     }
+    leases(&cluster, &arguments.namespace).await?;
     for object in installed.iter().rev() {
         let keep = is(object, "Namespace") || (arguments.keep_crds && is(object, "CustomResourceDefinition"));
         if !keep {
@@ -117,6 +118,24 @@ async fn gone(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     Ok(())
+}
+
+/// Deletes the leases that the engine left: those of its groups, and of Flux's those that nobody holds.
+async fn leases(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
+    let (lease, all) = (Gvk::new("coordination.k8s.io/v1", "Lease"), Selection::all().within(namespace));
+    let leases = cluster.list(&lease, &all, Depth::Whole).await.context("cannot list the leases")?;
+    for lease in leases.items {
+        let holder = lease.value().lookup_str(&["spec", "holderIdentity"]).unwrap_or_default();
+        if is_left_behind(lease.name(), holder) {
+            delete(cluster, &lease).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_left_behind(lease: &str, holder: &str) -> bool {
+    let is_of_group = lease.starts_with("soll-") && (lease.contains("-shard-") || lease.contains("-member-"));
+    is_of_group || (lease.contains("-controller-leader-election") && holder.is_empty())
 }
 
 /// Takes our finalizer off all objects of a kind.

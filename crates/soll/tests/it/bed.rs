@@ -429,6 +429,7 @@ pub(crate) fn gvk(kind: &str) -> Gvk {
         "GitRepository" => "source.toolkit.fluxcd.io/v1",
         "Deployment" | "StatefulSet" => "apps/v1",
         "Job" => "batch/v1",
+        "Lease" => "coordination.k8s.io/v1",
         "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
         _ => "v1",
     };

@@ -2,10 +2,16 @@
 
 use std::path::Path;
 
-use crate::bed::{Bed, Ground, Ran, Stage};
+use soll_yaml::Value;
+
+use crate::bed::{Bed, Ground, Ran, Stage, until};
 use crate::on_both_grounds;
 
-on_both_grounds!(commands_show_and_steer_what_is_reconciled, diff_shows_what_an_apply_would_change);
+on_both_grounds!(
+    commands_show_and_steer_what_is_reconciled,
+    diff_shows_what_an_apply_would_change,
+    an_installation_goes_and_leaves_what_it_applied,
+);
 
 fn soll(stage: &Stage<'_>, arguments: &[&str]) -> Ran {
     stage.bed.run(Path::new(env!("CARGO_BIN_EXE_soll")), arguments)
@@ -95,4 +101,56 @@ fn diff_shows_what_an_apply_would_change(ground: Ground) {
     for secret in ["hunter1", "hunter2", "aHVudGVyMQ", "aHVudGVyMg"] {
         assert!(!changed.text.contains(secret), "a secret is shown:\n{}", changed.text);
     }
+}
+
+fn an_installation_goes_and_leaves_what_it_applied(ground: Ground) {
+    let bed = Bed::without_engine(ground);
+    let soll = |arguments: &[&str]| bed.run(Path::new(env!("CARGO_BIN_EXE_soll")), arguments);
+    let installed = soll(&["install", "--replicas", "2"]);
+    assert_eq!(installed.code, Some(0), "{}", installed.text);
+    let deployment = bed.find("Deployment", "flux-system", "soll").expect("it was installed");
+    assert_eq!(deployment.value().lookup(&["spec", "replicas"]).and_then(Value::as_i64), Some(2));
+    let lease = |name: &str, holder: &str| {
+        format!(
+            "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {{name: {name}, namespace: flux-system}}\n\
+             spec: {{holderIdentity: \"{holder}\"}}\n"
+        )
+    };
+    let ours = ["soll-shard-3", "soll-member-a", "soll-1f2e3d4c-shard-0", "kustomize-controller-leader-election"];
+    let others = ["source-controller-leader-election", "soll-sisters", "shop-shard-1"];
+    bed.apply(&ours.map(|name| lease(name, "")).concat());
+    bed.apply(&others.map(|name| lease(name, "somebody")).concat());
+    bed.apply(
+        "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: applied
+  namespace: flux-system
+  labels: {kustomize.toolkit.fluxcd.io/name: app, kustomize.toolkit.fluxcd.io/namespace: flux-system}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: app, namespace: flux-system, finalizers: [finalizers.fluxcd.io]}
+spec: {prune: true, interval: 10m, sourceRef: {kind: GitRepository, name: app}}
+",
+    );
+
+    let unsure = soll(&["uninstall"]);
+    assert_ne!(unsure.code, Some(0), "{}", unsure.text);
+    assert!(unsure.text.contains("add --yes"), "{}", unsure.text);
+    assert!(bed.find("Deployment", "flux-system", "soll").is_some());
+
+    let gone = soll(&["uninstall", "--yes"]);
+    assert_eq!(gone.code, Some(0), "{}", gone.text);
+    assert!(bed.find("Deployment", "flux-system", "soll").is_none());
+    assert!(bed.find("Namespace", "", "flux-system").is_some());
+    assert!(bed.find("ConfigMap", "flux-system", "applied").is_some(), "what was applied stays");
+    for name in ours {
+        assert!(bed.find("Lease", "flux-system", name).is_none(), "{name} stays");
+    }
+    for name in others {
+        assert!(bed.find("Lease", "flux-system", name).is_some(), "{name} is gone");
+    }
+    let crd = "kustomizations.kustomize.toolkit.fluxcd.io";
+    until("the CRDs are gone", || bed.find("CustomResourceDefinition", "", crd).is_none());
 }
