@@ -179,8 +179,9 @@ impl Standing {
     }
 }
 
-/// Marks all leases of a group.
-fn group_label() -> String {
+/// The label that marks all leases of a group.
+#[must_use]
+pub fn group_label() -> String {
     format!("{DOMAIN}/group")
 }
 

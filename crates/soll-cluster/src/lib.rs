@@ -25,7 +25,7 @@ pub use applier::{
 };
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};
-pub use group::{Group, GroupEnd, GroupOptions, Misfit, MisfitReason, Standing, Work};
+pub use group::{Group, GroupEnd, GroupOptions, Misfit, MisfitReason, Standing, Work, group_label};
 pub use lease::{Contender, LeaseEnd, LeaseOptions, LeaseState};
 pub use memory::{Memory, Observed};
 pub use objects::{ApplyOptions, DeleteOptions, Depth, Mode, ObjectList, Ownership, Patch, Propagation, Selection};

@@ -245,7 +245,7 @@ fn group_name(config: &EngineConfig) -> String {
 
 /// The name of a lease, as Flux's controllers name theirs: with a suffix for each selector of shards.
 fn lease_name(kind: Kind, selector: Option<&str>) -> String {
-    let name = format!("{}-leader-election", kind.controller());
+    let name = kind.lease();
     match selector.filter(|selector| !selector.is_empty()) {
         Some(selector) => format!("{name}-{}", short_hash(selector)),
         None => name,

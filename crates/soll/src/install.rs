@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use soll_api::{Gvk, InstallOptions, Object, install as manifests};
-use soll_cluster::{ApiError, ApplyOptions, Cluster, DeleteOptions, Depth, Patch, Selection};
+use soll_cluster::{ApiError, ApplyOptions, Cluster, DeleteOptions, Depth, Patch, Selection, group_label};
 use soll_yaml::{Map, Value};
 use tokio::time::timeout;
 
@@ -120,22 +120,19 @@ async fn gone(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Deletes the leases that the engine left: those of its groups, and of Flux's those that nobody holds.
+/// Deletes the leases that the engine left: those of its groups, and those under Flux's names that nobody holds.
 async fn leases(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
     let (lease, all) = (Gvk::new("coordination.k8s.io/v1", "Lease"), Selection::all().within(namespace));
     let leases = cluster.list(&lease, &all, Depth::Whole).await.context("cannot list the leases")?;
     for lease in leases.items {
-        let holder = lease.value().lookup_str(&["spec", "holderIdentity"]).unwrap_or_default();
-        if is_left_behind(lease.name(), holder) {
+        let is_unheld = lease.value().lookup_str(&["spec", "holderIdentity"]).is_none_or(str::is_empty);
+        let is_named_as_flux_does =
+            soll_controllers::Kind::ALL.iter().any(|kind| lease.name().starts_with(&kind.lease()));
+        if lease.label(&group_label()).is_some() || (is_named_as_flux_does && is_unheld) {
             delete(cluster, &lease).await?;
         }
     }
     Ok(())
-}
-
-fn is_left_behind(lease: &str, holder: &str) -> bool {
-    let is_of_group = lease.starts_with("soll-") && (lease.contains("-shard-") || lease.contains("-member-"));
-    is_of_group || (lease.contains("-controller-leader-election") && holder.is_empty())
 }
 
 /// Takes our finalizer off all objects of a kind.

@@ -51,6 +51,12 @@ impl Kind {
             Self::Kustomization => "kustomize-controller",
         }
     }
+
+    /// The name of the lease of Flux's controller for this kind.
+    #[must_use]
+    pub fn lease(self) -> String {
+        format!("{}-leader-election", self.controller())
+    }
 }
 
 impl fmt::Display for Kind {

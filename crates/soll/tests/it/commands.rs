@@ -110,16 +110,19 @@ fn an_installation_goes_and_leaves_what_it_applied(ground: Ground) {
     assert_eq!(installed.code, Some(0), "{}", installed.text);
     let deployment = bed.find("Deployment", "flux-system", "soll").expect("it was installed");
     assert_eq!(deployment.value().lookup(&["spec", "replicas"]).and_then(Value::as_i64), Some(2));
-    let lease = |name: &str, holder: &str| {
+    let lease = |name: &str, labels: &str, holder: &str| {
         format!(
-            "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {{name: {name}, namespace: flux-system}}\n\
-             spec: {{holderIdentity: \"{holder}\"}}\n"
+            "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata:\n  name: {name}\n  namespace: flux-system\n  \
+             labels: {{{labels}}}\nspec: {{holderIdentity: \"{holder}\"}}\n"
         )
     };
     let ours = ["soll-shard-3", "soll-member-a", "soll-1f2e3d4c-shard-0", "kustomize-controller-leader-election"];
     let others = ["source-controller-leader-election", "soll-sisters", "shop-shard-1"];
-    bed.apply(&ours.map(|name| lease(name, "")).concat());
-    bed.apply(&others.map(|name| lease(name, "somebody")).concat());
+    let of_group = format!("{}: soll", soll_cluster::group_label());
+    bed.apply(&ours[..2].iter().map(|name| lease(name, &of_group, "")).collect::<String>());
+    bed.apply(&lease(ours[2], &of_group, "one that was killed"));
+    bed.apply(&lease(ours[3], "", ""));
+    bed.apply(&others.map(|name| lease(name, "", "somebody")).concat());
     bed.apply(
         "apiVersion: v1
 kind: ConfigMap
