@@ -1,5 +1,7 @@
 //! Endpoints: where the pods of a Service are, as those clients read it that are older than EndpointSlices.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use soll_api::Object;
 use soll_yaml::{Map, Value};
@@ -20,8 +22,8 @@ const MOST: usize = 1000;
 
 /// An address, or a port.
 type Part = Map;
-/// Addresses, and whether each is ready.
-type Listeners = Vec<(Part, bool)>;
+/// Addresses by what they are known by, and whether each is ready.
+type Listeners = BTreeMap<(String, String), (Part, bool)>;
 
 /// Addresses that listen on the same ports.
 #[derive(Clone, Default, PartialEq)]
@@ -154,25 +156,22 @@ pub(super) fn packed(subsets: impl IntoIterator<Item = Subset>) -> Vec<Subset> {
         let ports = if ports.is_empty() { vec![None] } else { ports.into_iter().map(Some).collect() };
         for port in ports {
             let place = by_port.iter().position(|(known, _)| *known == port).unwrap_or_else(|| {
-                by_port.push((port, Vec::new()));
+                by_port.push((port, Listeners::new()));
                 by_port.len() - 1
             });
             let addresses = ready.iter().map(|one| (one, true)).chain(not_ready.iter().map(|one| (one, false)));
             for (address, is_ready) in addresses {
-                let held = &mut by_port[place].1;
-                match held.iter_mut().find(|(known, _)| key(known) == key(address)) {
-                    Some((_, was_ready)) => *was_ready &= is_ready,
-                    None => held.push((address.clone(), is_ready)),
-                }
+                let held = by_port[place].1.entry(key(address)).or_insert_with(|| (address.clone(), is_ready));
+                held.1 &= is_ready;
             }
         }
     }
     let mut packed: Vec<Subset> = Vec::new();
-    for (port, mut addresses) in by_port {
-        addresses.sort_by_key(|(address, _)| key(address));
-        let (ready, not_ready): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|(_, is_ready)| *is_ready);
-        let bare = |addresses: Listeners| addresses.into_iter().map(|(address, _)| address).collect();
-        let (ready, not_ready): (Vec<Part>, Vec<Part>) = (bare(ready), bare(not_ready));
+    for (port, addresses) in by_port {
+        let (mut ready, mut not_ready) = (Vec::new(), Vec::new());
+        for (address, is_ready) in addresses.into_values() {
+            if is_ready { ready.push(address) } else { not_ready.push(address) }
+        }
         match packed.iter_mut().find(|subset| subset.ready == ready && subset.not_ready == not_ready) {
             Some(subset) => subset.ports.extend(port),
             None => packed.push(Subset { ready, not_ready, ports: port.into_iter().collect() }),
