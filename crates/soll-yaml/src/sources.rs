@@ -1,7 +1,7 @@
 //! The table that gives positions their meaning.
 
-use std::borrow::Cow;
-use std::hash::BuildHasher as _;
+use std::borrow::{Borrow, Cow};
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::HashMap;
@@ -41,14 +41,37 @@ pub struct Sources {
 /// Sources as numbers: a build of thousands of objects has one for each name that it changes.
 #[derive(Debug, Default)]
 struct Table {
-    paths: Vec<Arc<str>>,
-    path_numbers: HashMap<Arc<str>, u32>,
+    paths: Numbered<Arc<str>>,
     /// What transformers and generators are called.
-    steps: Vec<Cow<'static, str>>,
-    step_numbers: HashMap<Cow<'static, str>, u32>,
+    steps: Numbered<Cow<'static, str>>,
     rows: Vec<Row>,
     ids: HashTable<SourceId>,
     hasher: RandomState,
+}
+
+/// Texts, each once, by the order in which they came.
+#[derive(Debug)]
+struct Numbered<T> {
+    list: Vec<T>,
+    numbers: HashMap<T, u32>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { list: Vec::new(), numbers: HashMap::default() }
+    }
+}
+
+impl<T: Borrow<str> + Clone + Eq + Hash> Numbered<T> {
+    fn number_of<U: Borrow<str> + Into<T>>(&mut self, text: U) -> u32 {
+        if let Some(number) = self.numbers.get(text.borrow()) {
+            return *number;
+        }
+        let (text, number) = (text.into(), index(self.list.len()));
+        self.list.push(text.clone());
+        self.numbers.insert(text, number);
+        number
+    }
 }
 
 /// A [`Source`], its texts by number.
@@ -74,7 +97,7 @@ impl Sources {
     /// Adds a text that is about to be parsed. Past 16 million sources all share the last id.
     pub fn add(&self, path: &str) -> SourceId {
         let mut table = self.table();
-        let path = table.path(path);
+        let path = table.paths.number_of(path);
         table.intern(Row { path, step: Row::WRITTEN, before: At::NONE })
     }
 
@@ -82,7 +105,7 @@ impl Sources {
     pub fn through(&self, at: At, by: impl Into<Cow<'static, str>>, before: At) -> At {
         let mut table = self.table();
         let Some(origin) = table.row(at.source()) else { return at };
-        let step = table.step(by.into());
+        let step = table.steps.number_of(by.into());
         let id = table.intern(Row { path: origin.path, step, before });
         At::new(id, at.line(), at.column())
     }
@@ -92,8 +115,8 @@ impl Sources {
     pub fn get(&self, id: SourceId) -> Option<Source> {
         let table = self.table();
         let Row { path, step, before } = table.row(id)?;
-        let via = table.steps.get(step as usize).map(|by| Via { by: by.clone(), before });
-        Some(Source { path: Arc::clone(&table.paths[path as usize]), via })
+        let via = table.steps.list.get(step as usize).map(|by| Via { by: by.clone(), before });
+        Some(Source { path: Arc::clone(&table.paths.list[path as usize]), via })
     }
 
     /// The place as people write it: `path:line:column`, or nothing if unknown.
@@ -130,33 +153,13 @@ impl Table {
         self.rows.get(id.0 as usize).copied()
     }
 
-    fn path(&mut self, path: &str) -> u32 {
-        if let Some(number) = self.path_numbers.get(path) {
-            return *number;
-        }
-        let (path, number) = (Arc::from(path), number_of(self.paths.len()));
-        self.paths.push(Arc::clone(&path));
-        self.path_numbers.insert(path, number);
-        number
-    }
-
-    fn step(&mut self, step: Cow<'static, str>) -> u32 {
-        if let Some(number) = self.step_numbers.get(&step) {
-            return *number;
-        }
-        let number = number_of(self.steps.len());
-        self.steps.push(step.clone());
-        self.step_numbers.insert(step, number);
-        number
-    }
-
     fn intern(&mut self, row: Row) -> SourceId {
         let hash = self.hasher.hash_one(row);
         if let Some(id) = self.ids.find(hash, |id| self.rows[id.0 as usize] == row) {
             return *id;
         }
         let last = (1 << SOURCE_BITS) - 1;
-        let id = SourceId(number_of(self.rows.len()).min(last));
+        let id = SourceId(index(self.rows.len()).min(last));
         if id.0 as usize == self.rows.len() {
             self.rows.push(row);
             let (rows, hasher) = (&self.rows, &self.hasher);
@@ -166,8 +169,8 @@ impl Table {
     }
 }
 
-fn number_of(count: usize) -> u32 {
-    u32::try_from(count).expect("four billion texts do not fit into memory")
+fn index(place: usize) -> u32 {
+    u32::try_from(place).expect("four billion texts do not fit into memory")
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn emit_documents(values: &[Value]) -> String {
         return writer.out;
     }
     // Values that were read one after the other are neighbours in memory, and sorting has scattered them: to write them in
-    // the order of reading and then put the texts in order costs half as much.
+    // the order of reading and then put the texts in order costs less.
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by_key(|position| values[*position].at);
     let mut texts = vec![0..0; values.len()];
