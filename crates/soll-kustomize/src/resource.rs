@@ -286,25 +286,18 @@ impl Resource {
         // The same name twice in a row tells nothing new.
         let id = self.id().key();
         if self.past().previous.last() != Some(&id) {
-            let past = self.past_mut();
-            // One or two is all that most objects ever have.
-            past.previous.reserve_exact(1);
-            past.previous.push(id);
+            push_one(&mut self.past_mut().previous, id);
         }
     }
 
     /// Notes a prefix that the name got.
     pub(crate) fn remember_prefix(&mut self, prefix: Str) {
-        let prefixes = &mut self.past_mut().prefixes;
-        prefixes.reserve_exact(1);
-        prefixes.push(prefix);
+        push_one(&mut self.past_mut().prefixes, prefix);
     }
 
     /// Notes a suffix that the name got.
     pub(crate) fn remember_suffix(&mut self, suffix: Str) {
-        let suffixes = &mut self.past_mut().suffixes;
-        suffixes.reserve_exact(1);
-        suffixes.push(suffix);
+        push_one(&mut self.past_mut().suffixes, suffix);
     }
 
     /// Has been called what another object was called.
@@ -402,6 +395,12 @@ impl Resource {
         let pairs = self.value.lookup(&["metadata", field]).and_then(Value::as_map);
         pairs.into_iter().flatten().filter_map(|entry| Some((&entry.key, entry.value.as_str()?)))
     }
+}
+
+/// Adds to a list without making room for more: one or two is all that most objects ever have.
+fn push_one<T>(list: &mut Vec<T>, item: T) {
+    list.reserve_exact(1);
+    list.push(item);
 }
 
 /// What a field says; nothing if it is missing or no text.

@@ -62,6 +62,11 @@ impl Resources {
         self.list.iter_mut()
     }
 
+    /// All objects for changing their names only if `renames` says so.
+    pub(crate) fn walk(&mut self, renames: bool) -> std::slice::IterMut<'_, Resource> {
+        if renames { self.iter_mut() } else { self.contents_mut() }
+    }
+
     pub(crate) fn retain_mut(&mut self, keep: impl FnMut(&mut Resource) -> bool) {
         self.by_name.take();
         self.list.retain_mut(keep);

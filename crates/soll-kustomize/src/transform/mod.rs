@@ -35,7 +35,7 @@ pub(crate) trait Single {
 /// Transformers that wait for their turn, each with the kind that `buildMetadata` knows it by.
 ///
 /// Each object goes through all of them before the next one comes: its memory is then fetched once, and not once for each
-/// transformer, which is what thousands of objects would wait for.
+/// transformer.
 #[derive(Default)]
 struct Line<'k> {
     waiting: Vec<(&'static str, Box<dyn Single + 'k>)>,
@@ -55,7 +55,7 @@ impl<'k> Line<'k> {
         let notes: Vec<_> =
             singles.iter().map(|(kind, _)| builder.tracked(&|| Provenance::builtin(ks, kind))).collect();
         let renames = singles.iter().any(|(_, single)| single.renames());
-        for resource in if renames { resources.iter_mut() } else { resources.contents_mut() } {
+        for resource in resources.walk(renames) {
             for ((_, single), note) in singles.iter_mut().zip(&notes) {
                 single.transform(resource, builder);
                 if let Some(note) = note {
@@ -68,7 +68,7 @@ impl<'k> Line<'k> {
 
 /// Runs one transformer over all objects.
 pub(crate) fn run_single(resources: &mut Resources, mut single: impl Single, builder: &Builder<'_>) {
-    for resource in if single.renames() { resources.iter_mut() } else { resources.contents_mut() } {
+    for resource in resources.walk(single.renames()) {
         single.transform(resource, builder);
     }
 }
