@@ -77,6 +77,7 @@ pub(crate) fn fill(api: &Arc<Api>, is_new: bool) {
     for service in api.store.snapshot("/services").0.iter() {
         kinds::service::book(api, &service.value);
     }
+    kinds::service::release_left_behind(api);
 }
 
 /// The range of the addresses of services, as the controller in kube-apiserver makes it and finds it ready.

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use soll_apiserver::store::{Expected, Keeping, Key, Limits, OutOfReach, Store};
+use soll_apiserver::{Server, ServerOptions};
 
 const PODS: &str = "/pods";
 
@@ -152,4 +153,34 @@ fn damage_anywhere_else_is_refused_and_nothing_touched() {
     refused("a log without the snapshot before it");
     std::fs::write(&snapshot, &whole).unwrap();
     open(directory.path());
+}
+
+#[test]
+fn addresses_of_services_that_never_came_are_free_again() {
+    const ADDRESSES: &str = "networking.k8s.io/ipaddresses";
+    let directory = tempfile::tempdir().unwrap();
+    let put = |store: &Store, name: &str, labels: &str| {
+        let object = format!(
+            r#"{{"apiVersion":"networking.k8s.io/v1","kind":"IPAddress","metadata":{{"name":"{name}","labels":{labels}}},
+            "spec":{{"parentRef":{{"resource":"services","namespace":"a","name":"gone"}}}}}}"#
+        );
+        let object = soll_yaml::parse_json(object.as_bytes()).unwrap();
+        store.put(ADDRESSES, &Key::new("", name), Expected::Absent, object).unwrap();
+    };
+    let options = ServerOptions { keeping: Some(Keeping::new(directory.path())), ..ServerOptions::default() };
+    // Its tasks end with the runtime, and with them the last hold on the directory.
+    let start_and_end =
+        || tokio::runtime::Runtime::new().unwrap().block_on(async { drop(Server::new(&options).unwrap()) });
+    start_and_end();
+    {
+        let store = open(directory.path());
+        assert!(store.get(ADDRESSES, "", "10.96.0.1").is_some());
+        put(&store, "10.96.7.7", r#"{"ipaddress.kubernetes.io/managed-by":"ipallocator.k8s.io"}"#);
+        put(&store, "10.96.7.8", "{}");
+    }
+    start_and_end();
+    let shelf = open(directory.path()).snapshot(ADDRESSES).0;
+    // The server's own service keeps its address.
+    let names: Vec<_> = shelf.iter().map(|entry| entry.key.name.to_string()).collect();
+    assert_eq!(names, ["10.96.0.1", "10.96.7.8"]);
 }

@@ -19,6 +19,9 @@ const ASKED_FOR: u32 = 256;
 pub(crate) const RANGE: &str = "10.96.0.0/16";
 /// Where the `IPAddress` objects are kept.
 const BOOKED: &str = "networking.k8s.io/ipaddresses";
+/// The label that says who made them, and what we are called there.
+const MANAGED_BY: &str = "ipaddress.kubernetes.io/managed-by";
+const ALLOCATOR: &str = "ipallocator.k8s.io";
 
 /// Where the search for a free address or port starts: never where another request just did.
 #[derive(Debug, Default)]
@@ -91,7 +94,7 @@ pub(crate) fn book(api: &Arc<Api>, service: &Value) -> Vec<String> {
         let object = json!({
             "metadata": {"name": ip, "labels": {
                 "ipaddress.kubernetes.io/ip-family": if ip.contains(':') { "IPv6" } else { "IPv4" },
-                "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+                MANAGED_BY: ALLOCATOR,
             }},
             "spec": {"parentRef": {
                 "resource": "services",
@@ -117,6 +120,23 @@ pub(crate) fn release(api: &Arc<Api>, addresses: &[String]) {
         // Whoever is faster takes it away as well.
         let _ = api.store.remove(BOOKED, &entry.key, entry.revision);
     }
+}
+
+/// Makes addresses free that were taken for services which are not there: a server ended between one write and the other.
+pub(crate) fn release_left_behind(api: &Arc<Api>) {
+    let (booked, _) = api.store.snapshot(BOOKED);
+    let left = booked.iter().filter(|entry| is_left_behind(api, &entry.value));
+    release(api, &left.map(|entry| entry.key.name.to_string()).collect::<Vec<_>>());
+}
+
+fn is_left_behind(api: &Api, booked: &Value) -> bool {
+    let parent = |field: &str| booked.lookup_str(&["spec", "parentRef", field]).unwrap_or_default();
+    let is_ours = booked.lookup_str(&["metadata", "labels", MANAGED_BY]) == Some(ALLOCATOR);
+    let has_it = || {
+        let service = api.store.get("/services", parent("namespace"), parent("name"));
+        service.is_some_and(|service| addresses(&service.value).iter().any(|ip| ip == meta::text(booked, "name")))
+    };
+    is_ours && parent("resource") == "services" && !has_it()
 }
 
 /// The addresses of a service, without zeros at the beginning of numbers.

@@ -11,7 +11,7 @@ use soll_yaml::{Map, Value};
 use crate::refusal::{Cause, Refusal};
 use crate::rest::Context;
 
-pub(crate) use addresses::{Addresses, RANGE, book, give_back, release, validate_address};
+pub(crate) use addresses::{Addresses, RANGE, book, give_back, release, release_left_behind, validate_address};
 pub(crate) use validate::{parse_ip, validate, validate_update, warn};
 
 fn text<'o>(service: &'o Value, field: &str) -> &'o str {
