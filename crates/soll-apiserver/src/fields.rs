@@ -24,7 +24,7 @@ impl Kind {
         let resource = &ctx.target.resource;
         let table = ctx.api.registry.table();
         // Events of one group are none of the other to those who manage them.
-        let differs = resource.is("autoscaling", "horizontalpodautoscalers");
+        let differs = kinds::autoscaler::is_of(resource);
         let rows = match resource.custom.is_some() || differs {
             true => table.iter().filter(|row| row.drawer == resource.drawer).cloned().collect(),
             false => Vec::new(),

@@ -27,6 +27,11 @@ const NOTES: [&str; 6] = [
 ];
 const FIRST: &str = "autoscaling/v1";
 
+/// Says whether a resource is this kind, in either version.
+pub(crate) fn is_of(resource: &Resource) -> bool {
+    resource.is("autoscaling", "horizontalpodautoscalers")
+}
+
 /// What is filled in: one replica at least, and 80 % of the processor if no metric is named.
 pub(crate) fn settle(resource: &Resource, object: &mut Value) {
     if resource.version == "v1" {

@@ -245,7 +245,7 @@ impl Resource {
         if self.drawer == builtin::EVENTS_DRAWER {
             return crate::kinds::event::present(self, stored);
         }
-        if self.is("autoscaling", "horizontalpodautoscalers") {
+        if crate::kinds::autoscaler::is_of(self) {
             return crate::kinds::autoscaler::present(self, stored);
         }
         let mut object = stored.clone();
@@ -268,7 +268,7 @@ impl Resource {
     /// A stored object as the columns of tables are computed from it.
     #[must_use]
     pub(crate) fn tabled(&self, stored: &Value) -> Value {
-        if self.is("autoscaling", "horizontalpodautoscalers") {
+        if crate::kinds::autoscaler::is_of(self) {
             return crate::kinds::autoscaler::with_metrics(stored);
         }
         self.present(stored)

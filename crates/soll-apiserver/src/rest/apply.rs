@@ -50,7 +50,7 @@ fn attempt(ctx: &Context<'_>, config: &Value) -> Result<(u16, Value), Setback> {
     let shown = live.as_ref().map(|live| {
         let mut shown = resource.present(&live.value);
         kinds::leave_out_empty_lists(resource, &mut shown);
-        if resource.is("autoscaling", "horizontalpodautoscalers") {
+        if kinds::autoscaler::is_of(resource) {
             fields::write_zeros(resource, &mut shown);
         }
         shown

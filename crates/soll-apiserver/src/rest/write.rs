@@ -119,7 +119,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
             Some(status) => object.make_map().insert("status", status),
             None => object.make_map().remove("status"),
         };
-        if resource.is("autoscaling", "horizontalpodautoscalers") {
+        if kinds::autoscaler::is_of(resource) {
             kinds::autoscaler::keep_status(None, &mut object);
         }
     }
@@ -148,7 +148,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     if ctx.options.dry_run {
         return exists(api).map_or(Ok(object), Err);
     }
-    if resource.is("autoscaling", "horizontalpodautoscalers") {
+    if kinds::autoscaler::is_of(resource) {
         object = kinds::autoscaler::with_metrics(&object);
     }
     api.store.admit(None, &object).map_err(no_room)?;
@@ -225,7 +225,7 @@ pub(crate) fn update(
     let (old, name) = (&resource.present(&live.value), live.key.name.as_str());
     check_preconditions(resource, live, &object)?;
     keep_what_others_set(ctx, old, &mut object);
-    let is_first_form = resource.is("autoscaling", "horizontalpodautoscalers") && resource.version == "v1";
+    let is_first_form = kinds::autoscaler::is_of(resource) && resource.version == "v1";
     let rest = is_first_form.then(|| kinds::autoscaler::at_rest(ctx.target.subresource, &live.value, &object));
     kinds::settle(resource, &mut object);
     if tracking == Tracking::Due {
@@ -559,7 +559,7 @@ fn keep_what_others_set(ctx: &Context<'_>, old: &Value, object: &mut Value) {
         meta::copy_field(object, old, field);
     }
     let resource = &ctx.target.resource;
-    let is_autoscaler = resource.is("autoscaling", "horizontalpodautoscalers");
+    let is_autoscaler = kinds::autoscaler::is_of(resource);
     match ctx.target.subresource {
         None => {
             if resource.has(Subresource::Status) {
