@@ -10,6 +10,7 @@ mod bootstrap;
 mod crd;
 mod discovery;
 mod fields;
+mod forks;
 mod housekeeping;
 mod identity;
 mod kinds;
@@ -32,6 +33,7 @@ mod table;
 mod tls;
 mod tokens;
 
+pub use forks::Fork;
 pub use rest::Body;
 pub use serve::{Running, ServeError};
-pub use server::{Fork, Reach, Server, ServerOptions, Service};
+pub use server::{Reach, Server, ServerOptions, Service};

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::{Access, Peer};
+use crate::forks::{self, Fork, Forks};
 use crate::identity::Identity;
 use crate::refusal::Refusal;
 use crate::resources::Registry;
@@ -100,6 +101,7 @@ impl Server {
             controllers: options.controllers,
             watches: Arc::new(Semaphore::new(options.watches.min(Semaphore::MAX_PERMITS))),
             most_watches: options.watches,
+            forks: Some(Forks::default()),
             closing: closing.clone(),
         });
         crd::serve_stored(&api.store, &api.registry);
@@ -117,7 +119,7 @@ impl Server {
     /// The server for callers in this process: they are the administrator, and may impersonate.
     #[must_use]
     pub fn service(&self) -> Service {
-        Service { api: self.api.clone(), peer: Peer::Inside }
+        Service::inside(self.api.clone())
     }
 
     /// Serves on an address of this machine, over TLS.
@@ -137,19 +139,7 @@ impl Server {
     /// Nobody watches over it: garbage stays, and namespaces do not end.
     #[must_use]
     pub fn fork(&self) -> Fork {
-        let registry = self.api.registry.fork();
-        let api = Api {
-            store: self.api.store.fork(),
-            registry,
-            access: self.api.access.clone(),
-            addresses: Default::default(),
-            authority: self.api.authority.clone(),
-            controllers: false,
-            watches: Arc::new(Semaphore::new(self.api.most_watches.min(Semaphore::MAX_PERMITS))),
-            most_watches: self.api.most_watches,
-            closing: self.api.closing.child_token(),
-        };
-        Fork { api: Arc::new(api) }
+        Fork::of(&self.api)
     }
 
     /// Ends watches and housekeeping, and waits for the latter, and until what was written is kept.
@@ -162,27 +152,6 @@ impl Server {
     }
 }
 
-/// What a server held at one moment, to try things on. See [`Server::fork`].
-#[derive(Debug)]
-pub struct Fork {
-    api: Arc<Api>,
-}
-
-impl Fork {
-    /// The server for callers in this process: they are the administrator, and may impersonate.
-    #[must_use]
-    pub fn service(&self) -> Service {
-        Service { api: self.api.clone(), peer: Peer::Inside }
-    }
-}
-
-impl Drop for Fork {
-    fn drop(&mut self) {
-        // Its watches end with it.
-        self.api.closing.cancel();
-    }
-}
-
 /// A [`tower::Service`] that answers requests of the Kubernetes API.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -191,6 +160,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// The server for callers in this process.
+    pub(crate) fn inside(api: Arc<Api>) -> Self {
+        Self { api, peer: Peer::Inside }
+    }
+
     /// The server for whoever is at the other end of a connection.
     pub(crate) fn for_peer(&self, peer: Peer) -> Self {
         Self { api: self.api.clone(), peer }
@@ -210,7 +184,7 @@ impl Service {
             Err(error) => return answer::refusal(&Refusal::bad_request(format!("the body cannot be read: {error}"))),
         };
         parts.extensions.insert(self.peer);
-        rest::handle(self.api, Request::from_parts(parts, bytes)).await
+        forks::handle(self.api, Request::from_parts(parts, bytes)).await
     }
 }
 

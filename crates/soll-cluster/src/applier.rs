@@ -233,7 +233,7 @@ impl<'r> Run<'r> {
     fn note_created(&mut self, objects: &[Object], written: &[Written]) {
         let created = objects.iter().zip(written).filter(|(_, written)| written.left.action == Action::Created);
         for (object, _) in created {
-            if object.api_version() == "v1" && object.kind() == "Namespace" {
+            if is_namespace(object) {
                 self.fresh_namespaces.insert(object.name().to_owned());
             }
             self.fresh_kinds.extend(defined_kind(object));
@@ -298,6 +298,10 @@ fn what_to_allow(identity: &Identity, object: &Object) -> String {
         "{who} needs get, create, patch and delete for kind {}{of}{place}: a {binding} gives it that, if it is meant to",
         object.kind(),
     )
+}
+
+fn is_namespace(object: &Object) -> bool {
+    object.api_version() == "v1" && object.kind() == "Namespace"
 }
 
 /// Group and kind that a CRD defines.

@@ -31,6 +31,8 @@ pub(crate) type Fence = dyn Fn() -> bool + Send + Sync;
 pub(crate) struct Shared {
     pub(crate) client: kube::Client,
     pub(crate) url: String,
+    /// Under which path of the server it is served; empty: at its root.
+    pub(crate) below: String,
     pub(crate) user_agent: String,
     pub(crate) timeout: Duration,
     pub(crate) limit: RateLimit,
@@ -177,6 +179,7 @@ impl Cluster {
         let shared = Shared {
             client,
             url,
+            below: String::new(),
             user_agent: options.user_agent.clone(),
             timeout: options.timeout,
             limit: RateLimit::new(options.qps, options.burst),

@@ -7,6 +7,7 @@
 mod applier;
 mod cluster;
 mod error;
+mod fork;
 mod group;
 mod lease;
 mod limit;
@@ -25,6 +26,7 @@ pub use applier::{
 };
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};
+pub use fork::Fork;
 pub use group::{Group, GroupEnd, GroupOptions, Misfit, MisfitReason, Standing, Work, group_label};
 pub use lease::{Contender, LeaseEnd, LeaseOptions, LeaseState};
 pub use memory::{Memory, Observed};

@@ -183,7 +183,7 @@ impl Cluster {
     fn http_request(&self, request: &Request) -> Result<http::Request<Body>, ApiError> {
         let mut builder = http::Request::builder()
             .method(request.method.clone())
-            .uri(request.uri())
+            .uri(format!("{}{}", self.shared.below, request.uri()))
             .header(ACCEPT, request.accept)
             .header(USER_AGENT, &self.shared.user_agent);
         if let Some(identity) = &self.identity {

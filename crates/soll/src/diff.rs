@@ -1,5 +1,6 @@
 //! `soll diff`: what applying would change.
 
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
@@ -39,8 +40,9 @@ pub(crate) async fn diff(arguments: &Diff) -> anyhow::Result<u8> {
 async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<bool, Failure> {
     let built = site.build()?;
     let mut objects = soll_plan::unowned(built.objects, &built.sources)?;
+    let to_come = namespaced_kinds(&objects);
     for object in &mut objects {
-        set_namespace(object, cluster, &arguments.namespace).await;
+        set_namespace(object, cluster, &to_come, &arguments.namespace).await;
         // Who applied an object marked it. The marks are no change.
         let owner = match site.is_named {
             true => Some(Owner::of(&site.kustomization)),
@@ -75,10 +77,25 @@ async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<boo
     refused.map_or(Ok(printer.changed), Err)
 }
 
-/// Puts namespaced objects that name no namespace where `kubectl apply` would.
-async fn set_namespace(object: &mut Object, cluster: &Cluster, namespace: &str) {
-    let Ok(resource) = cluster.resource(&object.gvk()).await else { return };
-    if resource.namespaced && object.namespace().is_empty() {
+/// Group and kind of the namespaced kinds that are defined among the objects.
+fn namespaced_kinds(objects: &[Object]) -> HashSet<(String, String)> {
+    let definitions = objects.iter().filter(|object| object.kind() == "CustomResourceDefinition");
+    let specs = definitions.filter_map(|definition| definition.value().lookup(&["spec"]));
+    let namespaced = specs.filter(|spec| spec.lookup_str(&["scope"]) == Some("Namespaced"));
+    let text = |spec: &Value, path: &[&str]| spec.lookup_str(path).unwrap_or_default().to_owned();
+    namespaced.map(|spec| (text(spec, &["group"]), text(spec, &["names", "kind"]))).collect()
+}
+
+/// Puts namespaced objects that name no namespace where `kubectl apply` would; `to_come` are kinds that the cluster may not know yet.
+async fn set_namespace(object: &mut Object, cluster: &Cluster, to_come: &HashSet<(String, String)>, namespace: &str) {
+    if !object.namespace().is_empty() {
+        return;
+    }
+    let is_namespaced = match cluster.resource(&object.gvk()).await {
+        Ok(resource) => resource.namespaced,
+        Err(_) => to_come.contains(&(object.group().to_owned(), object.kind().to_owned())),
+    };
+    if is_namespaced {
         let metadata = object.value_mut().make_map().get_or_insert_with("metadata", Value::map).make_map();
         metadata.insert("namespace", Value::str(namespace));
     }

@@ -40,6 +40,7 @@ pub(crate) use write::finalize;
 
 use crate::auth::rbac::Attempt;
 use crate::auth::{self, Access, Caller, Peer};
+use crate::forks::Forks;
 use crate::kinds::service::Addresses;
 use crate::refusal::Refusal;
 use crate::resources::{Registry, Resource, Subresource};
@@ -64,6 +65,8 @@ pub(crate) struct Api {
     pub(crate) watches: Arc<Semaphore>,
     /// How many there may be in all.
     pub(crate) most_watches: usize,
+    /// The forks that were made over HTTP; a fork has none.
+    pub(crate) forks: Option<Forks>,
     /// Ends watches and housekeeping.
     pub(crate) closing: CancellationToken,
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod custom;
 mod differential;
+mod forking;
 mod keeping;
 mod killing;
 mod lifecycle;

@@ -146,26 +146,3 @@ async fn only_who_says_so_is_reached_from_elsewhere() {
     let answer = client.get(format!("https://lab.example.org:{port}/version")).send().await.expect("its name is known");
     assert_eq!(answer.status(), 200);
 }
-
-#[tokio::test]
-async fn a_fork_goes_its_own_way() {
-    let server = Server::new(&ServerOptions::default()).expect("a server");
-    let widgets = "/apis/example.com/v1/namespaces/default/widgets";
-    let definition = json!({"metadata": {"name": "widgets.example.com"}, "spec": {
-        "group": "example.com", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
-        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
-            "type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}});
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let fork = server.fork();
-    let (original, fork) = (Client::of(server), Client::at(fork.service(), fork));
-    original.post(MAPS, &json!({"metadata": {"name": "a"}})).await.ok();
-    assert_eq!(fork.get(&format!("{MAPS}/a")).await.refused().0, 404);
-
-    fork.post(definitions, &definition).await.ok();
-    fork.post(widgets, &json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}))
-        .await
-        .ok();
-    assert_eq!(original.get(widgets).await.refused().0, 404, "the fork alone knows the kind");
-    fork.delete("/api/v1/namespaces/kube-node-lease").await.ok();
-    assert!(original.get("/api/v1/namespaces/kube-node-lease").await.ok()["metadata"]["deletionTimestamp"].is_null());
-}

@@ -328,18 +328,45 @@ async fn a_preview_tells_what_an_apply_would_do_and_does_nothing(kind) {
             format!("{}: {outcome}", preview.desired.object_ref()).replace(&bed.namespace, "NS")
         })
         .collect();
+    // The embedded server makes forks, on which the namespace and the definition are there.
+    let (there, hub) = match kind {
+        crate::support::Kind::Real => ("unknown until Namespace/NS-b", "unknown until CustomResourceDefinition/hubs.tests.soll.dev"),
+        crate::support::Kind::Embedded => ("created there", "created h"),
+    };
     let expected = [
         "CustomResourceDefinition/hubs.tests.soll.dev: created hubs.tests.soll.dev",
         "Namespace/NS-b: created NS-b",
         "ConfigMap/NS/changed: changed v to w",
         "ConfigMap/NS/new: created new",
         "ConfigMap/NS/same: unchanged",
-        "ConfigMap/NS-b/there: unknown until Namespace/NS-b",
+        &format!("ConfigMap/NS-b/there: {there}"),
         "Deployment/NS/web: refused: Configuration",
-        "Hub/NS/h: unknown until CustomResourceDefinition/hubs.tests.soll.dev",
+        &format!("Hub/NS/h: {hub}"),
     ];
     assert_eq!(told, expected);
 }
+}
+
+#[tokio::test]
+async fn on_a_fork_objects_are_tried_with_the_definition_that_comes() {
+    let bed = Bed::new(crate::support::Kind::Embedded, "forked").await;
+    bed.apply(&[&crd("hubs", "Hub"), &custom("Hub", 9)]).await.unwrap();
+    let preview = async |most: u32| {
+        let definition = crd("hubs", "Hub").replace(r#""maximum":9"#, &format!(r#""maximum":{most}"#));
+        let objects = [definition, custom("Hub", 50)].iter().map(|text| bed.object(text)).collect();
+        let prepared = soll_plan::prepare(objects, &bed.owner, &Sources::new()).unwrap();
+        let stages = soll_plan::stages(prepared, &[], &Sources::new()).unwrap();
+        let previews = bed.applier().preview(&stages, &bed.settings, &Sources::new()).await;
+        previews.into_iter().map(|preview| preview.outcome).collect::<Vec<_>>()
+    };
+    let [Outcome::Changed { .. }, Outcome::Changed { before, after }] = &preview(99).await[..] else { panic!() };
+    let size = |object: &Object| object.value().lookup(&["spec", "size"]).and_then(soll_yaml::Value::as_i64);
+    assert_eq!((size(before), size(after)), (Some(9), Some(50)));
+    let [Outcome::Changed { .. }, Outcome::Refused(failure)] = &preview(49).await[..] else { panic!() };
+    assert!(failure.message.contains("should be less than or equal to 49"), "{failure}");
+    // The fork is gone, and the original as it was.
+    let live = bed.get("tests.soll.dev/v1", "Hub", "c").await.unwrap();
+    assert_eq!(size(&live), Some(9));
 }
 
 #[tokio::test]

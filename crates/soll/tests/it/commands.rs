@@ -10,6 +10,7 @@ use crate::on_both_grounds;
 on_both_grounds!(
     commands_show_and_steer_what_is_reconciled,
     diff_shows_what_an_apply_would_change,
+    diff_shows_what_an_apply_would_make_in_what_it_makes_first,
     an_installation_goes_and_leaves_what_it_applied,
 );
 
@@ -100,6 +101,53 @@ fn diff_shows_what_an_apply_would_change(ground: Ground) {
     }
     for secret in ["hunter1", "hunter2", "aHVudGVyMQ", "aHVudGVyMg"] {
         assert!(!changed.text.contains(secret), "a secret is shown:\n{}", changed.text);
+    }
+}
+
+fn diff_shows_what_an_apply_would_make_in_what_it_makes_first(ground: Ground) {
+    let stage = Bed::shared(ground).stage("commands-first");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let definition = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: buoys.commands.soll.dev}
+spec:
+  group: commands.soll.dev
+  scope: Namespaced
+  names: {plural: buoys, kind: Buoy}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {
+      color: {type: string, default: red}, depth: {type: integer}}}}}}
+";
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: commands-first-made}\n";
+    let buoy = "apiVersion: commands.soll.dev/v1\nkind: Buoy\nmetadata: {name: b}\nspec: {depth: 3}\n";
+    let map = format!(
+        "{}---\n{namespace}",
+        config_map("one").replace("name: a", "name: a\n  namespace: commands-first-made")
+    );
+    for (name, text) in [("crd.yaml", definition), ("b.yaml", buoy), ("a.yaml", &map)] {
+        std::fs::write(folder.path().join(name), text).expect("writable");
+    }
+    let place = folder.path().to_str().expect("UTF-8");
+    let told = soll(&stage, &["diff", place, "-n", "commands-first"]);
+    assert_eq!(told.code, Some(1), "{}", told.text);
+    // No real server can be forked.
+    let wanted: &[&str] = match ground {
+        Ground::Embedded => &[
+            "ConfigMap/commands-first-made/a created",
+            "+   key: one",
+            "Buoy/commands-first/b created",
+            "+   color: red",
+        ],
+        Ground::Real => &[
+            "ConfigMap/commands-first-made/a unknown until Namespace/commands-first-made is there",
+            "Buoy/commands-first/b unknown until CustomResourceDefinition/buoys.commands.soll.dev is there",
+        ],
+    };
+    for wanted in wanted {
+        assert!(told.text.contains(wanted), "no {wanted:?} in\n{}", told.text);
     }
 }
 
