@@ -67,6 +67,11 @@ pub(crate) fn check_label_map(field: &str, labels: &Value) -> Vec<Cause> {
     causes
 }
 
+/// What is wrong with a key of a label that stands in a field.
+pub(crate) fn label_key_causes(field: &str, key: &str) -> impl Iterator<Item = Cause> {
+    wrong_key(field, key, key)
+}
+
 fn wrong_key(field: &str, written: &str, key: &str) -> impl Iterator<Item = Cause> {
     let shown = format!("{written:?}");
     label_key_mistakes(key).into_iter().map(move |why| Cause::invalid(field, &shown, why))
@@ -94,6 +99,8 @@ pub(crate) fn check_owners(object: &Value) -> Vec<Cause> {
 }
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const OLD_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -136,6 +143,23 @@ pub(crate) fn subdomain(name: &str) -> Result<(), String> {
         return Err("must be no more than 253 characters".to_owned());
     }
     if name.split('.').all(is_label) { Ok(()) } else { Err(SUBDOMAIN.to_owned()) }
+}
+
+/// A subdomain with a star in place of its first label.
+pub(crate) fn wildcard_subdomain(name: &str) -> Result<(), String> {
+    let rest = name.strip_prefix("*.").filter(|_| name.len() <= 253);
+    if rest.is_some_and(|rest| rest.split('.').all(is_label)) { Ok(()) } else { Err(WILDCARD.to_owned()) }
+}
+
+/// A domain, a slash and a path: `acme.io/foo`.
+pub(crate) fn domain_prefixed_path(text: &str) -> Result<(), String> {
+    let parts = text.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty());
+    let Some((domain, path)) = parts else {
+        return Err("must be a domain-prefixed path (such as \"acme.io/foo\")".to_owned());
+    };
+    subdomain(domain)?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || br"/-._~%!$&'()*+,;=:".contains(&byte);
+    if path.bytes().all(fits) { Ok(()) } else { Err(PATH.to_owned()) }
 }
 
 /// A label of a name, such as that of a namespace.

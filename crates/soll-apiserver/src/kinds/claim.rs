@@ -2,29 +2,19 @@
 
 use soll_yaml::Value;
 
+use super::volume;
 use crate::names;
 use crate::refusal::{Cause, Refusal, shown};
 use crate::rest::Context;
 use crate::shape::quantity;
 
-const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 const REQUEST: [&str; 4] = ["spec", "resources", "requests", "storage"];
 const CAPACITY: [&str; 3] = ["status", "capacity", "storage"];
 
 /// What is wrong with a claim.
 pub(super) fn validate(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let modes: Vec<&str> = list(object, "accessModes").iter().filter_map(Value::as_str).collect();
-    if modes.is_empty() {
-        causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
-    }
-    for mode in modes.iter().filter(|mode| !MODES.contains(mode)) {
-        causes.push(Cause::unsupported("spec.accessModes", &format!("{mode:?}"), &MODES));
-    }
-    let is_alone = |mode: &&str| *mode == "ReadWriteOncePod";
-    if modes.iter().any(is_alone) && modes.iter().any(|mode| !is_alone(mode) && MODES.contains(mode)) {
-        causes.push(Cause::forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes"));
-    }
+    let missing = "at least 1 access mode is required";
+    let mut causes = volume::validate_modes(list(object, "accessModes"), missing);
     match object.lookup(&REQUEST) {
         None => causes.push(Cause::required("spec.resources[storage]", "")),
         Some(size) if size.as_str().and_then(quantity::nanos).is_some_and(|size| size <= 0) => {

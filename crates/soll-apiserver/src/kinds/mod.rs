@@ -2,17 +2,25 @@
 
 pub(crate) mod autoscaler;
 pub(crate) mod certificate;
+mod checks;
 mod claim;
 pub(crate) mod component;
 mod cron_job;
 pub(crate) mod definition;
+mod disruption;
 pub(crate) mod event;
+mod ingress;
+mod lease;
 pub(crate) mod namespace;
+mod network_policy;
 pub(crate) mod pod;
+mod range;
 mod rbac;
 pub(crate) mod secret;
 pub(crate) mod service;
+mod storage;
 mod various;
+mod volume;
 pub(crate) mod workload;
 
 use std::sync::Arc;
@@ -42,16 +50,16 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("" | "events.k8s.io", "events") => event::settle(resource, object),
         ("", "limitranges") => various::limit_range(object),
         ("discovery.k8s.io", _) => various::endpoint_slice(object),
-        ("", "persistentvolumes") => various::volume(object),
+        ("", "persistentvolumes") => volume::settle(object),
         ("", "persistentvolumeclaims") => various::volume_claim(object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::settle(plural, object),
         ("autoscaling", _) => autoscaler::settle(resource, object),
-        ("networking.k8s.io", "ingressclasses") => various::ingress_class(object),
-        ("networking.k8s.io", "networkpolicies") => various::network_policy(object),
+        ("networking.k8s.io", "ingressclasses") => ingress::settle_class(object),
+        ("networking.k8s.io", "networkpolicies") => network_policy::settle(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => various::role_binding(object),
         ("apiregistration.k8s.io", "apiservices") => various::api_service(object),
-        ("storage.k8s.io", "storageclasses") => various::storage_class(object),
-        ("storage.k8s.io", "csidrivers") => various::driver(object),
+        ("storage.k8s.io", "storageclasses") => storage::settle_class(object),
+        ("storage.k8s.io", "csidrivers") => storage::settle_driver(object),
         ("scheduling.k8s.io", "priorityclasses") => various::priority_class(object),
         (
             "admissionregistration.k8s.io",
@@ -221,9 +229,17 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         }
         ("", "services") => service::validate(old, object),
         ("", "persistentvolumeclaims") => claim::validate(object),
-        ("networking.k8s.io", "ingresses") => various::validate_ingress(object),
+        ("", "persistentvolumes") => volume::validate(object),
+        ("coordination.k8s.io", "leases") => lease::validate(object),
+        ("policy", "poddisruptionbudgets") => disruption::validate(object),
+        ("storage.k8s.io", "csidrivers") => storage::validate_driver(object),
+        ("storage.k8s.io", "csinodes") => storage::validate_node(object),
+        ("storage.k8s.io", "storageclasses") => storage::validate_class(object),
+        ("storage.k8s.io", "volumeattachments") => storage::validate_attachment(object),
+        ("networking.k8s.io", "ingresses") => ingress::validate(old, object),
+        ("networking.k8s.io", "ingressclasses") => ingress::validate_class(object),
         ("networking.k8s.io", "ipaddresses") => service::validate_address(object),
-        ("networking.k8s.io", "networkpolicies") => various::validate_network_policy(object),
+        ("networking.k8s.io", "networkpolicies") => network_policy::validate(object),
         ("autoscaling", _) => autoscaler::validate(object),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => rbac::validate_role(resource.namespaced, object),
         ("rbac.authorization.k8s.io", _) => rbac::validate_binding(resource.namespaced, object),
@@ -240,7 +256,10 @@ pub(crate) fn warn(ctx: &Context<'_>, old: Option<&Value>, object: &Value) {
     let template: &[&str] = match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "services") => return service::warn(ctx, object),
         ("", "persistentvolumes") => {
-            return various::warn_of_volume(object).into_iter().for_each(|text| ctx.warn(text));
+            return volume::warn(object).into_iter().for_each(|text| ctx.warn(text));
+        }
+        ("storage.k8s.io", "csidrivers") => {
+            return storage::warn_of_driver(object).into_iter().for_each(|text| ctx.warn(text));
         }
         // Hardly anybody changes a pod by hand.
         ("", "pods") if old.is_some() => return,
@@ -278,15 +297,15 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
         ("", "pods") => pod::validate_update(old, object),
         ("", "services") => service::validate_update(old, object),
         ("", "persistentvolumeclaims") => claim::validate_update(old, object),
-        ("", "persistentvolumes") => various::validate_volume_update(old, object),
+        ("", "persistentvolumes") => volume::validate_update(old, object),
         ("apps" | "batch", plural) => workload::validate_update(plural, old, object),
         ("scheduling.k8s.io", "priorityclasses") => immutable(old, object, &["value"]),
         ("networking.k8s.io", "ingressclasses") => immutable(old, object, &["spec", "controller"]),
         ("networking.k8s.io", "ipaddresses") => immutable(old, object, &["spec", "parentRef"]),
-        ("storage.k8s.io", "storageclasses") => {
-            let fields = ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"];
-            fields.iter().flat_map(|field| immutable(old, object, &[field])).collect()
-        }
+        ("storage.k8s.io", "csidrivers") => storage::validate_driver_update(old, object),
+        ("storage.k8s.io", "csinodes") => storage::validate_node_update(old, object),
+        ("storage.k8s.io", "storageclasses") => storage::validate_class_update(old, object),
+        ("storage.k8s.io", "volumeattachments") => storage::validate_attachment_update(old, object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             if old.get("roleRef") == object.get("roleRef") {
                 return Vec::new();
@@ -371,6 +390,10 @@ fn choose_storage_class(api: &Api, claim: &mut Value) {
         let spec = claim.make_map().get_or_insert_with("spec", Value::map).make_map();
         spec.insert("storageClassName", Value::from(name));
     }
+}
+
+fn spec_of(object: &mut Value) -> &mut Map {
+    object.make_map().get_or_insert_with("spec", Value::map).make_map()
 }
 
 /// Sets a field that is missing.

@@ -45,6 +45,7 @@ fn generation(group: &str, plural: &str) -> Generation {
         }
         ("", "podtemplates") => Generation::AllButStatus,
         ("apps", "deployments") => Generation::SpecAndAnnotations,
+        ("storage.k8s.io", "csidrivers") => Generation::SpecOnceMade,
         ("discovery.k8s.io", "endpointslices") => Generation::ContentAndLabels,
         ("", "pods" | "replicationcontrollers")
         | ("apps", "daemonsets" | "replicasets" | "statefulsets")

@@ -134,6 +134,8 @@ pub enum Generation {
     None,
     /// Changes of `spec`.
     Spec,
+    /// Changes of `spec`; an object that was never changed has none.
+    SpecOnceMade,
     /// Changes of `spec` or of annotations.
     SpecAndAnnotations,
     /// Changes outside of `metadata`, or of labels.

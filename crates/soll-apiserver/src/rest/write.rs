@@ -136,7 +136,7 @@ pub(crate) fn create_named(ctx: &Context<'_>, mut object: Value) -> Result<Value
     }
     kinds::warn(ctx, None, &object);
     meta::set_text(&mut object, "creationTimestamp", &meta::time(ctx.now));
-    if resource.generation != Generation::None {
+    if !matches!(resource.generation, Generation::None | Generation::SpecOnceMade) {
         meta::metadata_mut(&mut object).insert("generation", Value::from(1));
     }
     kinds::write_empty_lists(resource, &mut object);
@@ -630,7 +630,7 @@ fn check_metadata_change(old: &Value, object: &Value) -> Vec<Cause> {
 fn set_generation(ctx: &Context<'_>, old: &Value, object: &mut Value) {
     let changed = match ctx.target.resource.generation {
         Generation::None => false,
-        Generation::Spec => old.get("spec") != object.get("spec"),
+        Generation::Spec | Generation::SpecOnceMade => old.get("spec") != object.get("spec"),
         Generation::SpecAndAnnotations => {
             let annotations = ["metadata", "annotations"];
             old.get("spec") != object.get("spec") || old.lookup(&annotations) != object.lookup(&annotations)

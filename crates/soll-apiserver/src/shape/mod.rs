@@ -285,6 +285,7 @@ const POINTERS: &[&str] = &[
     "orphanDependents",
     "parallelism",
     "partition",
+    "persistentVolumeName",
     "podInfoOnMount",
     "preferredHolder",
     "priority",

@@ -3,13 +3,15 @@
 //! `autoscaling/v1` knows one metric, how busy the processor is. What else an autoscaler says stands there in annotations, as
 //! JSON. An object is stored in the second version, as in Kubernetes, and shown in the one that is asked for.
 
+mod validate;
+
 use soll_yaml::{Map, Value, parse_json, to_json};
 
-use super::{child, default};
+use super::{child, default, spec_of};
 use crate::meta;
-use crate::refusal::Cause;
 use crate::resources::{Resource, Subresource};
-use crate::shape::quantity;
+
+pub(crate) use validate::validate;
 
 /// Where `autoscaling/v1` keeps what it has no fields for.
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
@@ -61,10 +63,6 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
     }
 }
 
-fn spec_of(object: &mut Value) -> &mut Map {
-    object.make_map().get_or_insert_with("spec", Value::map).make_map()
-}
-
 /// Makes an object of either version, of which the status was just taken from another one, say in annotations, too, what the
 /// other one says there of its status, or nothing if there is none.
 pub(crate) fn keep_status(old: Option<&Value>, object: &mut Value) {
@@ -98,58 +96,6 @@ fn processor(percentage: &Value) -> Value {
 
 fn scaling_policy(kind: &str, value: i64) -> Value {
     map([("type", Value::str(kind)), ("value", Value::from(value)), ("periodSeconds", Value::from(15))])
-}
-
-/// What is wrong with an autoscaler.
-pub(crate) fn validate(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let number = |field: &str| object.lookup(&["spec", field]).and_then(Value::as_i64).unwrap_or(0);
-    let (least, most) = (number("minReplicas"), number("maxReplicas"));
-    if least < 1 {
-        let why = "must be greater than or equal to 1";
-        causes.push(Cause::invalid("spec.minReplicas", &least.to_string(), why));
-    }
-    if most < 1 {
-        causes.push(Cause::invalid("spec.maxReplicas", &most.to_string(), "must be greater than 0"));
-    }
-    if most < least {
-        let why = "must be greater than or equal to `minReplicas`";
-        causes.push(Cause::invalid("spec.maxReplicas", &most.to_string(), why));
-    }
-    let of_target = |field: &str| object.lookup_str(&["spec", "scaleTargetRef", field]).unwrap_or_default();
-    for field in ["kind", "name"] {
-        if of_target(field).is_empty() {
-            causes.push(Cause::required(format!("spec.scaleTargetRef.{field}"), ""));
-        }
-    }
-    if !of_target("apiVersion").contains('/') && of_target("kind") != "ReplicationController" {
-        let shown = format!("{:?}", of_target("apiVersion"));
-        causes.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &shown, "apiVersion must specify API group"));
-    }
-    let object = &with_metrics(object);
-    let metrics = object.lookup(&["spec", "metrics"]).and_then(Value::as_list).unwrap_or_default();
-    for (place, metric) in metrics.iter().enumerate() {
-        let goals = KINDS.iter().filter_map(|(_, part)| Some((part, metric.lookup(&[part, TARGET])?)));
-        for (part, goal) in goals {
-            for field in ["value", "averageValue"] {
-                let amount = goal.lookup_str(&[field]).unwrap_or("1");
-                if quantity::nanos(amount).is_some_and(|amount| amount <= 0) {
-                    let field = format!("spec.metrics[{place}].{part}.target.{field}");
-                    causes.push(Cause::invalid(field, &format!("{amount:?}"), "must be positive"));
-                }
-            }
-        }
-    }
-    // Through the first version nothing of it is filled in.
-    let behavior = object.lookup(&["spec", "behavior"]).cloned().unwrap_or_default();
-    for way in ["scaleUp", "scaleDown"] {
-        let policies = behavior.lookup(&[way, "policies"]).and_then(Value::as_list).unwrap_or_default();
-        if policies.is_empty() && behavior.get(way).is_some_and(|rules| !rules.is_null()) {
-            let field = format!("spec.behavior.{way}.policies");
-            causes.push(Cause::required(field, "must specify at least one Policy"));
-        }
-    }
-    causes
 }
 
 /// An autoscaler of the first version as it is stored, before anything is filled in: in the second version, with what only that one

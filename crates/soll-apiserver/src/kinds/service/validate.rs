@@ -9,6 +9,7 @@ use super::{
     flag, has_node_ports, is_external_name, is_headless, is_load_balancer, is_reached_from_outside, number, ports,
     shown, tells_health, text, texts,
 };
+use crate::kinds::range::{NO_RANGE, Range};
 use crate::names;
 use crate::refusal::Cause;
 use crate::rest::Context;
@@ -240,13 +241,14 @@ fn check_balancer(causes: &mut Vec<Cause>, old: Option<&Value>, object: &Value) 
         let before = old.map(|old| trimmed(texts(old, "loadBalancerSourceRanges"))).unwrap_or_default();
         (Some("spec.LoadBalancerSourceRanges"), trimmed(ranges), before)
     };
-    for (index, range) in ranges.iter().enumerate().filter(|(_, range)| !before.contains(range) && !is_range(range)) {
+    for (index, range) in
+        ranges.iter().enumerate().filter(|(_, range)| !before.contains(range) && Range::parse(range).is_none())
+    {
         let at = match field {
             Some(field) => format!("{field}[{index}]"),
             None => format!("metadata.annotations[{SOURCE_RANGES}]"),
         };
-        let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-        causes.push(Cause::invalid(at, &format!("{range:?}"), why));
+        causes.push(Cause::invalid(at, &format!("{range:?}"), NO_RANGE));
     }
     if flag(object, "allocateLoadBalancerNodePorts").is_some() && !balances {
         causes.push(Cause::forbidden("spec.allocateLoadBalancerNodePorts", FOR_BALANCERS));
@@ -360,14 +362,6 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
 
 pub(super) fn is_v6(text: &str) -> bool {
     parse_ip(text).is_some_and(|ip| matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_none()))
-}
-
-fn is_range(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(ip, length)| {
-        let most = parse_ip(ip).map(|ip| if ip.is_ipv4() { 32 } else { 128 });
-        let digits = length.bytes().all(|byte| byte.is_ascii_digit());
-        digits && most.is_some_and(|most| length.parse::<u32>().is_ok_and(|length| length <= most))
-    })
 }
 
 /// Why nothing can be sent to an address.
