@@ -174,6 +174,28 @@ pub(crate) fn label(name: &str) -> Result<(), String> {
     }
 }
 
+/// A label in which a dot is as wrong as anything else.
+pub(crate) fn plain_label(name: &str) -> Result<(), String> {
+    if is_label(name) { Ok(()) } else { Err(LABEL.to_owned()) }
+}
+
+/// The name of a variable of a process.
+pub(crate) fn variable(name: &str) -> Result<(), String> {
+    let fits = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'=';
+    if name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err("a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned())
+}
+
+/// Says whether a text is the name of a setting of the kernel.
+pub(crate) fn is_sysctl(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let ends = |byte: Option<u8>| byte.is_some_and(|byte| !b"-_".contains(&byte));
+    let is_part = |part: &str| part.bytes().all(inner) && ends(part.bytes().next()) && ends(part.bytes().last());
+    name.len() <= 253 && name.split(['.', '/']).all(is_part)
+}
+
 /// Names of services begin with a letter.
 pub(crate) fn old_label(name: &str) -> Result<(), String> {
     if name.len() > 63 {

@@ -69,8 +69,8 @@ pub(super) fn port_name(field: &str, name: &str) -> impl Iterator<Item = Cause> 
     names::port_name_mistakes(name).into_iter().map(move |why| Cause::invalid(field.as_str(), &shown, why))
 }
 
-/// How many there are, or a share of all in percent.
-pub(super) fn amount_or_share(field: &str, amount: &Value) -> Option<Cause> {
+/// How many there are, or a share of all in percent, which is `most` at most.
+pub(super) fn amount_or_share(field: &str, amount: &Value, most: u32) -> Option<Cause> {
     let Some(share) = amount.as_str() else { return at_least_zero(field, Some(amount)) };
     let digits = share.strip_suffix('%').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let why = match digits.filter(|digits| !digits.is_empty()) {
@@ -78,7 +78,7 @@ pub(super) fn amount_or_share(field: &str, amount: &Value) -> Option<Cause> {
             "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for \
              validation is '[0-9]+%')"
         }
-        Some(digits) if digits.parse::<u32>().is_ok_and(|share| share <= 100) => return None,
+        Some(digits) if digits.parse::<u32>().is_ok_and(|share| share <= most) => return None,
         Some(_) => "must not be greater than 100%",
     };
     Some(Cause::invalid(field, &quoted(share), why))
@@ -125,6 +125,43 @@ pub(super) fn label_selector(at: &str, selector: &Value) -> Vec<Cause> {
         for (field, value) in items(expression, "values", &at) {
             let value = value.as_str().unwrap_or_default();
             causes.extend(invalid(field, value, names::check_label_value(value)));
+        }
+    }
+    causes
+}
+
+/// A selector of nodes.
+pub(super) fn node_selector(at: &str, selector: &Value) -> Vec<Cause> {
+    if list(selector, &["nodeSelectorTerms"]).is_empty() {
+        let why = "must have at least one node selector term";
+        return vec![Cause::required(format!("{at}.nodeSelectorTerms"), why)];
+    }
+    items(selector, "nodeSelectorTerms", at).flat_map(|(at, term)| node_selector_term(&at, term)).collect()
+}
+
+pub(super) fn node_selector_term(at: &str, term: &Value) -> Vec<Cause> {
+    items(term, "matchExpressions", at).flat_map(|(at, one)| node_expression(&at, one)).collect()
+}
+
+fn node_expression(at: &str, expression: &Value) -> Vec<Cause> {
+    let count = list(expression, &["values"]).len();
+    let field = format!("{at}.values");
+    let mut causes: Vec<_> = names::label_key_causes(&format!("{at}.key"), text(expression, &["key"])).collect();
+    match text(expression, &["operator"]) {
+        "In" | "NotIn" if count == 0 => {
+            causes.push(Cause::required(field, "must be specified when `operator` is 'In' or 'NotIn'"));
+        }
+        "Exists" | "DoesNotExist" if count > 0 => {
+            let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+            causes.push(Cause::forbidden(field, why));
+        }
+        "Gt" | "Lt" if count != 1 => {
+            causes.push(Cause::required(field, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
+        }
+        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
+        other => {
+            let why = "not a valid selector operator";
+            causes.push(Cause::invalid(format!("{at}.operator"), &quoted(other), why));
         }
     }
     causes

@@ -2,7 +2,7 @@
 
 use soll_yaml::Value;
 
-use super::volume;
+use super::{checks, volume};
 use crate::names;
 use crate::refusal::{Cause, Refusal, shown};
 use crate::rest::Context;
@@ -28,6 +28,8 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
             causes.push(Cause::invalid(format!("spec.{field}"), &format!("{class:?}"), why));
         }
     }
+    let selector = object.lookup(&["spec", "selector"]);
+    causes.extend(selector.into_iter().flat_map(|selector| checks::label_selector("spec.selector", selector)));
     let mode = object.lookup_str(&["spec", "volumeMode"]).unwrap_or("Filesystem");
     if !["Block", "Filesystem"].contains(&mode) {
         causes.push(Cause::unsupported("spec.volumeMode", &format!("{mode:?}"), &["Block", "Filesystem"]));

@@ -2,6 +2,7 @@
 
 use soll_yaml::Value;
 
+use super::job;
 use super::workload::validate_template;
 use crate::refusal::Cause;
 use crate::schedule::{self, Schedule};
@@ -45,6 +46,7 @@ pub(super) fn validate(old: Option<&Value>, object: &Value) -> Vec<Cause> {
         causes.push(Cause::unsupported("spec.concurrencyPolicy", &format!("{policy:?}"), &policies));
     }
     let job = object.lookup(&["spec", "jobTemplate", "spec"]).cloned().unwrap_or_default();
+    causes.extend(job::validate_spec(&job, "spec.jobTemplate.spec"));
     causes.extend(validate_template("cronjobs", &job, "spec.jobTemplate.spec"));
     causes
 }

@@ -13,8 +13,8 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
         let spec = object.get("spec").map(shown).unwrap_or_default();
         causes.push(Cause::invalid("spec", &spec, "minAvailable and maxUnavailable cannot be both set"));
     }
-    causes.extend(least.and_then(|least| amount_or_share("spec.minAvailable", least)));
-    causes.extend(most.and_then(|most| amount_or_share("spec.maxUnavailable", most)));
+    causes.extend(least.and_then(|least| amount_or_share("spec.minAvailable", least, 100)));
+    causes.extend(most.and_then(|most| amount_or_share("spec.maxUnavailable", most, 100)));
     causes.extend(field("selector").into_iter().flat_map(|selector| label_selector("spec.selector", selector)));
     let policy = field("unhealthyPodEvictionPolicy").and_then(Value::as_str);
     let known = ["AlwaysAllow", "IfHealthyBudget"];

@@ -10,12 +10,14 @@ pub(crate) mod definition;
 mod disruption;
 pub(crate) mod event;
 mod ingress;
+mod job;
 mod lease;
 pub(crate) mod namespace;
 mod network_policy;
 pub(crate) mod pod;
 mod range;
 mod rbac;
+mod rollout;
 pub(crate) mod secret;
 pub(crate) mod service;
 mod storage;
@@ -159,7 +161,7 @@ pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<()
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => namespace::prepare_create(object),
         ("", "pods") => {
-            pod::prepare_create(object);
+            pod::prepare_create(ctx, object)?;
             pod::armor::heed(object).into_iter().for_each(|sentence| ctx.warn(sentence));
         }
         ("", "limitranges") if meta::text(object, "name").is_empty() => {
@@ -227,6 +229,8 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
             let spec = object.lookup(&["template", "spec"]).cloned().unwrap_or_default();
             pod::validate::check(&spec, "template.spec")
         }
+        ("", "replicationcontrollers") => workload::validate("replicationcontrollers", old, object),
+        ("", "namespaces") => namespace::validate(object),
         ("", "services") => service::validate(old, object),
         ("", "persistentvolumeclaims") => claim::validate(object),
         ("", "persistentvolumes") => volume::validate(object),
@@ -244,7 +248,7 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => rbac::validate_role(resource.namespaced, object),
         ("rbac.authorization.k8s.io", _) => rbac::validate_binding(resource.namespaced, object),
         ("batch", "cronjobs") => cron_job::validate(old, object),
-        ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::validate(plural, object),
+        ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::validate(plural, old, object),
         _ => Vec::new(),
     }
 }

@@ -2,10 +2,11 @@
 
 use soll_yaml::Value;
 
-use crate::meta;
+use super::checks::{list, quoted};
 use crate::refusal::{Cause, Refusal};
 use crate::resources::Resource;
 use crate::rest::Api;
+use crate::{meta, names};
 
 /// The namespaces that are always there.
 pub(crate) const BOOTSTRAP: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -49,8 +50,24 @@ pub(crate) fn settle(object: &mut Value) {
 /// Makes it active, and holds its deletion until it is empty.
 pub(crate) fn prepare_create(object: &mut Value) {
     let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
-    spec.insert("finalizers", Value::list(vec![Value::str("kubernetes")]));
+    let held = spec.get_or_insert_with("finalizers", || Value::list(Vec::new()));
+    if let Some(held) = held.as_list_mut().filter(|held| held.iter().all(|name| name.as_str() != Some("kubernetes"))) {
+        held.push(Value::str("kubernetes"));
+    }
     super::set_phase(object, "Active");
+}
+
+/// What is wrong with what holds a namespace.
+pub(super) fn validate(object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for name in list(object, &["spec", "finalizers"]).iter().filter_map(Value::as_str) {
+        causes.extend(names::label_key_causes("spec.finalizers", name));
+        if !name.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(&name) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid("spec.finalizers", &quoted(name), why));
+        }
+    }
+    causes
 }
 
 /// Keeps the finalizers: only `finalize` changes them.

@@ -2,6 +2,8 @@
 
 use soll_yaml::Value;
 
+use super::checks::invalid;
+use crate::names;
 use crate::refusal::{Cause, shown};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -67,6 +69,8 @@ pub(crate) fn validate_binding(namespaced: bool, binding: &Value) -> Vec<Cause> 
         let at = |field: &str| format!("subjects[{index}].{field}");
         if of("name").is_empty() {
             causes.push(Cause::required(at("name"), ""));
+        } else if of("kind") == "ServiceAccount" {
+            causes.extend(invalid(at("name"), of("name"), names::subdomain(of("name"))));
         }
         let group = |allowed: &str| {
             (of("apiGroup") != allowed)

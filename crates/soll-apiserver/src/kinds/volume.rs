@@ -2,7 +2,7 @@
 
 use soll_yaml::Value;
 
-use super::checks::{invalid, items, list, named, one_of, quoted, required, text};
+use super::checks::{self, invalid, list, named, one_of, quoted, required, text};
 use super::{child, default, spec_of, storage};
 use crate::names;
 use crate::refusal::{Cause, shown};
@@ -186,37 +186,7 @@ fn validate_nodes(affinity: &Value) -> Vec<Cause> {
     let Some(required) = affinity.get("required") else {
         return vec![Cause::required(at, "must specify required node constraints")];
     };
-    if list(required, &["nodeSelectorTerms"]).is_empty() {
-        let why = "must have at least one node selector term";
-        return vec![Cause::required(format!("{at}.nodeSelectorTerms"), why)];
-    }
-    let terms = items(required, "nodeSelectorTerms", at);
-    let expressions = terms.flat_map(|(at, term)| items(term, "matchExpressions", &at).collect::<Vec<_>>());
-    expressions.flat_map(|(at, expression)| validate_expression(&at, expression)).collect()
-}
-
-fn validate_expression(at: &str, expression: &Value) -> Vec<Cause> {
-    let count = list(expression, &["values"]).len();
-    let field = format!("{at}.values");
-    let mut causes: Vec<_> = names::label_key_causes(&format!("{at}.key"), text(expression, &["key"])).collect();
-    match text(expression, &["operator"]) {
-        "In" | "NotIn" if count == 0 => {
-            causes.push(Cause::required(field, "must be specified when `operator` is 'In' or 'NotIn'"));
-        }
-        "Exists" | "DoesNotExist" if count > 0 => {
-            let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-            causes.push(Cause::forbidden(field, why));
-        }
-        "Gt" | "Lt" if count != 1 => {
-            causes.push(Cause::required(field, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
-        }
-        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-        other => {
-            let why = "not a valid selector operator";
-            causes.push(Cause::invalid(format!("{at}.operator"), &quoted(other), why));
-        }
-    }
-    causes
+    checks::node_selector(at, required)
 }
 
 /// What is wrong with the change of a volume: it stays what it is made of.

@@ -2,11 +2,12 @@
 
 use soll_yaml::{Map, Value};
 
+use super::checks::{at_least_zero, invalid, items, label_selector, text};
 use super::pod::{template, validate};
-use super::{child, default, immutable};
-use crate::meta;
+use super::{child, default, immutable, job, rollout};
 use crate::refusal::{Cause, shown};
 use crate::selector::LabelSelector;
+use crate::{meta, names};
 
 /// Fills in the defaults of `apps` and `batch` kinds; `kind` is the plural.
 pub(crate) fn settle(kind: &str, object: &mut Value) {
@@ -155,12 +156,8 @@ pub(crate) fn label_job(job: &mut Value) {
     if job.lookup(&["spec", "manualSelector"]).and_then(Value::as_bool) == Some(true) {
         return;
     }
-    let labels = [
-        ("controller-uid", &uid),
-        ("batch.kubernetes.io/controller-uid", &uid),
-        ("job-name", &name),
-        ("batch.kubernetes.io/job-name", &name),
-    ];
+    let labels =
+        [("controller-uid", &uid), (job::UID, &uid), ("job-name", &name), ("batch.kubernetes.io/job-name", &name)];
     let spec = job.make_map().get_or_insert_with("spec", Value::map).make_map();
     let template = spec.get_or_insert_with("template", Value::map).make_map();
     let metadata = template.get_or_insert_with("metadata", Value::map).make_map();
@@ -169,77 +166,104 @@ pub(crate) fn label_job(job: &mut Value) {
         held.insert(key, Value::str(value));
     }
     let own_labels = held.clone();
-    let matched = Map::from_iter([("batch.kubernetes.io/controller-uid", Value::str(&uid))]);
-    spec.insert("selector", Map::from_iter([("matchLabels", Value::from(matched))]).into());
+    let selector = spec.get_or_insert_with("selector", Value::map).make_map();
+    selector.get_or_insert_with("matchLabels", Value::map).make_map().insert(job::UID, Value::str(&uid));
     let metadata = meta::metadata_mut(job);
     metadata.get_or_insert_with("labels", || own_labels.into());
 }
 
-/// What is wrong with a workload.
-pub(crate) fn validate(kind: &str, object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+/// What is wrong with a workload; `old` is what it was.
+pub(crate) fn validate(kind: &str, old: Option<&Value>, object: &Value) -> Vec<Cause> {
     let spec = object.get("spec").cloned().unwrap_or_default();
-    if let Some(replicas) = spec.get("replicas").and_then(Value::as_i64).filter(|replicas| *replicas < 0) {
-        causes.push(Cause::invalid("spec.replicas", &replicas.to_string(), "must be greater than or equal to 0"));
-    }
-    if matches!(kind, "deployments" | "daemonsets" | "replicasets" | "statefulsets") {
-        let labels = spec.lookup(&["template", "metadata", "labels"]);
-        match spec.get("selector") {
-            None => {
-                if kind != "daemonsets" {
-                    causes.push(Cause::required("spec.selector", ""));
-                }
-                let given = labels.map_or_else(|| "null".into(), shown);
-                let why = "`selector` does not match template `labels`";
-                causes.push(Cause::invalid("spec.template.metadata.labels", &given, why));
-            }
-            Some(selector) => match LabelSelector::from_value(selector) {
-                Err(why) => causes.push(Cause::invalid("spec.selector", &shown(selector), why)),
-                Ok(empty) if empty.is_empty() => {
-                    let why = "empty selector is invalid for deployment";
-                    causes.push(Cause::invalid(
-                        "spec.selector",
-                        &shown(selector),
-                        why.replace("deployment", singular(kind)),
-                    ));
-                }
-                Ok(selector) if !selector.matches_labels(labels) => {
-                    let given = labels.map_or_else(|| "null".into(), shown);
-                    let why = "`selector` does not match template `labels`";
-                    causes.push(Cause::invalid("spec.template.metadata.labels", &given, why));
-                }
-                Ok(_) => {}
-            },
-        }
-    }
     if kind == "jobs" {
-        causes.extend(job_selector(object));
+        let mut causes = job::validate(old, object);
+        causes.extend(validate_template(kind, &spec, "spec"));
+        return causes;
     }
-    causes.extend(validate_template(kind, &spec, "spec"));
+    let mut causes = Vec::new();
+    for field in ["replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
+        causes.extend(at_least_zero(format!("spec.{field}"), spec.get(field)));
+    }
+    causes.extend(match kind {
+        "replicationcontrollers" => validate_old_selector(&spec),
+        _ => validate_selector(kind, &spec),
+    });
+    match kind {
+        "deployments" => {
+            let number = |field: &str| spec.get(field).and_then(Value::as_i64).unwrap_or(0);
+            let deadline = number("progressDeadlineSeconds");
+            if deadline <= number("minReadySeconds") {
+                let why = "must be greater than minReadySeconds";
+                causes.push(Cause::invalid("spec.progressDeadlineSeconds", &deadline.to_string(), why));
+            }
+            causes.extend(rollout::of_deployment(&spec));
+        }
+        "daemonsets" => causes.extend(rollout::of_daemon_set(&spec)),
+        "statefulsets" => {
+            causes.extend(rollout::of_stateful_set(&spec));
+            let service = text(&spec, &["serviceName"]);
+            if !service.is_empty() {
+                causes.extend(invalid("spec.serviceName", service, names::plain_label(service)));
+            }
+            if old.is_none() {
+                causes.extend(items(&spec, "volumeClaimTemplates", "spec").flat_map(|(at, template)| {
+                    let causes = super::claim::validate(template).into_iter();
+                    causes.map(move |cause| Cause { field: format!("{at}.{}", cause.field), ..cause })
+                }));
+            }
+        }
+        _ => {}
+    }
+    if spec.get("template").is_some() {
+        causes.extend(validate_template(kind, &spec, "spec"));
+    }
     causes
 }
 
-/// A job has a selector, and its pods match it.
-fn job_selector(job: &Value) -> Vec<Cause> {
+const NO_MATCH: &str = "`selector` does not match template `labels`";
+
+fn no_match(spec: &Value) -> Cause {
+    let given = spec.lookup(&["template", "metadata", "labels"]).map_or_else(|| "null".into(), shown);
+    Cause::invalid("spec.template.metadata.labels", &given, NO_MATCH)
+}
+
+fn validate_selector(kind: &str, spec: &Value) -> Vec<Cause> {
+    let labels = spec.lookup(&["template", "metadata", "labels"]);
+    let Some(selector) = spec.get("selector") else {
+        let missing = (kind != "daemonsets").then(|| Cause::required("spec.selector", ""));
+        return missing.into_iter().chain([no_match(spec)]).collect();
+    };
+    let mut causes = label_selector("spec.selector", selector);
+    let wrong = |why: &str| Cause::invalid("spec.selector", &shown(selector), why);
+    match LabelSelector::from_value(selector) {
+        Err(_) => causes.push(wrong("invalid label selector")),
+        Ok(empty) if empty.is_empty() => {
+            // What is wrong with replica sets was written for deployments.
+            let whose = if kind == "replicasets" { "deployment" } else { kind.trim_end_matches('s') };
+            causes.push(wrong(&format!("empty selector is invalid for {whose}")));
+        }
+        Ok(selector) if !selector.matches_labels(labels) => causes.push(no_match(spec)),
+        Ok(_) => {}
+    }
+    causes
+}
+
+/// Replication controllers select by labels alone.
+fn validate_old_selector(spec: &Value) -> Vec<Cause> {
+    let selector = spec.get("selector").and_then(Value::as_map);
     let mut causes = Vec::new();
-    let labels = job.lookup(&["spec", "template", "metadata", "labels"]);
-    let selector = job.lookup(&["spec", "selector"]);
-    if selector.is_none() {
+    if selector.is_none_or(Map::is_empty) {
         causes.push(Cause::required("spec.selector", ""));
     }
-    let matches = selector.is_some_and(|selector| {
-        LabelSelector::from_value(selector).is_ok_and(|selector| selector.matches_labels(labels))
-    });
-    if !matches {
-        let given = labels.map_or_else(|| "null".into(), shown);
-        let why = "`selector` does not match template `labels`";
-        causes.push(Cause::invalid("spec.template.metadata.labels", &given, why));
+    if spec.get("template").is_none() {
+        causes.push(Cause::required("spec.template", ""));
+        return causes;
+    }
+    let label = |key: &str| spec.lookup(&["template", "metadata", "labels", key]);
+    if selector.is_some_and(|selector| selector.iter().any(|entry| label(&entry.key) != Some(&entry.value))) {
+        causes.push(no_match(spec));
     }
     causes
-}
-
-fn singular(kind: &str) -> &str {
-    kind.trim_end_matches('s')
 }
 
 pub(super) fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause> {
@@ -249,6 +273,21 @@ pub(super) fn validate_template(kind: &str, spec: &Value, at: &str) -> Vec<Cause
     }
     let at = format!("{at}.template.spec");
     let mut causes = validate::check(&pod, &at);
+    if let Some(labels) = spec.lookup(&["template", "metadata", "labels"]) {
+        let field = at.trim_end_matches(".spec");
+        causes.extend(names::check_label_map(&format!("{field}.labels"), labels));
+    }
+    let owner = match kind {
+        "deployments" | "replicasets" => "ReplicaSet",
+        "daemonsets" => "DaemonSet",
+        "statefulsets" => "StatefulSet",
+        "replicationcontrollers" => "ReplicationController",
+        _ => "",
+    };
+    if !owner.is_empty() && pod.get("activeDeadlineSeconds").is_some() {
+        let why = format!("activeDeadlineSeconds in {owner} is not Supported");
+        causes.push(Cause::forbidden(format!("{at}.activeDeadlineSeconds"), why));
+    }
     let policy = pod.lookup_str(&["restartPolicy"]).unwrap_or_default();
     let field = format!("{at}.restartPolicy");
     match (kind, policy) {
@@ -344,13 +383,13 @@ mod tests {
         assert_eq!(once.lookup(&["spec", "progressDeadlineSeconds"]).and_then(Value::as_i64), Some(600));
         let policy = once.lookup_str(&["spec", "template", "spec", "restartPolicy"]);
         assert_eq!(policy, Some("Always"));
-        assert!(validate("deployments", &once).is_empty());
+        assert!(validate("deployments", None, &once).is_empty());
     }
 
     #[test]
     fn the_selector_must_match_and_stays() {
         let wrong = deployment(&format!(r#"{{"selector":{{"matchLabels":{{"a":"x"}}}},{TEMPLATE}}}"#));
-        assert_eq!(validate("deployments", &wrong)[0].field, "spec.template.metadata.labels");
+        assert_eq!(validate("deployments", None, &wrong)[0].field, "spec.template.metadata.labels");
         let good = deployment(&format!(r#"{{"selector":{{"matchLabels":{{"a":"b"}}}},{TEMPLATE}}}"#));
         let causes = validate_update("deployments", &wrong, &good);
         assert_eq!(causes[0].field, "spec.selector");
@@ -359,13 +398,14 @@ mod tests {
 
     #[test]
     fn pods_of_a_stateful_set_mount_what_it_claims() {
-        let spec = r#"{"selector":{"matchLabels":{"a":"b"}},"volumeClaimTemplates":[{"metadata":{"name":"data"}}],
+        let spec = r#"{"selector":{"matchLabels":{"a":"b"}},"volumeClaimTemplates":[{"metadata":{"name":"data"},
+            "spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}],
             "updateStrategy":{"type":"RollingUpdate"},
             "template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1","volumeMounts":
             [{"name":"data","mountPath":"/data"},{"name":"other","mountPath":"/other"}]}]}}}"#;
         let mut set = parse_json(format!(r#"{{"spec":{spec}}}"#).as_bytes()).expect("JSON");
         settle("statefulsets", &mut set);
-        let causes = validate("statefulsets", &set);
+        let causes = validate("statefulsets", None, &set);
         let fields: Vec<_> = causes.iter().map(|cause| cause.field.as_str()).collect();
         assert_eq!(fields, ["spec.template.spec.containers[0].volumeMounts[1].name"]);
         let strategy = set.lookup(&["spec", "updateStrategy"]).map(to_json_sorted);

@@ -1,7 +1,9 @@
 //! Pods.
 
 pub(crate) mod armor;
+mod container;
 pub(crate) mod odd;
+mod placement;
 pub(crate) mod template;
 pub(crate) mod validate;
 
@@ -9,7 +11,8 @@ use jiff::Timestamp;
 use soll_yaml::{Map, Value};
 
 use crate::meta;
-use crate::refusal::Cause;
+use crate::refusal::{Cause, Refusal};
+use crate::rest::Context;
 
 /// Fills in the defaults.
 pub(crate) fn settle(object: &mut Value) {
@@ -107,12 +110,43 @@ pub(crate) fn validate_update(old: &Value, object: &Value) -> Vec<Cause> {
 }
 
 /// A pod starts as pending, with its quality of service.
-pub(crate) fn prepare_create(object: &mut Value) {
+pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
+    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    // There is no going back in time.
+    if spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64).is_some_and(|seconds| seconds < 0) {
+        spec.insert("terminationGracePeriodSeconds", Value::from(1));
+    }
+    prioritise(ctx, object)?;
     admit(object);
     let class = quality_of_service(object);
     let status = object.make_map().get_or_insert_with("status", Value::map).make_map();
     status.insert("phase", Value::str("Pending"));
     status.insert("qosClass", Value::str(class));
+    Ok(())
+}
+
+/// Gives a pod the priority of its class, or of the class for those that name none.
+fn prioritise(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
+    let (classes, _) = ctx.api.store.snapshot("scheduling.k8s.io/priorityclasses");
+    let name = object.lookup_str(&["spec", "priorityClassName"]).unwrap_or_default().to_owned();
+    let value = |class: &Value| class.get("value").and_then(Value::as_i64).unwrap_or(0);
+    let is_default = |class: &Value| class.get("globalDefault").and_then(Value::as_bool) == Some(true);
+    let class = if name.is_empty() {
+        let defaults = classes.iter().filter(|class| is_default(&class.value));
+        defaults.min_by_key(|class| value(&class.value))
+    } else {
+        let class = classes.iter().find(|class| class.key.name == name);
+        let why = || format!("no PriorityClass with name {name} was found");
+        let pod = meta::text(object, "name").to_owned();
+        Some(class.ok_or_else(|| Refusal::forbidden(&ctx.target.resource, &pod, why()))?)
+    };
+    let Some(class) = class else { return Ok(()) };
+    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    spec.insert("priorityClassName", Value::from(class.key.name.to_string()));
+    spec.insert("priority", Value::from(value(&class.value)));
+    let preemption = class.value.get("preemptionPolicy").cloned();
+    super::default(spec, "preemptionPolicy", preemption.unwrap_or_else(|| Value::str("PreemptLowerPriority")));
+    Ok(())
 }
 
 /// `Guaranteed`, `Burstable` or `BestEffort`, from the resources of the containers.

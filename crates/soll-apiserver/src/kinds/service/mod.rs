@@ -129,6 +129,13 @@ pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
     let resource = &ctx.target.resource;
     let name = crate::meta::text(object, "name").to_owned();
     let invalid = |causes: Vec<Cause>| Refusal::invalid(&resource.group, &resource.kind, &name, causes);
+    // What counts as given before is what readers saw.
+    let old = old.map(|old| {
+        let mut old = old.clone();
+        present(&mut old);
+        old
+    });
+    let old = old.as_ref();
     if let Some(old) = old {
         keep_what_it_has(old, object);
     }

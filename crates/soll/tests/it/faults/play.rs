@@ -205,9 +205,12 @@ impl Supervisor {
         }
     }
 
+    /// The end of the log, without what libraries say of connections.
     fn told(&self) -> String {
+        const LIBRARIES: [&str; 2] = [r#""target":"hyper_util"#, r#""target":"tower"#];
         let log = self.log();
-        let last: Vec<_> = log.lines().rev().take(60).collect();
+        let own = log.lines().rev().filter(|line| !LIBRARIES.iter().any(|library| line.contains(library)));
+        let last: Vec<_> = own.take(150).collect();
         last.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 }
