@@ -54,6 +54,9 @@ struct Arguments {
     /// Instead of all that: so many minutes with a commit in each
     #[arg(long, value_name = "MINUTES", conflicts_with = "trouble")]
     soak: Option<u32>,
+    /// How many seconds such a minute has
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "soak")]
+    every: u64,
     /// Flags for the engine
     #[arg(long, value_delimiter = ' ', allow_hyphen_values = true)]
     engine: Vec<String>,
@@ -138,7 +141,7 @@ async fn soak(arguments: &Arguments, minutes: u32) {
     let mut fleet = Fleet::start(servers, cluster, &git, arguments, arguments.apps);
     fleet.make_source(&arguments.interval).await;
     fleet.install(&arguments.interval).await;
-    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    let mut ticks = tokio::time::interval(Duration::from_secs(arguments.every));
     for minute in 0..minutes {
         ticks.tick().await;
         apps::change(&fleet.repository, minute as usize % fleet.count, &format!("minute-{minute}"));
