@@ -23,7 +23,7 @@ pub(super) struct Play<'b> {
     pub(super) proxy: Proxy,
     pub(super) engine: Arc<Supervisor>,
     /// Another engine for the same namespace, which nothing befalls.
-    companion: Mutex<Option<(Supervisor, Proxy)>>,
+    companion: Mutex<Option<(Arc<Supervisor>, Proxy)>>,
     fault: Mutex<Option<(Point, Fault)>>,
     uids: Mutex<BTreeMap<String, String>>,
 }
@@ -45,7 +45,7 @@ impl<'b> Play<'b> {
     pub(super) fn new(bed: &'b Bed) -> Self {
         static PLAYS: AtomicUsize = AtomicUsize::new(0);
         let stage = bed.stage(&format!("fault-{:04}", PLAYS.fetch_add(1, Ordering::Relaxed)));
-        let engine = Arc::new(Supervisor::of(&stage.namespace));
+        let engine = Supervisor::of(&stage.namespace);
         let supervisor = Arc::clone(&engine);
         let proxy = Proxy::start(&bed.kubeconfig, move || supervisor.restart());
         engine.connect(&proxy);
@@ -122,7 +122,11 @@ fn renamed(point: &Point, from: &str, to: &str) -> Point {
     point
 }
 
-/// Keeps an engine for one namespace running.
+/// How often it is looked whether an engine ended by itself.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// Keeps an engine for one namespace running: one that ends by itself, as who loses a lease does, is started again, as a kubelet
+/// would.
 pub(super) struct Supervisor {
     running: Mutex<Option<Kept>>,
     /// Beside those of every engine.
@@ -133,10 +137,29 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    fn of(namespace: &str) -> Self {
+    fn of(namespace: &str) -> Arc<Self> {
         let folder = tempfile::Builder::new().prefix("soll-play-").tempdir().expect("a temporary folder").keep();
         let keeper = Keeper::of(folder).expect("a shell can be started");
-        Self { running: Mutex::default(), arguments: Mutex::default(), keeper, namespace: namespace.to_owned() }
+        let namespace = namespace.to_owned();
+        let supervisor = Arc::new(Self { running: Mutex::default(), arguments: Mutex::default(), keeper, namespace });
+        let weak = Arc::downgrade(&supervisor);
+        std::thread::spawn(move || {
+            while let Some(supervisor) = weak.upgrade() {
+                supervisor.start_what_ended();
+                drop(supervisor);
+                std::thread::park_timeout(ROUND);
+            }
+        });
+        supervisor
+    }
+
+    fn start_what_ended(&self) {
+        let mut running = self.running();
+        if running.as_mut().is_some_and(Kept::ended) {
+            // What is left of the old one goes first: it goes by the same name.
+            drop(running.take());
+            *running = Some(self.begin());
+        }
     }
 
     /// Says where its API server is.
@@ -155,6 +178,10 @@ impl Supervisor {
     }
 
     pub(super) fn start(&self) {
+        *self.running() = Some(self.begin());
+    }
+
+    fn begin(&self) -> Kept {
         let mut command = Command::new(env!("CARGO_BIN_EXE_soll"));
         command.args(["controller", "--storage-addr=127.0.0.1:0"]);
         command.args(["--health-addr=0", "--metrics-addr=0", "--requeue-dependency=1s", "--log-level=debug"]);
@@ -164,8 +191,7 @@ impl Supervisor {
         let more = *self.arguments.lock().expect("nobody panics here");
         // The address that is advertised stays the same where nobody else asks for artifacts.
         command.args(if more.is_empty() { &["--storage-adv-addr=artifacts.invalid"] } else { more });
-        let started = self.keeper.start("engine", &mut command).expect("the engine starts");
-        *self.running() = Some(started);
+        self.keeper.start("engine", &mut command).expect("the engine starts")
     }
 
     /// Kills it.
