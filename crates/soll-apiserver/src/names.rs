@@ -110,7 +110,10 @@ type Rule = fn(&str) -> Result<(), String>;
 
 fn rule(resource: &Resource) -> Rule {
     match (resource.group.as_str(), resource.plural.as_str()) {
-        ("rbac.authorization.k8s.io", _) | ("policy", "poddisruptionbudgets") => path_segment,
+        // That of an API service says what it serves.
+        ("rbac.authorization.k8s.io", _)
+        | ("policy", "poddisruptionbudgets")
+        | ("apiregistration.k8s.io", "apiservices") => path_segment,
         ("", "services") => old_label,
         ("networking.k8s.io", "ipaddresses") => address,
         ("", "namespaces") | ("apps", "statefulsets") => label,
@@ -160,6 +163,24 @@ pub(crate) fn domain_prefixed_path(text: &str) -> Result<(), String> {
     subdomain(domain)?;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || br"/-._~%!$&'()*+,;=:".contains(&byte);
     if path.bytes().all(fits) { Ok(()) } else { Err(PATH.to_owned()) }
+}
+
+/// The name of a machine with that of its network.
+pub(crate) fn domain_of_two(name: &str) -> Result<(), String> {
+    domain(name, 2, "two")
+}
+
+/// A name in a domain that somebody can own.
+pub(crate) fn domain_of_three(name: &str) -> Result<(), String> {
+    domain(name, 3, "three")
+}
+
+fn domain(name: &str, least: usize, said: &str) -> Result<(), String> {
+    subdomain(name)?;
+    if name.split('.').count() >= least {
+        return Ok(());
+    }
+    Err(format!("should be a domain with at least {said} segments separated by dots"))
 }
 
 /// A label of a name, such as that of a namespace.

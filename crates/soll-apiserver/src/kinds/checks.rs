@@ -16,6 +16,16 @@ pub(super) fn list<'v>(value: &'v Value, path: &[&str]) -> &'v [Value] {
     value.lookup(path).and_then(Value::as_list).unwrap_or_default()
 }
 
+/// The texts in the list at a path.
+pub(super) fn texts<'v>(value: &'v Value, path: &[&str]) -> Vec<&'v str> {
+    list(value, path).iter().filter_map(Value::as_str).collect()
+}
+
+/// The number at a path; 0 if there is none.
+pub(super) fn number(value: &Value, path: &[&str]) -> i64 {
+    value.lookup(path).and_then(Value::as_i64).unwrap_or(0)
+}
+
 /// The items of a list with the path of each.
 pub(super) fn items<'v>(
     value: &'v Value,
@@ -61,6 +71,12 @@ pub(super) fn at_least_zero(field: impl Into<String>, number: Option<&Value>) ->
 pub(super) fn port_number(field: impl Into<String>, number: i64) -> Option<Cause> {
     let why = "must be between 1 and 65535, inclusive";
     (!(1..=65535).contains(&number)).then(|| Cause::invalid(field, &number.to_string(), why))
+}
+
+/// More of something than there may be.
+pub(super) fn too_many(field: impl Into<String>, count: usize, most: usize) -> Option<Cause> {
+    let message = format!("Too many: {count}: must have at most {most} items");
+    (count > most).then(|| Cause { kind: "FieldValueTooMany", field: field.into(), message })
 }
 
 /// The name of a port.

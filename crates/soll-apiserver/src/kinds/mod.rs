@@ -1,5 +1,7 @@
 //! What single kinds need beyond the rules for all: one module per noun, chosen here by resource.
 
+mod amount;
+mod api_service;
 pub(crate) mod autoscaler;
 pub(crate) mod certificate;
 mod checks;
@@ -8,21 +10,30 @@ pub(crate) mod component;
 mod cron_job;
 pub(crate) mod definition;
 mod disruption;
+mod endpoints;
 pub(crate) mod event;
+mod flow;
 mod ingress;
 mod job;
 mod lease;
+mod limit_range;
 pub(crate) mod namespace;
 mod network_policy;
+mod node;
 pub(crate) mod pod;
+mod priority;
+mod quota;
 mod range;
 mod rbac;
 mod rollout;
+mod runtime_class;
 pub(crate) mod secret;
 pub(crate) mod service;
 mod storage;
+mod toleration;
 mod various;
 mod volume;
+mod webhook;
 pub(crate) mod workload;
 
 use std::sync::Arc;
@@ -48,10 +59,12 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("", "pods") => pod::settle(object),
         ("", "replicationcontrollers") => workload::settle("replicationcontrollers", object),
         ("", "podtemplates") => workload::settle_template(object.make_map()),
-        ("", "endpoints") => various::endpoints(object),
+        ("", "endpoints") => endpoints::settle(object),
         ("" | "events.k8s.io", "events") => event::settle(resource, object),
-        ("", "limitranges") => various::limit_range(object),
-        ("discovery.k8s.io", _) => various::endpoint_slice(object),
+        ("", "nodes") => node::settle(object),
+        ("flowcontrol.apiserver.k8s.io", plural) => flow::settle(plural, object),
+        ("", "limitranges") => limit_range::settle(object),
+        ("discovery.k8s.io", _) => endpoints::settle_slice(object),
         ("", "persistentvolumes") => volume::settle(object),
         ("", "persistentvolumeclaims") => various::volume_claim(object),
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload::settle(plural, object),
@@ -59,15 +72,15 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) {
         ("networking.k8s.io", "ingressclasses") => ingress::settle_class(object),
         ("networking.k8s.io", "networkpolicies") => network_policy::settle(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => various::role_binding(object),
-        ("apiregistration.k8s.io", "apiservices") => various::api_service(object),
+        ("apiregistration.k8s.io", "apiservices") => api_service::settle(object),
         ("storage.k8s.io", "storageclasses") => storage::settle_class(object),
         ("storage.k8s.io", "csidrivers") => storage::settle_driver(object),
-        ("scheduling.k8s.io", "priorityclasses") => various::priority_class(object),
+        ("scheduling.k8s.io", "priorityclasses") => priority::settle(object),
         (
             "admissionregistration.k8s.io",
             plural @ ("mutatingwebhookconfigurations" | "validatingwebhookconfigurations"),
         ) => {
-            various::webhooks(plural, object);
+            webhook::settle(plural, object);
         }
         (
             "admissionregistration.k8s.io",
@@ -240,6 +253,20 @@ pub(crate) fn validate(resource: &Resource, old: Option<&Value>, object: &Value)
         ("storage.k8s.io", "csinodes") => storage::validate_node(object),
         ("storage.k8s.io", "storageclasses") => storage::validate_class(object),
         ("storage.k8s.io", "volumeattachments") => storage::validate_attachment(object),
+        ("", "endpoints") => endpoints::validate(old, object),
+        ("discovery.k8s.io", _) => endpoints::validate_slice(object),
+        ("", "nodes") => node::validate(old, object),
+        ("" | "events.k8s.io", "events") => event::validate(resource, old, object),
+        ("", "resourcequotas") => quota::validate(object),
+        ("", "limitranges") => limit_range::validate(object),
+        ("scheduling.k8s.io", "priorityclasses") if old.is_none() => priority::validate(object),
+        ("node.k8s.io", _) => runtime_class::validate(object),
+        ("apiregistration.k8s.io", _) => api_service::validate(object),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas") => flow::validate_schema(object),
+        ("flowcontrol.apiserver.k8s.io", _) => flow::validate_level(object),
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
+            webhook::validate(object)
+        }
         ("networking.k8s.io", "ingresses") => ingress::validate(old, object),
         ("networking.k8s.io", "ingressclasses") => ingress::validate_class(object),
         ("networking.k8s.io", "ipaddresses") => service::validate_address(object),
@@ -259,6 +286,10 @@ pub(crate) fn warn(ctx: &Context<'_>, old: Option<&Value>, object: &Value) {
     let generation = ["metadata", "generation"];
     let template: &[&str] = match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "services") => return service::warn(ctx, object),
+        ("", "endpoints") => return endpoints::warn(object).into_iter().for_each(|text| ctx.warn(text)),
+        ("discovery.k8s.io", _) => {
+            return endpoints::warn_of_slice(object).into_iter().for_each(|text| ctx.warn(text));
+        }
         ("", "persistentvolumes") => {
             return volume::warn(object).into_iter().for_each(|text| ctx.warn(text));
         }
@@ -303,7 +334,12 @@ pub(crate) fn validate_update(resource: &Resource, old: &Value, object: &Value) 
         ("", "persistentvolumeclaims") => claim::validate_update(old, object),
         ("", "persistentvolumes") => volume::validate_update(old, object),
         ("apps" | "batch", plural) => workload::validate_update(plural, old, object),
-        ("scheduling.k8s.io", "priorityclasses") => immutable(old, object, &["value"]),
+        ("", "nodes") => node::validate_update(old, object),
+        ("events.k8s.io", _) => event::validate_update(resource, old, object),
+        ("", "resourcequotas") => quota::validate_update(old, object),
+        ("scheduling.k8s.io", "priorityclasses") => priority::validate_update(old, object),
+        ("node.k8s.io", _) => immutable(old, object, &["handler"]),
+        ("discovery.k8s.io", _) => immutable(old, object, &["addressType"]),
         ("networking.k8s.io", "ingressclasses") => immutable(old, object, &["spec", "controller"]),
         ("networking.k8s.io", "ipaddresses") => immutable(old, object, &["spec", "parentRef"]),
         ("storage.k8s.io", "csidrivers") => storage::validate_driver_update(old, object),

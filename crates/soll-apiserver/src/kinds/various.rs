@@ -26,53 +26,9 @@ pub(crate) fn role_binding(object: &mut Value) {
     }
 }
 
-/// API services: their servers listen where servers of HTTPS do.
-pub(crate) fn api_service(object: &mut Value) {
-    if let Some(service) = child(spec_of(object), "service") {
-        default(service, "port", 443);
-    }
-}
-
-/// The ports of endpoint slices.
-pub(crate) fn endpoint_slice(object: &mut Value) {
-    for port in items(object.make_map(), "ports") {
-        default(port, "name", "");
-        default(port, "protocol", "TCP");
-    }
-}
-
-/// Limit ranges: what containers get by default they also request by default.
-pub(crate) fn limit_range(object: &mut Value) {
-    for limit in items(spec_of(object), "limits") {
-        if limit.get("type").and_then(Value::as_str) != Some("Container") {
-            continue;
-        }
-        let most = limit.get("max").cloned();
-        for (field, from) in [("default", most), ("defaultRequest", limit.get("default").cloned())] {
-            let Some(from) = from.as_ref().and_then(Value::as_map).filter(|from| !from.is_empty()) else { continue };
-            let held = limit.get_or_insert_with(field, Value::map).make_map();
-            for entry in from {
-                default(held, &entry.key, entry.value.clone());
-            }
-        }
-    }
-}
-
 /// Claims on volumes.
 pub(crate) fn volume_claim(object: &mut Value) {
     default(spec_of(object), "volumeMode", "Filesystem");
-}
-
-/// Priority classes.
-pub(crate) fn priority_class(object: &mut Value) {
-    default(object.make_map(), "preemptionPolicy", "PreemptLowerPriority");
-}
-
-/// The ports of `Endpoints`.
-pub(crate) fn endpoints(object: &mut Value) {
-    for subset in items(object.make_map(), "subsets") {
-        items(subset, "ports").for_each(|port| default(port, "protocol", "TCP"));
-    }
 }
 
 /// Admission policies and their bindings: what they are about, and that they fail.
@@ -90,24 +46,6 @@ pub(crate) fn admission_policy(plural: &str, object: &mut Value) {
         default(matched, "objectSelector", Value::map());
         for rules in ["resourceRules", "excludeResourceRules"] {
             items(matched, rules).for_each(|rule| default(rule, "scope", "*"));
-        }
-    }
-}
-
-/// Admission webhooks.
-pub(crate) fn webhooks(plural: &str, object: &mut Value) {
-    for webhook in items(object.make_map(), "webhooks") {
-        default(webhook, "failurePolicy", "Fail");
-        default(webhook, "matchPolicy", "Equivalent");
-        default(webhook, "timeoutSeconds", 10);
-        default(webhook, "namespaceSelector", Value::map());
-        default(webhook, "objectSelector", Value::map());
-        if plural == "mutatingwebhookconfigurations" {
-            default(webhook, "reinvocationPolicy", "Never");
-        }
-        items(webhook, "rules").for_each(|rule| default(rule, "scope", "*"));
-        if let Some(service) = child(webhook, "clientConfig").and_then(|client| child(client, "service")) {
-            default(service, "port", 443);
         }
     }
 }

@@ -348,7 +348,9 @@ pub(crate) fn bind(ctx: &Context<'_>, binding: &Value) -> Result<http::Response<
 }
 
 fn refuse_if(resource: &Resource, name: &str, causes: Vec<Cause>) -> Result<(), Refusal> {
-    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(&resource.group, &resource.kind, name, causes)) }
+    // Events of both groups are one kind.
+    let group = if resource.group == "events.k8s.io" { "" } else { &resource.group };
+    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(group, &resource.kind, name, causes)) }
 }
 
 /// Checks that the body is what the URL says; texts that are missing are filled in by the caller's URL.

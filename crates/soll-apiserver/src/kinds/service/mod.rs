@@ -12,7 +12,7 @@ use crate::refusal::{Cause, Refusal};
 use crate::rest::Context;
 
 pub(crate) use addresses::{Addresses, RANGE, book, give_back, release, release_left_behind, validate_address};
-pub(crate) use validate::{parse_ip, validate, validate_update, warn};
+pub(crate) use validate::{is_v6, no_endpoint, odd_ip, parse_ip, validate, validate_update, warn};
 
 fn text<'o>(service: &'o Value, field: &str) -> &'o str {
     service.lookup_str(&["spec", field]).unwrap_or_default()

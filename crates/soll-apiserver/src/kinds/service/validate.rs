@@ -360,12 +360,12 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
     (plain.len() == numbers.len()).then(|| plain.join(".").parse().ok())?
 }
 
-pub(super) fn is_v6(text: &str) -> bool {
+pub(crate) fn is_v6(text: &str) -> bool {
     parse_ip(text).is_some_and(|ip| matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_none()))
 }
 
 /// Why nothing can be sent to an address.
-fn no_endpoint(ip: IpAddr, text: &str) -> Option<String> {
+pub(crate) fn no_endpoint(ip: IpAddr, text: &str) -> Option<String> {
     let local_multicast = match ip {
         IpAddr::V4(ip) => ip.octets()[..3] == [224, 0, 0],
         IpAddr::V6(ip) => ip.segments()[0] & 0xff0f == 0xff02,
@@ -427,7 +427,7 @@ pub(crate) fn warn(ctx: &Context<'_>, service: &Value) {
 }
 
 /// What is odd about how an address is written.
-fn odd_ip(field: &str, text: &str) -> Option<String> {
+pub(crate) fn odd_ip(field: &str, text: &str) -> Option<String> {
     let ip = parse_ip(text)?.to_canonical();
     let is_plain_v4 = ip.is_ipv4() && ip.to_string() == text;
     if ip.is_ipv4() {
