@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use soll_yaml::Value;
 
+use super::super::amount;
 use super::super::checks::{at_least_zero, invalid, items, list, named, one_of, port_name, port_number, quoted, text};
 use crate::names;
 use crate::refusal::{Cause, shown};
@@ -263,54 +264,30 @@ fn check_resources(at: &str, resources: &Value) -> Vec<Cause> {
     let of = |part: &str| resources.get(part).and_then(Value::as_map);
     for part in ["limits", "requests"] {
         for entry in of(part).into_iter().flatten() {
-            let (name, amount) = (entry.key.as_str(), entry.value.as_str().unwrap_or_default());
-            let field = format!("{at}.{part}[{name}]");
-            causes.extend(resource_name(&field, name));
-            let much = quantity::nanos(amount).unwrap_or_default();
-            if much < 0 {
-                let why = "must be greater than or equal to 0";
-                causes.push(Cause::invalid(&*field, &quoted(amount), why));
-            }
-            if is_whole(name) && much % 1_000_000_000 != 0 {
-                causes.push(Cause::invalid(field, &quoted(amount), "must be an integer"));
-            }
+            let at = format!("{at}.{part}[{}]", entry.key.as_str());
+            causes.extend(amount::check_name_for_containers(&entry.key, &at));
+            causes.extend(amount::check(&entry.key, &entry.value, &at));
         }
     }
     for entry in of("requests").into_iter().flatten() {
-        let (name, amount) = (entry.key.as_str(), entry.value.as_str().unwrap_or_default());
-        let much = quantity::nanos(amount).unwrap_or_default();
+        let (name, asked) = (entry.key.as_str(), entry.value.as_str().unwrap_or_default());
+        let much = quantity::nanos(asked).unwrap_or_default();
+        let is_exact = !amount::may_be_overcommitted(name);
         let limit = of("limits").and_then(|limits| limits.get(name)).and_then(Value::as_str);
         let Some(limit) = limit else {
-            if is_whole(name) {
+            if is_exact {
                 let why = "Limit must be set for non overcommitable resources";
                 causes.push(Cause::required(format!("{at}.limits"), why));
             }
             continue;
         };
         let most = quantity::nanos(limit).unwrap_or_default();
-        let why = match is_whole(name) {
+        let why = match is_exact {
             true if much != most => format!("must be equal to {name} limit of {limit}"),
             false if much > most => format!("must be less than or equal to {name} limit of {limit}"),
             _ => continue,
         };
-        causes.push(Cause::invalid(format!("{at}.requests"), &quoted(amount), why));
-    }
-    causes
-}
-
-/// Whether of a resource nobody can have a part, or more than there is.
-fn is_whole(name: &str) -> bool {
-    let is_own = name.split_once('/').is_some_and(|(domain, _)| !domain.contains("kubernetes.io"));
-    is_own || name.starts_with("hugepages-")
-}
-
-fn resource_name(field: &str, name: &str) -> Vec<Cause> {
-    let mut causes: Vec<_> = names::label_key_causes(field, name).collect();
-    let is_known = matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
-    if causes.is_empty() && !is_known && !name.contains('/') {
-        let whys =
-            ["must be a standard resource type or fully qualified", "must be a standard resource for containers"];
-        causes.extend(whys.map(|why| Cause::invalid(field, &quoted(name), why)));
+        causes.push(Cause::invalid(format!("{at}.requests"), &quoted(asked), why));
     }
     causes
 }

@@ -3,6 +3,7 @@
 use soll_yaml::Value;
 
 use super::super::checks::{self, invalid, items, list, one_of, quoted, text};
+use super::super::toleration;
 use crate::names;
 use crate::refusal::Cause;
 
@@ -16,7 +17,7 @@ pub(super) fn check(spec: &Value, at: &str) -> Vec<Cause> {
         labels.map_or_else(Vec::new, |labels| names::check_label_map(&format!("{at}.nodeSelector"), labels));
     let node = text(spec, &["nodeName"]);
     causes.extend(if node.is_empty() { None } else { invalid(format!("{at}.nodeName"), node, names::subdomain(node)) });
-    causes.extend(items(spec, "tolerations", at).flat_map(|(at, toleration)| check_toleration(&at, toleration)));
+    causes.extend(toleration::check(list(spec, &["tolerations"]), &format!("{at}.tolerations")));
     causes.extend(check_spreads(spec, at));
     let affinity = spec.get("affinity").cloned().unwrap_or_default();
     let at = format!("{at}.affinity");
@@ -78,37 +79,6 @@ fn topology(field: &str, key: &str) -> Vec<Cause> {
         return vec![Cause::required(field, "can not be empty")];
     }
     names::label_key_causes(field, key).collect()
-}
-
-fn check_toleration(at: &str, toleration: &Value) -> Vec<Cause> {
-    let of = |field: &str| text(toleration, &[field]);
-    let field = |name: &str| format!("{at}.{name}");
-    let mut causes = Vec::new();
-    if of("key").is_empty() {
-        if of("operator") != "Exists" {
-            let why = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
-            causes.push(Cause::invalid(field("operator"), &quoted(of("operator")), why));
-        }
-    } else {
-        causes.extend(names::label_key_causes(&field("key"), of("key")));
-    }
-    if toleration.get("tolerationSeconds").is_some() && of("effect") != "NoExecute" {
-        let why = "effect must be 'NoExecute' when `tolerationSeconds` is set";
-        causes.push(Cause::invalid(field("effect"), &quoted(of("effect")), why));
-    }
-    match of("operator") {
-        "" | "Equal" => causes.extend(invalid(field("operator"), of("value"), names::check_label_value(of("value")))),
-        "Exists" if of("value").is_empty() => {}
-        "Exists" => {
-            let why = "value must be empty when `operator` is 'Exists'";
-            causes.push(Cause::invalid(field("operator"), &quoted(of("value")), why));
-        }
-        other => causes.extend(one_of(field("operator"), other, &["Equal", "Exists"])),
-    }
-    if !of("effect").is_empty() {
-        causes.extend(one_of(field("effect"), of("effect"), &["NoSchedule", "PreferNoSchedule", "NoExecute"]));
-    }
-    causes
 }
 
 fn check_spreads(spec: &Value, at: &str) -> Vec<Cause> {
