@@ -43,6 +43,7 @@ pattern!(MINUTE, r"-[23]\d{7}\b");
 pattern!(QUOTED, r#"(?s)Invalid value: (?:"?(?:map)?[\{\[]|v\d|[a-z]+\.[A-Z]).*[\}\]]"?: "#);
 // So are changes.
 pattern!(CHANGE, r"(?s)(Forbidden: .*?)\n.*");
+pattern!(TWICE, r"(duplicate nodePort: \{\w+ )(\d+)");
 pattern!(SEVERAL, r"(?s)(is invalid: )\[.*\]$");
 
 /// What a token says, with its times from when it was issued on.
@@ -287,6 +288,12 @@ impl Normaliser {
             text = QUOTED.replace_all(&text, "Invalid value: <quoted>: ").into_owned();
             text = CHANGE.replace(&text, "$1").into_owned();
             text = SEVERAL.replace(&text, "$1<causes>").into_owned();
+            let port = TWICE.captures(&text).and_then(|found| found[2].parse::<u64>().ok());
+            if let Some(port) = port {
+                let shown = self.port(&port.into());
+                let shown = shown.as_str().map_or_else(|| port.to_string(), str::to_owned);
+                text = TWICE.replace(&text, |found: &Captures<'_>| format!("{}{shown}", &found[1])).into_owned();
+            }
             text = RECORD.replace_all(&text, "$1 (<revision>)").into_owned();
             text = REVISION.replace_all(&text, "$1<revision>$2").into_owned();
         }
