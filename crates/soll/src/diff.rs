@@ -26,18 +26,17 @@ pub(crate) async fn diff(arguments: &Diff) -> anyhow::Result<u8> {
         Ok(()) => preview(&site, &cluster, arguments).await,
         Err(failure) => Err(failure),
     };
-    match previewed {
-        Ok(changed) => Ok(u8::from(changed)),
-        Err(mut failure) => {
-            failure.hide(&site.secrets());
-            site.report(&failure, arguments.output)?;
-            Ok(2)
-        }
+    let (changed, failures) = previewed.unwrap_or_else(|failure| (false, vec![failure]));
+    let has_failed = !failures.is_empty();
+    for mut failure in failures {
+        failure.hide(&site.secrets());
+        site.report(&failure, arguments.output)?;
     }
+    Ok(if has_failed { 2 } else { u8::from(changed) })
 }
 
-/// Prints what would become of each object; says whether anything would change.
-async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<bool, Failure> {
+/// Prints what would become of each object; says whether anything would change, and what would be refused.
+async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<(bool, Vec<Failure>), Failure> {
     let built = site.build()?;
     let mut objects = soll_plan::unowned(built.objects, &built.sources)?;
     let to_come = namespaced_kinds(&objects);
@@ -67,14 +66,14 @@ async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<boo
         keys: RandomState::new(),
         changed: false,
     };
-    let mut refused = None;
+    let mut refused = Vec::new();
     for preview in applier.preview(&stages, &settings, &built.sources).await {
         match preview.outcome {
-            Outcome::Refused(failure) => refused = refused.or(Some(*failure)),
+            Outcome::Refused(failure) => refused.push(*failure),
             outcome => printer.show(&preview.desired, &outcome),
         }
     }
-    refused.map_or(Ok(printer.changed), Err)
+    Ok((printer.changed, refused))
 }
 
 /// Group and kind of the namespaced kinds that are defined among the objects.

@@ -149,6 +149,16 @@ spec:
     for wanted in wanted {
         assert!(told.text.contains(wanted), "no {wanted:?} in\n{}", told.text);
     }
+
+    // All that is refused is told, each where it stands.
+    let bad = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: p}\nspec: {minAvailable: 1, maxUnavailable: 1}\n---\n\
+               apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: []}\n";
+    std::fs::write(folder.path().join("bad.yaml"), bad).expect("writable");
+    let told = soll(&stage, &["diff", place, "-n", "commands-first"]);
+    assert_eq!(told.code, Some(2), "{}", told.text);
+    for wanted in ["cannot be both set", "spec.ports: Required value", "bad.yaml:4", "bad.yaml:9"] {
+        assert!(told.text.contains(wanted), "no {wanted:?} in\n{}", told.text);
+    }
 }
 
 fn an_installation_goes_and_leaves_what_it_applied(ground: Ground) {
