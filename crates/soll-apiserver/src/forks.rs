@@ -82,8 +82,8 @@ impl Forks {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a fork and says what it is called.
-    fn keep(&self, fork: Fork) -> Result<String, Refusal> {
+    /// Makes a fork, if there is room for one, and says what it is called.
+    fn make(&self, original: &Api) -> Result<String, Refusal> {
         let mut open = self.open();
         if open.len() >= MOST {
             let why = format!(
@@ -92,7 +92,7 @@ impl Forks {
             return Err(Refusal::too_many_requests(why));
         }
         let name = uuid::Uuid::new_v4().simple().to_string();
-        open.insert(name.clone(), Open { fork, used: Instant::now() });
+        open.insert(name.clone(), Open { fork: Fork::of(original), used: Instant::now() });
         Ok(name)
     }
 
@@ -176,7 +176,7 @@ fn find(
     }
     match (request.method(), name) {
         (&Method::POST, "") => {
-            let name = forks.keep(Fork::of(api))?;
+            let name = forks.make(api)?;
             let path = format!("{ROOT}/{name}");
             tokio::spawn(api.closing.clone().run_until_cancelled_owned(end_when_idle(api.clone(), name)));
             Ok(Found::Answer(answer::json(201, &json!({"path": path}))))
