@@ -304,8 +304,9 @@ fn is_namespace(object: &Object) -> bool {
     object.api_version() == "v1" && object.kind() == "Namespace"
 }
 
-/// Group and kind that a CRD defines.
-fn defined_kind(object: &Object) -> Option<(String, String)> {
+/// Group and kind that a CRD defines; nothing if the object is none.
+#[must_use]
+pub fn defined_kind(object: &Object) -> Option<(String, String)> {
     if object.kind() != "CustomResourceDefinition" {
         return None;
     }

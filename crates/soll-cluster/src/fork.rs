@@ -39,10 +39,11 @@ impl Cluster {
             Err(error) if matches!(error.code(), 403 | 404) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let path = made.lookup_str(&["path"]).filter(|path| path.starts_with(FORKS));
-        let cause = || "the answer does not say where the fork is".to_owned();
-        let path = path.ok_or_else(|| ApiError::Unreadable { url: self.url().to_owned(), cause: cause() })?.to_owned();
-        Ok(Some(Fork { cluster: self.below(&path), original: self.clone(), path }))
+        let Some(path) = made.lookup_str(&["path"]).filter(|path| path.starts_with(FORKS)) else {
+            let cause = "the answer does not say where the fork is".to_owned();
+            return Err(ApiError::Unreadable { url: self.url().to_owned(), cause });
+        };
+        Ok(Some(Fork { cluster: self.below(path), original: self.clone(), path: path.to_owned() }))
     }
 
     /// The cluster that the same server serves below a path.

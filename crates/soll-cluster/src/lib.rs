@@ -23,6 +23,7 @@ mod testing;
 
 pub use applier::{
     Applied, AppliedObject, Applier, ApplierOptions, ApplyFailure, Creation, Outcome, Preview, Pruned, Trust,
+    defined_kind,
 };
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};

@@ -7,7 +7,7 @@ use std::hash::BuildHasher as _;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 use soll_api::{Failure, Object, ObjectRef, Secrets, names};
-use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Memory, Outcome, Trust};
+use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Memory, Outcome, Trust, defined_kind};
 use soll_plan::{ApplySettings, IgnoreRules, Managers, Owner};
 use soll_yaml::Value;
 use std::sync::Arc;
@@ -78,11 +78,8 @@ async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<(bo
 
 /// Group and kind of the namespaced kinds that are defined among the objects.
 fn namespaced_kinds(objects: &[Object]) -> HashSet<(String, String)> {
-    let definitions = objects.iter().filter(|object| object.kind() == "CustomResourceDefinition");
-    let specs = definitions.filter_map(|definition| definition.value().lookup(&["spec"]));
-    let namespaced = specs.filter(|spec| spec.lookup_str(&["scope"]) == Some("Namespaced"));
-    let text = |spec: &Value, path: &[&str]| spec.lookup_str(path).unwrap_or_default().to_owned();
-    namespaced.map(|spec| (text(spec, &["group"]), text(spec, &["names", "kind"]))).collect()
+    let namespaced = |object: &&Object| object.value().lookup_str(&["spec", "scope"]) == Some("Namespaced");
+    objects.iter().filter(namespaced).filter_map(defined_kind).collect()
 }
 
 /// Puts namespaced objects that name no namespace where `kubectl apply` would; `to_come` are kinds that the cluster may not know yet.
