@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use rand::Rng;
 use soll_yaml::Value;
 
+use crate::kinds::service::parse_ip;
 use crate::meta;
 use crate::refusal::Cause;
 use crate::resources::Resource;
@@ -121,10 +122,18 @@ fn rule(resource: &Resource) -> Rule {
     }
 }
 
+/// What is said of a text that is no address.
+pub(crate) const NO_IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+
+/// An address, in whatever way it is written.
+pub(crate) fn ip(text: &str) -> Result<(), String> {
+    parse_ip(text).map(drop).ok_or_else(|| NO_IP.to_owned())
+}
+
 /// An address as it is written.
 fn address(name: &str) -> Result<(), String> {
-    match crate::kinds::service::parse_ip(name) {
-        None => Err("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()),
+    match parse_ip(name) {
+        None => Err(NO_IP.to_owned()),
         Some(ip) if ip.to_string() == name => Ok(()),
         Some(IpAddr::V4(_)) => Err("must not have leading 0s".to_owned()),
         Some(ip) => Err(format!("must be in canonical form (\"{ip}\")")),

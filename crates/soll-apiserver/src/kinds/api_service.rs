@@ -2,17 +2,16 @@
 
 use soll_yaml::Value;
 
-use super::checks::{invalid, number, quoted, text};
+use super::checks::{invalid, number, quoted, required, text};
 use super::webhook::not_a_port;
-use super::{child, default};
+use super::{child, default, spec_of};
 use crate::meta;
 use crate::names;
 use crate::refusal::Cause;
 
 /// Their servers listen where servers of HTTPS do.
 pub(super) fn settle(object: &mut Value) {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
-    if let Some(service) = child(spec, "service") {
+    if let Some(service) = child(spec_of(object), "service") {
         default(service, "port", 443);
     }
 }
@@ -55,11 +54,11 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
         }
         return causes;
     };
-    for field in ["namespace", "name"] {
-        if text(service, &[field]).is_empty() {
-            causes.push(Cause::required(format!("spec.service.{field}"), ""));
-        }
-    }
+    causes.extend(
+        ["namespace", "name"]
+            .iter()
+            .filter_map(|field| required(format!("spec.service.{field}"), text(service, &[field]))),
+    );
     causes.extend(not_a_port(service, "spec.service"));
     if trusts_anybody && !bundle.is_empty() {
         let why = "may not be true if caBundle is present";

@@ -56,6 +56,11 @@ pub(super) fn named(field: String, text: &str, rule: fn(&str) -> Result<(), Stri
     if text.is_empty() { Some(Cause::required(field, "")) } else { invalid(field, text, rule(text)) }
 }
 
+/// A name that need not be there, and keeps a rule if it is.
+pub(super) fn optional(field: impl Into<String>, text: &str, rule: fn(&str) -> Result<(), String>) -> Option<Cause> {
+    if text.is_empty() { None } else { invalid(field, text, rule(text)) }
+}
+
 /// A text that must be one of these.
 pub(super) fn one_of(field: impl Into<String>, text: &str, known: &[&str]) -> Option<Cause> {
     (!known.contains(&text)).then(|| Cause::unsupported(field, &quoted(text), known))
@@ -66,6 +71,9 @@ pub(super) fn at_least_zero(field: impl Into<String>, number: Option<&Value>) ->
     let number = number.and_then(Value::as_i64).filter(|number| *number < 0)?;
     Some(Cause::invalid(field, &number.to_string(), "must be greater than or equal to 0"))
 }
+
+/// What ports are for.
+pub(super) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// The number of a port.
 pub(super) fn port_number(field: impl Into<String>, number: i64) -> Option<Cause> {
@@ -121,22 +129,7 @@ pub(super) fn label_selector(at: &str, selector: &Value) -> Vec<Cause> {
     let labels = selector.get("matchLabels");
     let mut causes = labels.map_or_else(Vec::new, |map| names::check_label_map(&format!("{at}.matchLabels"), map));
     for (at, expression) in items(selector, "matchExpressions", at) {
-        let values = list(expression, &["values"]);
-        match text(expression, &["operator"]) {
-            "In" | "NotIn" if values.is_empty() => {
-                let why = "must be specified when `operator` is 'In' or 'NotIn'";
-                causes.push(Cause::required(format!("{at}.values"), why));
-            }
-            "Exists" | "DoesNotExist" if !values.is_empty() => {
-                let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                causes.push(Cause::forbidden(format!("{at}.values"), why));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            other => {
-                let field = format!("{at}.operator");
-                causes.push(Cause::invalid(field, &quoted(other), "not a valid selector operator"));
-            }
-        }
+        causes.extend(operator(&at, expression, false));
         causes.extend(names::label_key_causes(&format!("{at}.key"), text(expression, &["key"])));
         for (field, value) in items(expression, "values", &at) {
             let value = value.as_str().unwrap_or_default();
@@ -160,25 +153,23 @@ pub(super) fn node_selector_term(at: &str, term: &Value) -> Vec<Cause> {
 }
 
 fn node_expression(at: &str, expression: &Value) -> Vec<Cause> {
+    let mut causes: Vec<_> = names::label_key_causes(&format!("{at}.key"), text(expression, &["key"])).collect();
+    causes.extend(operator(at, expression, true));
+    causes
+}
+
+/// The operator of an expression, and how many values it takes; some compare numbers.
+fn operator(at: &str, expression: &Value, compares: bool) -> Option<Cause> {
     let count = list(expression, &["values"]).len();
     let field = format!("{at}.values");
-    let mut causes: Vec<_> = names::label_key_causes(&format!("{at}.key"), text(expression, &["key"])).collect();
     match text(expression, &["operator"]) {
-        "In" | "NotIn" if count == 0 => {
-            causes.push(Cause::required(field, "must be specified when `operator` is 'In' or 'NotIn'"));
+        "In" | "NotIn" => {
+            (count == 0).then(|| Cause::required(field, "must be specified when `operator` is 'In' or 'NotIn'"))
         }
-        "Exists" | "DoesNotExist" if count > 0 => {
-            let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-            causes.push(Cause::forbidden(field, why));
-        }
-        "Gt" | "Lt" if count != 1 => {
-            causes.push(Cause::required(field, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
-        }
-        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-        other => {
-            let why = "not a valid selector operator";
-            causes.push(Cause::invalid(format!("{at}.operator"), &quoted(other), why));
-        }
+        "Exists" | "DoesNotExist" => (count > 0)
+            .then(|| Cause::forbidden(field, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")),
+        "Gt" | "Lt" if compares => (count != 1)
+            .then(|| Cause::required(field, "must be specified single value when `operator` is 'Lt' or 'Gt'")),
+        other => Some(Cause::invalid(format!("{at}.operator"), &quoted(other), "not a valid selector operator")),
     }
-    causes
 }

@@ -4,7 +4,7 @@ use soll_yaml::Value;
 
 use super::{checks, volume};
 use crate::names;
-use crate::refusal::{Cause, Refusal, shown};
+use crate::refusal::{Cause, Refusal};
 use crate::rest::Context;
 use crate::shape::quantity;
 
@@ -17,23 +17,18 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
     let mut causes = volume::validate_modes(list(object, "accessModes"), missing);
     match object.lookup(&REQUEST) {
         None => causes.push(Cause::required("spec.resources[storage]", "")),
-        Some(size) if size.as_str().and_then(quantity::nanos).is_some_and(|size| size <= 0) => {
-            causes.push(Cause::invalid("spec.resources[storage]", &shown(size), "must be greater than zero"));
+        Some(size) => {
+            causes.extend(checks::more_than_nothing("spec.resources[storage]", size, "must be greater than zero"));
         }
-        Some(_) => {}
     }
     for field in ["storageClassName", "volumeAttributesClassName"] {
         let class = object.lookup_str(&["spec", field]).unwrap_or_default();
-        if let Some(why) = names::subdomain(class).err().filter(|_| !class.is_empty()) {
-            causes.push(Cause::invalid(format!("spec.{field}"), &format!("{class:?}"), why));
-        }
+        causes.extend(checks::optional(format!("spec.{field}"), class, names::subdomain));
     }
     let selector = object.lookup(&["spec", "selector"]);
     causes.extend(selector.into_iter().flat_map(|selector| checks::label_selector("spec.selector", selector)));
     let mode = object.lookup_str(&["spec", "volumeMode"]).unwrap_or("Filesystem");
-    if !["Block", "Filesystem"].contains(&mode) {
-        causes.push(Cause::unsupported("spec.volumeMode", &format!("{mode:?}"), &["Block", "Filesystem"]));
-    }
+    causes.extend(checks::one_of("spec.volumeMode", mode, &["Block", "Filesystem"]));
     causes
 }
 

@@ -2,6 +2,7 @@
 
 use soll_yaml::Value;
 
+use super::checks::{at_least_zero, one_of};
 use super::job;
 use super::workload::validate_template;
 use crate::refusal::Cause;
@@ -34,17 +35,9 @@ pub(super) fn validate(old: Option<&Value>, object: &Value) -> Vec<Cause> {
         causes.extend(zone_mistake(zone).map(|why| Cause::invalid(ZONE, &format!("{zone:?}"), why)));
     }
     for field in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        let number = object.lookup(&["spec", field]).and_then(Value::as_i64);
-        if let Some(number) = number.filter(|number| *number < 0) {
-            let why = "must be greater than or equal to 0";
-            causes.push(Cause::invalid(format!("spec.{field}"), &number.to_string(), why));
-        }
+        causes.extend(at_least_zero(format!("spec.{field}"), object.lookup(&["spec", field])));
     }
-    let policy = text("concurrencyPolicy");
-    let policies = ["Allow", "Forbid", "Replace"];
-    if !policies.contains(&policy) {
-        causes.push(Cause::unsupported("spec.concurrencyPolicy", &format!("{policy:?}"), &policies));
-    }
+    causes.extend(one_of("spec.concurrencyPolicy", text("concurrencyPolicy"), &["Allow", "Forbid", "Replace"]));
     let job = object.lookup(&["spec", "jobTemplate", "spec"]).cloned().unwrap_or_default();
     causes.extend(job::validate_spec(&job, "spec.jobTemplate.spec"));
     causes.extend(validate_template("cronjobs", &job, "spec.jobTemplate.spec"));

@@ -14,7 +14,7 @@ pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Fills in the names that follow from others.
 pub(crate) fn settle(object: &mut Value) {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = super::spec_of(object);
     let names = spec.get_or_insert_with("names", Value::map).make_map();
     let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
     if !kind.is_empty() {

@@ -5,13 +5,13 @@ use std::net::Ipv6Addr;
 
 use soll_yaml::Value;
 
-use super::checks::{self, invalid, list, number, one_of, port_number, quoted, text, texts, too_many};
+use super::checks::{
+    self, PROTOCOLS, invalid, list, number, one_of, optional, port_number, quoted, text, texts, too_many,
+};
 use super::service::{is_v6, no_endpoint, odd_ip, parse_ip};
 use super::{default, items};
 use crate::names;
 use crate::refusal::Cause;
-
-const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// The ports of `Endpoints`.
 pub(super) fn settle(object: &mut Value) {
@@ -34,20 +34,16 @@ pub(super) fn validate(old: Option<&Value>, object: &Value) -> Vec<Cause> {
         return Vec::new();
     }
     let mut causes = Vec::new();
-    for (index, subset) in list(object, &["subsets"]).iter().enumerate() {
-        let at = format!("subsets[{index}]");
+    for (at, subset) in checks::items(object, "subsets", "") {
         if list(subset, &["addresses"]).is_empty() && list(subset, &["notReadyAddresses"]).is_empty() {
             causes.push(Cause::required(&at, "must specify `addresses` or `notReadyAddresses`"));
         }
         for field in ["addresses", "notReadyAddresses"] {
-            for (index, address) in list(subset, &[field]).iter().enumerate() {
-                causes.extend(check_address(address, &format!("{at}.{field}[{index}]")));
-            }
+            let addresses = checks::items(subset, field, &at);
+            causes.extend(addresses.flat_map(|(at, address)| check_address(address, &at)));
         }
-        let ports = list(subset, &["ports"]);
-        for (index, port) in ports.iter().enumerate() {
-            causes.extend(check_port(port, ports.len() > 1, &format!("{at}.ports[{index}]")));
-        }
+        let several = list(subset, &["ports"]).len() > 1;
+        causes.extend(checks::items(subset, "ports", &at).flat_map(|(at, port)| check_port(port, several, &at)));
     }
     causes
 }
@@ -56,26 +52,13 @@ fn check_address(address: &Value, at: &str) -> Vec<Cause> {
     let ip = text(address, &["ip"]);
     let field = format!("{at}.ip");
     let mut causes = Vec::new();
-    causes.extend(invalid(&field, ip, known_ip(ip)));
-    if !text(address, &["hostname"]).is_empty() {
-        causes.extend(invalid(
-            format!("{at}.hostname"),
-            text(address, &["hostname"]),
-            names::label(text(address, &["hostname"])),
-        ));
-    }
+    causes.extend(invalid(&field, ip, names::ip(ip)));
+    causes.extend(optional(format!("{at}.hostname"), text(address, &["hostname"]), names::label));
     if let Some(node) = address.lookup_str(&["nodeName"]) {
         causes.extend(invalid(format!("{at}.nodeName"), node, names::subdomain(node)));
     }
     causes.extend(invalid(field, ip, reachable(ip)));
     causes
-}
-
-fn known_ip(ip: &str) -> Result<(), String> {
-    match parse_ip(ip) {
-        Some(_) => Ok(()),
-        None => Err("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()),
-    }
 }
 
 /// An address of the newer family in the one way in which it should be written.
@@ -128,8 +111,8 @@ pub(super) fn validate_slice(object: &Value) -> Vec<Cause> {
     match too_many("endpoints", endpoints.len(), MOST_ENDPOINTS) {
         Some(cause) => causes.push(cause),
         None => {
-            let each = endpoints.iter().enumerate();
-            causes.extend(each.flat_map(|(index, one)| check_endpoint(kind, one, &format!("endpoints[{index}]"))));
+            let each = checks::items(object, "endpoints", "");
+            causes.extend(each.flat_map(|(at, one)| check_endpoint(kind, one, &at)));
         }
     }
     match too_many("ports", ports.len(), MOST_PORTS) {
@@ -184,7 +167,7 @@ fn check_slice_address(kind: &str, address: &str, at: &str, index: usize) -> Vec
     }
     // What there was before there were rules for writing addresses is taken with a warning.
     let is_strict = kind == "IPv6";
-    let rule = known_ip(address).and_then(|()| if is_strict { canonical_ip(address) } else { Ok(()) });
+    let rule = names::ip(address).and_then(|()| if is_strict { canonical_ip(address) } else { Ok(()) });
     if let Some(cause) = invalid(&field, address, rule) {
         return vec![cause];
     }
@@ -241,9 +224,7 @@ fn check_slice_ports(ports: &[Value]) -> Vec<Cause> {
     for (index, port) in ports.iter().enumerate() {
         let field = |field: &str| format!("ports[{index}].{field}");
         let called = text(port, &["name"]);
-        if !called.is_empty() {
-            causes.extend(invalid(field("name"), called, names::label(called)));
-        }
+        causes.extend(optional(field("name"), called, names::label));
         if !seen.insert(called) {
             causes.push(Cause::duplicate(field("name"), &quoted(called)));
         }

@@ -2,8 +2,8 @@
 
 use soll_yaml::{Map, Value};
 
-use super::checks::{invalid, list, number, one_of, quoted, text, texts};
-use super::{child, default};
+use super::checks::{self, invalid, list, number, one_of, quoted, text, texts};
+use super::{child, default, spec_of};
 use crate::meta;
 use crate::names;
 use crate::refusal::{Cause, shown};
@@ -12,7 +12,7 @@ const VERBS: [&str; 9] = ["create", "delete", "deletecollection", "get", "list",
 
 /// What schemas and levels are that say nothing else.
 pub(super) fn settle(plural: &str, object: &mut Value) {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = spec_of(object);
     if plural == "flowschemas" {
         default_for_zero(spec, "matchingPrecedence", 1_000);
         return;
@@ -68,32 +68,22 @@ pub(super) fn validate_schema(object: &Value) -> Vec<Cause> {
         "" => causes.push(Cause::required(field, "must reference a priority level")),
         level => causes.extend(invalid(field, level, names::subdomain(level))),
     }
-    for (index, rule) in list(&spec, &["rules"]).iter().enumerate() {
-        causes.extend(check_rule(rule, &format!("spec.rules[{index}]")));
-    }
+    causes.extend(checks::items(&spec, "rules", "spec").flat_map(|(at, rule)| check_rule(rule, &at)));
     causes
 }
 
 fn check_rule(rule: &Value, at: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let subjects = list(rule, &["subjects"]);
-    if subjects.is_empty() {
+    if list(rule, &["subjects"]).is_empty() {
         causes.push(Cause::required(format!("{at}.subjects"), "subjects must contain at least one value"));
     }
-    for (index, subject) in subjects.iter().enumerate() {
-        causes.extend(check_subject(subject, &format!("{at}.subjects[{index}]")));
-    }
-    let (resources, urls) = (list(rule, &["resourceRules"]), list(rule, &["nonResourceRules"]));
-    if resources.is_empty() && urls.is_empty() {
+    causes.extend(checks::items(rule, "subjects", at).flat_map(|(at, subject)| check_subject(subject, &at)));
+    if list(rule, &["resourceRules"]).is_empty() && list(rule, &["nonResourceRules"]).is_empty() {
         let why = "at least one of resourceRules and nonResourceRules has to be non-empty";
         causes.push(Cause::required(at, why));
     }
-    for (index, rule) in resources.iter().enumerate() {
-        causes.extend(check_resources(rule, &format!("{at}.resourceRules[{index}]")));
-    }
-    for (index, rule) in urls.iter().enumerate() {
-        causes.extend(check_urls(rule, &format!("{at}.nonResourceRules[{index}]")));
-    }
+    causes.extend(checks::items(rule, "resourceRules", at).flat_map(|(at, rule)| check_resources(rule, &at)));
+    causes.extend(checks::items(rule, "nonResourceRules", at).flat_map(|(at, rule)| check_urls(rule, &at)));
     causes
 }
 

@@ -2,7 +2,7 @@
 
 use soll_yaml::Value;
 
-use super::checks::{self, invalid, items, list, named, one_of, quoted, text};
+use super::checks::{self, invalid, items, list, named, one_of, optional, quoted, text};
 use super::{child, default, spec_of};
 use crate::names;
 use crate::refusal::Cause;
@@ -64,21 +64,16 @@ pub(super) fn validate(old: Option<&Value>, object: &Value) -> Vec<Cause> {
         let hosts = items(tls, "hosts", &at).filter_map(|(at, host)| host_name(at, host.as_str().unwrap_or_default()));
         causes.extend(hosts);
         let secret = text(tls, &["secretName"]);
-        causes.extend(optional(format!("{at}.secretName"), secret));
+        causes.extend(optional(format!("{at}.secretName"), secret, names::subdomain));
     }
     let class = text(&spec, &["ingressClassName"]);
-    causes.extend(optional("spec.ingressClassName".to_owned(), class));
+    causes.extend(optional("spec.ingressClassName", class, names::subdomain));
     let noted = object.lookup_str(&["metadata", "annotations", CLASS]).filter(|_| old.is_none() && !class.is_empty());
     if let Some(noted) = noted.filter(|noted| *noted != class) {
         let why = "must match `ingressClassName` when both are specified";
         causes.push(Cause::invalid("annotations.kubernetes.io/ingress.class", &quoted(noted), why));
     }
     causes
-}
-
-/// A name that need not be there.
-fn optional(field: String, name: &str) -> Option<Cause> {
-    if name.is_empty() { None } else { invalid(field, name, names::subdomain(name)) }
 }
 
 fn validate_host(field: String, host: &str) -> Option<Cause> {

@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashSet};
 use soll_yaml::{Map, Value};
 
 use super::amount::{self, nanos};
-use super::checks::{list, quoted, text};
-use super::{default, items};
+use super::checks::{quoted, text};
+use super::{checks, default, items, spec_of};
 use crate::names;
 use crate::refusal::{Cause, shown};
 
 /// What containers get by default they also request by default.
 pub(super) fn settle(object: &mut Value) {
-    for limit in items(object.make_map().get_or_insert_with("spec", Value::map).make_map(), "limits") {
+    for limit in items(spec_of(object), "limits") {
         if limit.get("type").and_then(Value::as_str) != Some("Container") {
             continue;
         }
@@ -31,8 +31,7 @@ pub(super) fn settle(object: &mut Value) {
 pub(super) fn validate(object: &Value) -> Vec<Cause> {
     let spec = object.get("spec").cloned().unwrap_or_default();
     let (mut causes, mut seen) = (Vec::new(), HashSet::new());
-    for (index, limit) in list(&spec, &["limits"]).iter().enumerate() {
-        let at = format!("spec.limits[{index}]");
+    for (at, limit) in checks::items(&spec, "limits", "spec") {
         let (kind, field) = (text(limit, &["type"]), format!("{at}.type"));
         causes.extend(check_kind(kind, &field));
         if !seen.insert(kind) {

@@ -427,13 +427,20 @@ fn choose_storage_class(api: &Api, claim: &mut Value) {
     let is_default = |class: &Value| class.lookup_str(&["metadata", "annotations", IS_DEFAULT]) == Some("true");
     let chosen = classes.iter().find(|class| is_default(&class.value)).map(|class| class.key.name.clone());
     if let Some(name) = chosen {
-        let spec = claim.make_map().get_or_insert_with("spec", Value::map).make_map();
+        let spec = spec_of(claim);
         spec.insert("storageClassName", Value::from(name));
     }
 }
 
 fn spec_of(object: &mut Value) -> &mut Map {
     object.make_map().get_or_insert_with("spec", Value::map).make_map()
+}
+
+/// The spec without some fields: what stays if only these may change.
+fn spec_without(object: &Value, fields: &[&str]) -> Value {
+    let mut spec = object.get("spec").cloned().unwrap_or_default();
+    spec.make_map().retain(|entry| !fields.contains(&entry.key.as_str()));
+    spec
 }
 
 /// Sets a field that is missing.

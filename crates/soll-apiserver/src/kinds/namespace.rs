@@ -3,6 +3,7 @@
 use soll_yaml::Value;
 
 use super::checks::{list, quoted};
+use super::spec_of;
 use crate::refusal::{Cause, Refusal};
 use crate::resources::Resource;
 use crate::rest::Api;
@@ -49,7 +50,7 @@ pub(crate) fn settle(object: &mut Value) {
 
 /// Makes it active, and holds its deletion until it is empty.
 pub(crate) fn prepare_create(object: &mut Value) {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = spec_of(object);
     let held = spec.get_or_insert_with("finalizers", || Value::list(Vec::new()));
     if let Some(held) = held.as_list_mut().filter(|held| held.iter().all(|name| name.as_str() != Some("kubernetes"))) {
         held.push(Value::str("kubernetes"));
@@ -73,7 +74,7 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
 /// Keeps the finalizers: only `finalize` changes them.
 pub(crate) fn prepare_update(old: &Value, object: &mut Value) {
     if let Some(finalizers) = old.lookup(&["spec", "finalizers"]).cloned() {
-        let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+        let spec = spec_of(object);
         spec.insert("finalizers", finalizers);
     }
 }

@@ -2,11 +2,11 @@
 
 use soll_yaml::Value;
 
-use super::checks::{self, invalid, list, named, one_of, quoted, required, text};
-use super::{child, default, spec_of, storage};
+use super::amount::nanos;
+use super::checks::{self, invalid, list, named, one_of, optional, quoted, required, text};
+use super::{child, default, spec_of, spec_without, storage};
 use crate::names;
 use crate::refusal::{Cause, shown};
-use crate::shape::quantity;
 
 /// What a volume can be made of, in the order in which Kubernetes looks.
 const SOURCES: [&str; 22] = [
@@ -78,11 +78,7 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
     causes.extend(one_of("spec.persistentVolumeReclaimPolicy", policy, &["Delete", "Recycle", "Retain"]));
     causes.extend(one_of("spec.volumeMode", text(&spec, &["volumeMode"]), &["Block", "Filesystem"]));
     let class = text(&spec, &["storageClassName"]);
-    causes.extend(if class.is_empty() {
-        None
-    } else {
-        invalid("spec.storageClassName", class, names::subdomain(class))
-    });
+    causes.extend(optional("spec.storageClassName", class, names::subdomain));
     let sources: Vec<_> = SOURCES.iter().filter_map(|name| Some((*name, spec.get(name)?))).collect();
     match sources.first() {
         None => causes.push(Cause::required("spec", "must specify a volume type")),
@@ -118,7 +114,7 @@ fn validate_capacity(capacity: Option<&Value>) -> Vec<Cause> {
         let (name, amount) = (entry.key.as_str(), entry.value.as_str().unwrap_or_default());
         names.push(name);
         let field = format!("spec.capacity[{name}]");
-        let much = quantity::nanos(amount).unwrap_or_default();
+        let much = nanos(&entry.value);
         if much < 0 {
             let whole = much.div_euclid(1_000_000_000).to_string();
             causes.push(Cause::invalid(&*field, &whole, "must be a valid resource quantity"));
@@ -203,8 +199,7 @@ pub(super) fn validate_update(old: &Value, object: &Value) -> Vec<Cause> {
         "volumeAttributesClassName",
     ];
     let source = |object: &Value| {
-        let mut source = object.get("spec").cloned().unwrap_or_default();
-        source.make_map().retain(|entry| !NOT_THE_SOURCE.contains(&entry.key.as_str()));
+        let mut source = spec_without(object, &NOT_THE_SOURCE);
         if let Some(driver) = child(source.make_map(), "csi") {
             // This may still be named later.
             driver.remove("controllerExpandSecretRef");

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use soll_yaml::Value;
 
-use super::checks::{invalid, label_selector, list, number, one_of, port_number, quoted, text, texts, too_many};
+use super::checks::{
+    self, invalid, label_selector, list, named, number, one_of, port_number, quoted, required, text, texts, too_many,
+};
 use super::{child, default, items};
 use crate::names;
 use crate::refusal::{Cause, shown};
@@ -33,8 +35,7 @@ pub(super) fn settle(plural: &str, object: &mut Value) {
 /// What is wrong with the webhooks of a configuration.
 pub(super) fn validate(object: &Value) -> Vec<Cause> {
     let (mut causes, mut seen) = (Vec::new(), HashSet::new());
-    for (index, webhook) in list(object, &["webhooks"]).iter().enumerate() {
-        let at = format!("webhooks[{index}]");
+    for (at, webhook) in checks::items(object, "webhooks", "") {
         causes.extend(check_webhook(webhook, &at));
         let called = text(webhook, &["name"]);
         if !called.is_empty() && !seen.insert(called) {
@@ -47,13 +48,8 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
 fn check_webhook(webhook: &Value, at: &str) -> Vec<Cause> {
     let field = |field: &str| format!("{at}.{field}");
     let mut causes = Vec::new();
-    match text(webhook, &["name"]) {
-        "" => causes.push(Cause::required(field("name"), "")),
-        called => causes.extend(invalid(field("name"), called, names::domain_of_three(called))),
-    }
-    for (index, rule) in list(webhook, &["rules"]).iter().enumerate() {
-        causes.extend(check_rule(rule, &format!("{at}.rules[{index}]")));
-    }
+    causes.extend(named(field("name"), text(webhook, &["name"]), names::domain_of_three));
+    causes.extend(checks::items(webhook, "rules", at).flat_map(|(at, rule)| check_rule(rule, &at)));
     let choices: [(&str, &[&str]); 3] = [
         ("failurePolicy", &["Fail", "Ignore"]),
         ("matchPolicy", &["Equivalent", "Exact"]),
@@ -151,11 +147,9 @@ fn check_url(url: &str, at: &str) -> Vec<Cause> {
 
 fn check_service(service: &Value, at: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
-    for field in ["name", "namespace"] {
-        if text(service, &[field]).is_empty() {
-            causes.push(Cause::required(format!("{at}.{field}"), ""));
-        }
-    }
+    causes.extend(
+        ["name", "namespace"].iter().filter_map(|field| required(format!("{at}.{field}"), text(service, &[field]))),
+    );
     causes.extend(not_a_port(service, at));
     causes.extend(check_path(text(service, &["path"]), &format!("{at}.path")));
     causes

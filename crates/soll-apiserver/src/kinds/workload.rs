@@ -2,9 +2,9 @@
 
 use soll_yaml::{Map, Value};
 
-use super::checks::{at_least_zero, invalid, items, label_selector, text};
+use super::checks::{at_least_zero, items, label_selector, optional, text};
 use super::pod::{template, validate};
-use super::{child, default, immutable, job, rollout};
+use super::{child, default, immutable, job, rollout, spec_of, spec_without};
 use crate::refusal::{Cause, shown};
 use crate::selector::LabelSelector;
 use crate::{meta, names};
@@ -14,7 +14,7 @@ pub(crate) fn settle(kind: &str, object: &mut Value) {
     if kind == "daemonsets" {
         count_no_template(object);
     }
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = spec_of(object);
     match kind {
         "deployments" => {
             default(spec, "replicas", 1);
@@ -89,7 +89,7 @@ pub(crate) fn settle(kind: &str, object: &mut Value) {
 /// The controller takes the labels of its pods for its own, and selects by them, if nothing else is said.
 fn settle_replication_controller(object: &mut Value) {
     let labels = object.lookup(&["spec", "template", "metadata", "labels"]).cloned();
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = spec_of(object);
     default(spec, "replicas", 1);
     if spec.get("minReadySeconds").and_then(Value::as_i64) == Some(0) {
         spec.remove("minReadySeconds");
@@ -158,7 +158,7 @@ pub(crate) fn label_job(job: &mut Value) {
     }
     let labels =
         [("controller-uid", &uid), (job::UID, &uid), ("job-name", &name), ("batch.kubernetes.io/job-name", &name)];
-    let spec = job.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = spec_of(job);
     let template = spec.get_or_insert_with("template", Value::map).make_map();
     let metadata = template.get_or_insert_with("metadata", Value::map).make_map();
     let held = metadata.get_or_insert_with("labels", Value::map).make_map();
@@ -201,10 +201,7 @@ pub(crate) fn validate(kind: &str, old: Option<&Value>, object: &Value) -> Vec<C
         "daemonsets" => causes.extend(rollout::of_daemon_set(&spec)),
         "statefulsets" => {
             causes.extend(rollout::of_stateful_set(&spec));
-            let service = text(&spec, &["serviceName"]);
-            if !service.is_empty() {
-                causes.extend(invalid("spec.serviceName", service, names::plain_label(service)));
-            }
+            causes.extend(optional("spec.serviceName", text(&spec, &["serviceName"]), names::plain_label));
             if old.is_none() {
                 causes.extend(items(&spec, "volumeClaimTemplates", "spec").flat_map(|(at, template)| {
                     let causes = super::claim::validate(template).into_iter();
@@ -332,12 +329,7 @@ pub(crate) fn validate_update(kind: &str, old: &Value, object: &Value) -> Vec<Ca
                 "persistentVolumeClaimRetentionPolicy",
                 "minReadySeconds",
             ];
-            let fixed = |object: &Value| {
-                let mut spec = object.get("spec").cloned().unwrap_or_default();
-                spec.make_map().retain(|entry| !MAY_CHANGE.contains(&entry.key.as_str()));
-                spec
-            };
-            if fixed(old) == fixed(object) {
+            if spec_without(old, &MAY_CHANGE) == spec_without(object, &MAY_CHANGE) {
                 return Vec::new();
             }
             let why = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', \

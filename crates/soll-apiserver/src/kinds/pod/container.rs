@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use soll_yaml::Value;
 
 use super::super::amount;
-use super::super::checks::{at_least_zero, invalid, items, list, named, one_of, port_name, port_number, quoted, text};
+use super::super::checks::{
+    PROTOCOLS, at_least_zero, invalid, items, list, named, number, one_of, port_name, port_number, quoted, text,
+};
 use crate::names;
 use crate::refusal::{Cause, shown};
-use crate::shape::quantity;
 
 /// The largest number of a user or a group.
 pub(super) const LAST_ID: i64 = i32::MAX as i64;
@@ -115,7 +116,7 @@ fn check_ports(container: &Value, at: &str) -> Vec<Cause> {
         }
         let host = port.get("hostPort").and_then(Value::as_i64).filter(|number| *number != 0);
         causes.extend(host.and_then(|number| port_number(format!("{at}.hostPort"), number)));
-        causes.extend(one_of(format!("{at}.protocol"), text(port, &["protocol"]), &["SCTP", "TCP", "UDP"]));
+        causes.extend(one_of(format!("{at}.protocol"), text(port, &["protocol"]), &PROTOCOLS));
     }
     causes
 }
@@ -235,20 +236,16 @@ fn check_handler(at: &str, handler: &Value, known: &[&str]) -> Vec<Cause> {
             if kind == "httpGet" && text(what, &["path"]).is_empty() {
                 causes.push(Cause::required(field("path"), ""));
             }
-            match what.get("port").map(|port| (port.as_str(), port.as_i64())) {
-                Some((Some(name), _)) => causes.extend(port_name(&field("port"), name)),
-                number => {
-                    let number = number.and_then(|(_, number)| number).unwrap_or(0);
-                    causes.extend(port_number(field("port"), number));
-                }
+            match what.lookup_str(&["port"]) {
+                Some(name) => causes.extend(port_name(&field("port"), name)),
+                None => causes.extend(port_number(field("port"), number(what, &["port"]))),
             }
             if kind == "httpGet" {
                 causes.extend(one_of(field("scheme"), text(what, &["scheme"]), &["HTTP", "HTTPS"]));
             }
         }
         "grpc" => {
-            let number = what.get("port").and_then(Value::as_i64).unwrap_or(0);
-            causes.extend(port_number(field("port"), number));
+            causes.extend(port_number(field("port"), number(what, &["port"])));
         }
         _ => {}
     }
@@ -270,10 +267,9 @@ fn check_resources(at: &str, resources: &Value) -> Vec<Cause> {
         }
     }
     for entry in of("requests").into_iter().flatten() {
-        let (name, asked) = (entry.key.as_str(), entry.value.as_str().unwrap_or_default());
-        let much = quantity::nanos(asked).unwrap_or_default();
+        let (name, much) = (entry.key.as_str(), amount::nanos(&entry.value));
         let is_exact = !amount::may_be_overcommitted(name);
-        let limit = of("limits").and_then(|limits| limits.get(name)).and_then(Value::as_str);
+        let limit = of("limits").and_then(|limits| limits.get(name));
         let Some(limit) = limit else {
             if is_exact {
                 let why = "Limit must be set for non overcommitable resources";
@@ -281,13 +277,14 @@ fn check_resources(at: &str, resources: &Value) -> Vec<Cause> {
             }
             continue;
         };
-        let most = quantity::nanos(limit).unwrap_or_default();
+        let most = amount::nanos(limit);
+        let limit = limit.as_str().unwrap_or_default();
         let why = match is_exact {
             true if much != most => format!("must be equal to {name} limit of {limit}"),
             false if much > most => format!("must be less than or equal to {name} limit of {limit}"),
             _ => continue,
         };
-        causes.push(Cause::invalid(format!("{at}.requests"), &quoted(asked), why));
+        causes.push(Cause::invalid(format!("{at}.requests"), &shown(&entry.value), why));
     }
     causes
 }

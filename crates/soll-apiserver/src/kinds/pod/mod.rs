@@ -16,7 +16,7 @@ use crate::rest::Context;
 
 /// Fills in the defaults.
 pub(crate) fn settle(object: &mut Value) {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = super::spec_of(object);
     template::settle(spec);
     super::default(spec, "enableServiceLinks", true);
     for list in ["initContainers", "containers"] {
@@ -43,7 +43,7 @@ fn settle_status(status: &mut Map) {
 
 /// What admission gives to a new pod; nobody is noted as the manager of these fields.
 fn admit(object: &mut Value) {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = super::spec_of(object);
     super::default(spec, "preemptionPolicy", "PreemptLowerPriority");
     super::default(spec, "priority", 0);
     super::default(spec, "serviceAccountName", "default");
@@ -88,11 +88,9 @@ fn tolerate_trouble(spec: &mut Map) {
 /// A pod keeps its spec but for images, deadlines and more tolerations.
 pub(crate) fn validate_update(old: &Value, object: &Value) -> Vec<Cause> {
     let fixed = |object: &Value| {
-        let mut spec = object.get("spec").cloned().unwrap_or_default();
+        let may_change = ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"];
+        let mut spec = super::spec_without(object, &may_change);
         let map = spec.make_map();
-        map.retain(|entry| {
-            !matches!(entry.key.as_str(), "activeDeadlineSeconds" | "tolerations" | "terminationGracePeriodSeconds")
-        });
         for list in ["initContainers", "containers"] {
             for container in super::items(map, list) {
                 container.remove("image");
@@ -111,7 +109,7 @@ pub(crate) fn validate_update(old: &Value, object: &Value) -> Vec<Cause> {
 
 /// A pod starts as pending, with its quality of service.
 pub(crate) fn prepare_create(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = super::spec_of(object);
     // There is no going back in time.
     if spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64).is_some_and(|seconds| seconds < 0) {
         spec.insert("terminationGracePeriodSeconds", Value::from(1));
@@ -141,7 +139,7 @@ fn prioritise(ctx: &Context<'_>, object: &mut Value) -> Result<(), Refusal> {
         Some(class.ok_or_else(|| Refusal::forbidden(&ctx.target.resource, &pod, why()))?)
     };
     let Some(class) = class else { return Ok(()) };
-    let spec = object.make_map().get_or_insert_with("spec", Value::map).make_map();
+    let spec = super::spec_of(object);
     spec.insert("priorityClassName", Value::from(class.key.name.to_string()));
     spec.insert("priority", Value::from(value(&class.value)));
     let preemption = class.value.get("preemptionPolicy").cloned();

@@ -2,7 +2,7 @@
 
 use soll_yaml::Value;
 
-use super::super::checks::{self, invalid, items, list, one_of, quoted, text};
+use super::super::checks::{self, items, list, one_of, optional, quoted, text};
 use super::super::toleration;
 use crate::names;
 use crate::refusal::Cause;
@@ -16,7 +16,7 @@ pub(super) fn check(spec: &Value, at: &str) -> Vec<Cause> {
     let mut causes =
         labels.map_or_else(Vec::new, |labels| names::check_label_map(&format!("{at}.nodeSelector"), labels));
     let node = text(spec, &["nodeName"]);
-    causes.extend(if node.is_empty() { None } else { invalid(format!("{at}.nodeName"), node, names::subdomain(node)) });
+    causes.extend(optional(format!("{at}.nodeName"), node, names::subdomain));
     causes.extend(toleration::check(list(spec, &["tolerations"]), &format!("{at}.tolerations")));
     causes.extend(check_spreads(spec, at));
     let affinity = spec.get("affinity").cloned().unwrap_or_default();

@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use soll_yaml::Value;
 
-use super::super::checks::{invalid, items, list, named, one_of, quoted, text};
+use super::super::checks::{invalid, items, list, named, one_of, optional, quoted, text};
 use super::container::{self, LAST_ID, Pod};
 use super::placement;
-use crate::kinds::service::parse_ip;
 use crate::names;
 use crate::refusal::Cause;
 
@@ -134,18 +133,13 @@ fn check_names(spec: &Value, at: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
     for part in ["hostname", "subdomain"] {
         let name = text(spec, &[part]);
-        causes.extend(if name.is_empty() { None } else { invalid(format!("{at}.{part}"), name, label(name)) });
+        causes.extend(optional(format!("{at}.{part}"), name, label));
     }
     let account = text(spec, &["serviceAccountName"]);
-    if !account.is_empty() {
-        causes.extend(invalid(format!("{at}.serviceAccountName"), account, names::subdomain(account)));
-    }
+    causes.extend(optional(format!("{at}.serviceAccountName"), account, names::subdomain));
     for (at, alias) in items(spec, "hostAliases", at) {
         let ip = text(alias, &["ip"]);
-        if parse_ip(ip).is_none() {
-            let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-            causes.push(Cause::invalid(format!("{at}.ip"), &quoted(ip), why));
-        }
+        causes.extend(invalid(format!("{at}.ip"), ip, names::ip(ip)));
         for (at, name) in items(alias, "hostnames", &at) {
             let name = name.as_str().unwrap_or_default();
             causes.extend(invalid(at, name, names::subdomain(name)));

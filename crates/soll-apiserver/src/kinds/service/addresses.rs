@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use serde_json::json;
 use soll_yaml::{Value, to_value};
 
-use super::{is_external_name, is_headless, set_texts, shown, spec_mut, text, texts};
+use super::{is_external_name, is_headless, set_texts, shown, spec_of, text, texts};
 use crate::refusal::Cause;
 use crate::rest::{Api, Context};
 use crate::{bootstrap, meta, names};
@@ -82,7 +82,7 @@ pub(super) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
         }
     };
     set_texts(object, "clusterIPs", [ip.as_str()]);
-    spec_mut(object).insert("clusterIP", Value::from(ip));
+    spec_of(object).insert("clusterIP", Value::from(ip));
     Ok(())
 }
 

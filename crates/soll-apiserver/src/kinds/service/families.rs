@@ -3,7 +3,7 @@
 use soll_yaml::Value;
 
 use super::validate::{is_v6, validate_addresses};
-use super::{is_external_name, set_texts, shown, spec_mut, text, texts};
+use super::{is_external_name, set_texts, shown, spec_of, text, texts};
 use crate::refusal::Cause;
 
 const V4: &str = "IPv4";
@@ -34,7 +34,7 @@ pub(super) fn settle(old: Option<&Value>, object: &mut Value) -> Result<(), Vec<
     if text(object, "ipFamilyPolicy").is_empty() {
         let before = old.map(|old| text(old, "ipFamilyPolicy")).filter(|policy| !policy.is_empty());
         let policy = before.unwrap_or(if is_anything { REQUIRE } else { SINGLE });
-        spec_mut(object).insert("ipFamilyPolicy", Value::str(policy));
+        spec_of(object).insert("ipFamilyPolicy", Value::str(policy));
     }
     let refuse_if = |causes: Vec<Cause>| if causes.is_empty() { Ok(()) } else { Err(causes) };
     refuse_if(validate_addresses(old, object))?;

@@ -8,6 +8,7 @@ mod validate;
 
 use soll_yaml::{Map, Value};
 
+use super::spec_of;
 use crate::refusal::{Cause, Refusal};
 use crate::rest::Context;
 
@@ -30,13 +31,9 @@ fn flag(service: &Value, field: &str) -> Option<bool> {
     service.lookup(&["spec", field]).and_then(Value::as_bool)
 }
 
-fn spec_mut(service: &mut Value) -> &mut Map {
-    service.make_map().get_or_insert_with("spec", Value::map).make_map()
-}
-
 fn set_texts<'t>(service: &mut Value, field: &str, texts: impl IntoIterator<Item = &'t str>) {
     let list: Vec<Value> = texts.into_iter().map(Value::str).collect();
-    let spec = spec_mut(service);
+    let spec = spec_of(service);
     if list.is_empty() {
         spec.remove(field);
     } else {
@@ -81,7 +78,7 @@ fn tells_health(service: &Value) -> bool {
 
 /// Fills in the defaults.
 pub(crate) fn settle(object: &mut Value) {
-    let spec = spec_mut(object);
+    let spec = spec_of(object);
     spec.get_or_insert_with("type", || Value::str("ClusterIP"));
     match spec.get_or_insert_with("sessionAffinity", || Value::str("None")).as_str() {
         Some("None") => drop(spec.remove("sessionAffinityConfig")),
@@ -110,7 +107,7 @@ pub(crate) fn settle(object: &mut Value) {
     ];
     for (field, value, applies) in defaults {
         if applies {
-            spec_mut(object).get_or_insert_with(field, || value);
+            spec_of(object).get_or_insert_with(field, || value);
         }
     }
     let balancer = if is_load_balancer(object) { object.get_mut("status") } else { None };
@@ -158,7 +155,7 @@ pub(crate) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
 /// Shows a stored service to readers: what a name elsewhere has no use for counts again when the type changes.
 pub(crate) fn present(object: &mut Value) {
     if is_external_name(object) {
-        spec_mut(object).remove("internalTrafficPolicy");
+        spec_of(object).remove("internalTrafficPolicy");
         if texts(object, "clusterIPs").is_empty() && !text(object, "clusterIP").is_empty() {
             let ip = text(object, "clusterIP").to_owned();
             set_texts(object, "clusterIPs", [ip.as_str()]);
@@ -170,7 +167,7 @@ pub(crate) fn present(object: &mut Value) {
 fn keep_what_it_has(old: &Value, object: &mut Value) {
     if !is_external_name(old) && !is_external_name(object) {
         if text(object, "clusterIP").is_empty() && !text(old, "clusterIP").is_empty() {
-            spec_mut(object).insert("clusterIP", Value::str(text(old, "clusterIP")));
+            spec_of(object).insert("clusterIP", Value::str(text(old, "clusterIP")));
         }
         if texts(object, "clusterIPs").is_empty() {
             set_texts(object, "clusterIPs", texts(old, "clusterIPs"));
@@ -186,7 +183,7 @@ fn drop_what_the_type_has_no_use_for(old: &Value, object: &mut Value) {
     };
     let forget = |object: &mut Value, fields: &[&str]| {
         if same(object, fields) {
-            fields.iter().for_each(|field| drop(spec_mut(object).remove(field)));
+            fields.iter().for_each(|field| drop(spec_of(object).remove(field)));
         }
     };
     if !is_external_name(old) && is_external_name(object) {

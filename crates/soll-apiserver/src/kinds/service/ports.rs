@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use soll_yaml::Value;
 
-use super::{flag, has_node_ports, is_load_balancer, number, ports, spec_mut, tells_health};
+use super::{flag, has_node_ports, is_load_balancer, number, ports, spec_of, tells_health};
 use crate::refusal::Cause;
 use crate::rest::{Api, Context};
 
@@ -81,7 +81,7 @@ fn wants_any(service: &Value) -> bool {
 }
 
 fn set(object: &mut Value, index: usize, port: i64) {
-    let list = spec_mut(object).get_mut("ports").and_then(Value::as_list_mut).expect("it has ports");
+    let list = spec_of(object).get_mut("ports").and_then(Value::as_list_mut).expect("it has ports");
     list[index].make_map().insert("nodePort", Value::from(port));
 }
 
@@ -106,7 +106,7 @@ pub(super) fn keep(old: &Value, object: &mut Value) {
     }
     if tells_health(old) && tells_health(object) && number(object, "healthCheckNodePort") == 0 {
         let held = number(old, "healthCheckNodePort");
-        spec_mut(object).insert("healthCheckNodePort", Value::from(held));
+        spec_of(object).insert("healthCheckNodePort", Value::from(held));
     }
 }
 
@@ -128,7 +128,7 @@ pub(super) fn allocate(ctx: &Context<'_>, old: Option<&Value>, object: &mut Valu
                 .map_err(|why| format!("failed to allocate requested HealthCheck NodePort {asked}: {why}")),
         };
         let port = taken.map_err(Setback::HealthCheck)?;
-        spec_mut(object).insert("healthCheckNodePort", Value::from(port));
+        spec_of(object).insert("healthCheckNodePort", Value::from(port));
     }
     Ok(())
 }
@@ -203,7 +203,7 @@ fn allocate_changed(pool: &mut Pool<'_>, old: &Value, object: &mut Value) -> Res
 pub(super) fn release(old: &Value, object: &mut Value) {
     let before = held_by(old);
     if has_node_ports(old) && !has_node_ports(object) && held_by(object).iter().all(|port| before.contains(port)) {
-        for port in spec_mut(object).get_mut("ports").and_then(Value::as_list_mut).into_iter().flatten() {
+        for port in spec_of(object).get_mut("ports").and_then(Value::as_list_mut).into_iter().flatten() {
             port.make_map().remove("nodePort");
         }
     }

@@ -9,8 +9,9 @@ use super::{
     flag, has_node_ports, is_external_name, is_headless, is_load_balancer, is_reached_from_outside, number, ports,
     shown, tells_health, text, texts,
 };
+use crate::kinds::checks::PROTOCOLS;
 use crate::kinds::range::{NO_RANGE, Range};
-use crate::names;
+use crate::names::{self, NO_IP};
 use crate::refusal::Cause;
 use crate::rest::Context;
 
@@ -103,9 +104,9 @@ fn check_ports(causes: &mut Vec<Cause>, object: &Value) {
             causes.push(Cause::invalid(format!("{at}.port"), &number("port").to_string(), PORT));
         }
         let protocol = port.lookup_str(&["protocol"]).unwrap_or_default();
-        if !["SCTP", "TCP", "UDP"].contains(&protocol) {
+        if !PROTOCOLS.contains(&protocol) {
             let field = format!("{at}.protocol");
-            causes.push(Cause::unsupported(field, &format!("{protocol:?}"), &["SCTP", "TCP", "UDP"]));
+            causes.push(Cause::unsupported(field, &format!("{protocol:?}"), &PROTOCOLS));
         }
         let target = format!("{at}.targetPort");
         match port.get("targetPort").map(|port| (port.as_i64(), port.as_str())) {
@@ -339,8 +340,6 @@ fn moved(old: &Value, object: &Value, field: &str, one: &str) -> Vec<Cause> {
     }
     causes
 }
-
-const NO_IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 /// An address; numbers of IPv4 may begin with zeros, which mean nothing.
 pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
