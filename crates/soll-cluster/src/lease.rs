@@ -140,11 +140,16 @@ impl Contender {
             self.state.send_replace(LeaseState::Held { until: renewed + self.options.duration });
             tokio::time::sleep(self.options.retry_period).await;
             let asked = Instant::now();
-            if self.try_hold().await {
-                renewed = asked;
-            } else if self.record.is_taken() || renewed.elapsed() >= self.options.renew_deadline {
-                tracing::error!(lease = self.options.name, holder = self.record.holder(), "lost the lease");
-                return;
+            // What comes after that comes too late, and makes nothing good: whoever asked meanwhile heard no, and would not hear
+            // that it is ours again.
+            let given_up = renewed + self.options.renew_deadline;
+            match tokio::time::timeout_at(given_up, self.try_hold()).await {
+                Ok(true) => renewed = asked,
+                Ok(false) if !self.record.is_taken() && Instant::now() < given_up => {}
+                _ => {
+                    tracing::error!(lease = self.options.name, holder = self.record.holder(), "lost the lease");
+                    return;
+                }
             }
         }
     }
@@ -446,6 +451,23 @@ mod tests {
         assert_eq!(run.await.expect("no panic"), LeaseEnd::Lost);
         assert!(held.elapsed() <= Duration::from_secs(35), "{:?}", held.elapsed());
         assert_eq!(*state.borrow(), LeaseState::Ended(LeaseEnd::Lost));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_lapsed_is_not_held_again() {
+        let objects = Objects::default();
+        let contender = Contender::new(&objects.cluster(), options("a"));
+        let mut state = contender.state();
+        let run = tokio::spawn(contender.run(CancellationToken::new()));
+        until(&mut state, LeaseState::is_held).await;
+        let held = Instant::now();
+        // The first renewal is made, and its answer not waited for; what follows from that takes longer than the lease lasts.
+        objects.answer_late("leases", Duration::from_secs(16));
+        tokio::time::sleep(Duration::from_secs(21)).await;
+        objects.answer_late("leases", Duration::from_secs(14));
+        let ended = tokio::time::timeout(Duration::from_secs(120), run).await.expect("it does not go on");
+        assert_eq!(ended.expect("no panic"), LeaseEnd::Lost);
+        assert!(held.elapsed() <= Duration::from_secs(35), "{:?}", held.elapsed());
     }
 
     #[test]

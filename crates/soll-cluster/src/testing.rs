@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -18,6 +19,11 @@ type Answer = Response<Full<Bytes>>;
 pub(crate) trait Server: Send + Sync + 'static {
     /// Code and body.
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, String);
+
+    /// How long after it is done it answers.
+    fn delay(&self, _path: &str) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A cluster whose server is a function.
@@ -29,6 +35,7 @@ pub(crate) fn cluster(server: Arc<dyn Server>) -> Cluster {
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             let (code, text) = server.answer(&parts.method, path, &body);
+            tokio::time::sleep(server.delay(path)).await;
             let answer = Response::builder().status(code).body(Full::from(text)).expect("a valid answer");
             Ok::<Answer, Infallible>(answer)
         }
@@ -82,6 +89,8 @@ struct Stored {
     objects: BTreeMap<String, Value>,
     version: i64,
     refuses: bool,
+    /// Part of a path, and how long the answers take that have it.
+    late: Option<(&'static str, Duration)>,
 }
 
 impl Objects {
@@ -96,6 +105,11 @@ impl Objects {
     /// From now on every answer is an error.
     pub(crate) fn refuse_all(&self) {
         self.stored().refuses = true;
+    }
+
+    /// From now on, what is asked of such paths is done, and answered later.
+    pub(crate) fn answer_late(&self, part: &'static str, delay: Duration) {
+        self.stored().late = Some((part, delay));
     }
 
     fn stored(&self) -> MutexGuard<'_, Stored> {
@@ -123,6 +137,11 @@ fn status(code: u16, reason: &str, name: &str) -> (u16, String) {
 }
 
 impl Server for Objects {
+    fn delay(&self, path: &str) -> Duration {
+        let late = self.stored().late;
+        late.filter(|(part, _)| path.contains(part)).map_or(Duration::ZERO, |(_, delay)| delay)
+    }
+
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, String) {
         let mut stored = self.stored();
         if stored.refuses {

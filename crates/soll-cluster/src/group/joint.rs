@@ -42,11 +42,13 @@ impl Joint {
                 standing.joint.insert(self.name.clone(), until);
             });
             tokio::time::sleep(self.options.retry_period).await;
-            match self.look().await {
-                Ok(Look::Until(later)) => until = until.max(later),
-                Ok(Look::Unsure) => {}
-                Ok(Look::Taken) => return self.name.clone(),
-                Err(error) => tracing::warn!(lease = self.name, %error, "cannot renew the lease"),
+            // What comes after that comes too late: whoever asked meanwhile heard no, and would not hear that it is ours again.
+            let given_up = until - self.options.duration + self.options.renew_deadline;
+            match tokio::time::timeout_at(given_up, self.look()).await {
+                Ok(Ok(Look::Until(later))) => until = until.max(later),
+                Ok(Ok(Look::Unsure)) => {}
+                Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "cannot renew the lease"),
+                Ok(Ok(Look::Taken)) | Err(_) => return self.name.clone(),
             }
             if Instant::now() + self.options.duration >= until + self.options.renew_deadline {
                 return self.name.clone();

@@ -223,6 +223,21 @@ async fn who_cannot_renew_gives_up_before_others_take_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_joint_lease_that_lapsed_is_not_the_groups_again() {
+    let objects = Objects::default();
+    let a = Member::named(&objects, "a");
+    pass(12, &[&a]).await;
+    let before = Instant::now();
+    // Made, and not waited for; what follows from that takes longer than the lease lasts.
+    objects.answer_late(JOINT, Duration::from_secs(16));
+    tokio::time::sleep(Duration::from_secs(22)).await;
+    objects.answer_late(JOINT, Duration::from_secs(14));
+    let ended = tokio::time::timeout(Duration::from_secs(120), a.task).await.expect("it does not go on");
+    assert_eq!(ended.unwrap(), GroupEnd::Lost(JOINT.to_owned()));
+    assert!(before.elapsed() <= Duration::from_secs(35), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_robbed_of_a_shard_stops() {
     let objects = Objects::default();
     let a = Member::named(&objects, "a");
