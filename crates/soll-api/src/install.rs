@@ -49,6 +49,10 @@ const NAME: &str = "soll";
 /// Non-root, as the image has it.
 const USER: i64 = 65_532;
 
+/// What the process finds in its environment to stay small: the C library would give each thread a heap of its own, and
+/// each of those keeps its most.
+pub const ALLOCATION: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
+
 /// The objects of an installation, in an order in which they can be applied.
 ///
 /// Names differ from those of Flux's installation, so that both fit into one namespace and either can be removed; only
@@ -242,7 +246,9 @@ fn container(options: &InstallOptions) -> Json {
     let port = |name: &str, port: u16| json!({"name": name, "containerPort": port, "protocol": "TCP"});
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "healthz"}});
     let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
-    let mut env = vec![field("RUNTIME_NAMESPACE", "metadata.namespace")];
+    let (allocation, value) = ALLOCATION;
+    let allocation = json!({"name": allocation, "value": value});
+    let mut env = vec![field("RUNTIME_NAMESPACE", "metadata.namespace"), allocation];
     let mut args = vec![json!("controller"), json!("--log-level=info"), json!("--log-encoding=json")];
     args.extend([json!("--enable-leader-election"), json!("--storage-path=/data")]);
     if options.shards > 1 {

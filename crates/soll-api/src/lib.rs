@@ -28,7 +28,7 @@ pub use failure::{Class, Culprit, Failure, Origin, Retry};
 pub use gitrepository::{
     GitInclude, GitProvider, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus, GitVerification,
 };
-pub use install::{InstallOptions, install};
+pub use install::{ALLOCATION, InstallOptions, install};
 pub use inventory::{Inventory, InventoryEntry, InventoryIdError};
 pub use kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, Dependency, HISTORY_LIMIT, HealthCheck, HealthCheckExpr, History,

@@ -97,7 +97,8 @@ impl Engine {
 
 fn run(keeper: &Keeper, ports: Ports, binary: &Path, kubeconfig: &Path, flags: &[String]) -> Kept {
     let mut command = Command::new(binary);
-    command.args(["controller", "--health-addr=0", "--log-level=warn"]);
+    let (allocation, value) = soll_api::ALLOCATION;
+    command.env(allocation, value).args(["controller", "--health-addr=0", "--log-level=warn"]);
     command.arg(format!("--metrics-addr=127.0.0.1:{}", ports.metrics));
     command.arg(format!("--storage-addr=127.0.0.1:{}", ports.artifacts));
     command.arg("--kubeconfig").arg(kubeconfig).arg("--storage-path").arg(keeper.folder().join("data")).args(flags);
