@@ -5,12 +5,13 @@
 //! decides. So a wrong "no" costs one call, and a wrong "yes" is a bug.
 
 use soll_api::Object;
-use soll_schema::{ListType, Scalar, Shape, TypeRef};
+use soll_schema::{ListType, Scalar, Schemas, Shape, TypeRef};
 use soll_yaml::{Data, Value};
 
 use crate::controls::{self, Ssa};
 use crate::managers::{Entry, entries, is_leaf, selects};
 use crate::quantity::Quantity;
+use crate::whole::{self, is_empty, is_zero};
 use crate::{Look, Managers, look};
 
 /// Says whether applying the desired object would certainly change nothing: each desired leaf is live in normal form,
@@ -38,7 +39,7 @@ pub fn as_applied(desired: &Object, live: &Object, managers: &Managers, r#type: 
         .filter(|fields| !is_leaf(fields))
         .collect();
     is_live(desired.value(), live.value(), r#type, Owned::Fields(fields), Place::Root)
-        && is_wanted(fields, Some(desired.value()), Some(live.value()), &others)
+        && is_wanted(fields, (Some(desired.value()), Some(live.value())), &others, r#type, IfEmpty::IsThere)
 }
 
 /// Where in the object a comparison stands: identity is compared already, or was what found the live object.
@@ -69,8 +70,6 @@ enum Owned<'f> {
     Nothing,
     /// These fields.
     Fields(&'f Value),
-    /// Everything, through an atomic parent.
-    All,
 }
 
 impl<'f> Owned<'f> {
@@ -81,7 +80,7 @@ impl<'f> Owned<'f> {
     fn field(self, key: &str) -> Self {
         match self {
             Self::Fields(fields) => Self::of(fields.get(&format!("f:{key}"))),
-            Self::Nothing | Self::All => self,
+            Self::Nothing => self,
         }
     }
 
@@ -89,16 +88,13 @@ impl<'f> Owned<'f> {
         match self {
             // Keyed items and those of sets: none is found by its index.
             Self::Fields(fields) => Self::of(select_fields(fields, item)),
-            Self::Nothing | Self::All => self,
+            Self::Nothing => self,
         }
     }
 
-    /// What we own of the parts of an atomic node.
-    fn whole(self) -> Self {
-        match self {
-            Self::Nothing => self,
-            Self::Fields(_) | Self::All => Self::All,
-        }
+    /// Whether single parts are owned: an atomic node has none.
+    fn has_parts(self) -> bool {
+        matches!(self, Self::Fields(fields) if !is_leaf(fields))
     }
 
     fn is_something(self) -> bool {
@@ -110,59 +106,92 @@ fn select_fields<'f>(fields: &'f Value, item: &Value) -> Option<&'f Value> {
     fields.as_map()?.iter().find(|entry| selects(&entry.key, usize::MAX, item)).map(|entry| &entry.value)
 }
 
-/// Says whether each desired leaf is live.
+/// Says whether each desired leaf is live, and where a node is applied as a whole, nothing besides.
 fn is_live(desired: &Value, live: &Value, r#type: Option<TypeRef<'_>>, ours: Owned<'_>, place: Place) -> bool {
     match (&desired.data, &live.data) {
-        (Data::Map(desired), Data::Map(live)) => {
-            let is_atomic = is_atomic(r#type);
-            let ours = if is_atomic { ours.whole() } else { ours };
-            let is_whole = !is_atomic || (ours.is_something() && desired.len() == live.len());
-            is_whole
-                && desired.iter().all(|entry| {
-                    let key = entry.key.as_str();
-                    let r#type = r#type.and_then(|r#type| r#type.field(key));
-                    place.is_identity(key)
-                        || match live.get(key) {
-                            Some(live) => is_live(&entry.value, live, r#type, ours.field(key), place.child(key)),
-                            // Go types leave zeros out. That nobody removed it shows in that it is ours still.
-                            None => ours.field(key).is_something() && is_zero(&entry.value),
-                        }
-                })
-        }
+        (Data::Map(parts), Data::Map(live_parts)) => match mode(r#type, ours, place) {
+            Mode::Whole => ours.is_something() && whole::same(desired, live, r#type),
+            Mode::Unknown => whole::same(desired, live, r#type),
+            Mode::Parts => parts.iter().all(|entry| {
+                let key = entry.key.as_str();
+                let r#type = field_type(r#type, key, place);
+                place.is_identity(key)
+                    || match live_parts.get(key) {
+                        Some(live) => is_live(&entry.value, live, r#type, ours.field(key), place.child(key)),
+                        // Go types leave zeros out. That nobody removed it shows in that it is ours still.
+                        None => ours.field(key).is_something() && is_zero(&entry.value),
+                    }
+            }),
+        },
         (Data::List(desired), Data::List(live)) => lists_are_live(desired, live, r#type, ours),
         _ => same_scalar(desired, live, r#type.and_then(|r#type| r#type.scalar())),
     }
 }
 
+/// How the API server merges a map.
+enum Mode {
+    /// Key by key.
+    Parts,
+    /// Not at all: it is one value.
+    Whole,
+    /// Nobody tells here: no type is known, and no part of it is owned. Then it must be the same either way.
+    Unknown,
+}
+
+fn mode(r#type: Option<TypeRef<'_>>, ours: Owned<'_>, place: Place) -> Mode {
+    match r#type {
+        Some(r#type) if r#type.is_atomic() => Mode::Whole,
+        Some(r#type) if r#type.shape() != Shape::Any => Mode::Parts,
+        _ if place == Place::Root || ours.has_parts() => Mode::Parts,
+        _ => Mode::Unknown,
+    }
+}
+
+/// The type of a field. Whatever else is not known of a kind, its metadata are as everybody's.
+fn field_type<'t>(r#type: Option<TypeRef<'t>>, key: &str, place: Place) -> Option<TypeRef<'t>> {
+    let known = r#type.and_then(|r#type| r#type.field(key));
+    match place.child(key) {
+        Place::Metadata if known.is_none() => {
+            Schemas::builtin().definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+        }
+        Place::Root | Place::Metadata | Place::Below => known,
+    }
+}
+
+/// Items that are told apart must stand in the order that is desired: it may mean something, as that of init containers.
 fn lists_are_live(desired: &[Value], live: &[Value], r#type: Option<TypeRef<'_>>, ours: Owned<'_>) -> bool {
     let Some(r#type) = r#type else { return ours.is_something() && desired == live };
-    let item_is_live = |item: &Value, live: &Value, ours| is_live(item, live, r#type.items(), ours, Place::Below);
+    let mut next = 0;
+    let mut in_order = |place: usize| std::mem::replace(&mut next, place + 1) <= place;
     match r#type.list_type() {
         ListType::Map => desired.iter().all(|item| {
             // An item without one of its keys is completed by defaults that are not known here.
-            let is =
-                |live: &&Value| r#type.map_keys().all(|key| item.get(key).is_some() && live.get(key) == item.get(key));
-            let mut found = live.iter().filter(is);
+            let is = |(_, live): &(usize, &Value)| {
+                r#type.map_keys().all(|key| item.get(key).is_some() && live.get(key) == item.get(key))
+            };
+            let mut found = live.iter().enumerate().filter(is);
             // Two items with equal keys, which the API server lets pass: whose is which cannot be told.
-            found.next().is_some_and(|live| found.next().is_none() && item_is_live(item, live, ours.item(live)))
+            found.next().is_some_and(|(place, live)| {
+                found.next().is_none()
+                    && in_order(place)
+                    && is_live(item, live, r#type.items(), ours.item(live), Place::Below)
+            })
         }),
-        ListType::Set => desired.iter().all(|item| live.contains(item)),
-        // Whoever changes one item owns the list: while we do, what is more in live items came by defaults.
+        ListType::Set => {
+            desired.iter().all(|item| live.iter().position(|live| live == item).is_some_and(&mut in_order))
+        }
+        // Whoever changes one item owns the list.
         ListType::Atomic => {
             let mut pairs = desired.iter().zip(live);
             ours.is_something()
                 && desired.len() == live.len()
-                && pairs.all(|(item, live)| item_is_live(item, live, ours.whole()))
+                && pairs.all(|(desired, live)| whole::same(desired, live, r#type.items()))
         }
     }
 }
 
-fn is_atomic(r#type: Option<TypeRef<'_>>) -> bool {
-    r#type.is_some_and(|r#type| r#type.is_atomic() && matches!(r#type.shape(), Shape::Struct | Shape::Map))
-}
-
 /// Says whether two leaves mean the same to the API server.
-fn same_scalar(desired: &Value, live: &Value, scalar: Option<Scalar>) -> bool {
+pub(crate) fn same_scalar(desired: &Value, live: &Value, scalar: Option<Scalar>) -> bool {
     if desired == live {
         return true;
     }
@@ -205,44 +234,47 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Says whether each leaf that we own is desired, or owned by another manager too, or an empty struct, which Go clients
-/// write without meaning it.
-fn is_wanted(ours: &Value, desired: Option<&Value>, live: Option<&Value>, others: &[&Value]) -> bool {
-    let excused = || !others.is_empty() || live.is_none_or(is_empty);
-    let Some(map) = ours.as_map().filter(|map| !map.is_empty()) else { return desired.is_some() || excused() };
+/// What becomes of a live empty node that is not applied any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfEmpty {
+    /// It is there whether it is applied or not: Go writes such structs without meaning it.
+    IsThere,
+    /// It goes.
+    Goes,
+}
+
+/// Says whether each leaf that we own is desired, or owned by another manager too, or there in any case.
+fn is_wanted(
+    ours: &Value,
+    (desired, live): (Option<&Value>, Option<&Value>),
+    others: &[&Value],
+    r#type: Option<TypeRef<'_>>,
+    if_empty: IfEmpty,
+) -> bool {
+    let is_there = || live.is_none_or(|live| if_empty == IfEmpty::IsThere && is_empty(live));
+    let Some(map) = ours.as_map().filter(|map| !map.is_empty()) else {
+        return desired.is_some() || !others.is_empty() || is_there();
+    };
     map.iter().all(|entry| {
         if entry.key == "." {
             return desired.is_some()
                 || others.iter().any(|other| is_leaf(other) || other.get(".").is_some())
-                || live.is_none_or(is_empty);
+                || is_there();
         }
         let others: Vec<_> = others.iter().filter_map(|other| other.get(&entry.key)).collect();
-        is_wanted(
-            &entry.value,
-            desired.and_then(|desired| select(desired, &entry.key)),
-            live.and_then(|live| select(live, &entry.key)),
-            &others,
-        )
+        let (r#type, if_empty) = below(r#type, &entry.key);
+        let desired = desired.and_then(|desired| select(desired, &entry.key));
+        let live = live.and_then(|live| select(live, &entry.key));
+        is_wanted(&entry.value, (desired, live), &others, r#type, if_empty)
     })
 }
 
-fn is_zero(value: &Value) -> bool {
-    match &value.data {
-        Data::Bool(value) => !value,
-        Data::Int(value) => *value == 0,
-        Data::Float(value) => *value == 0.0,
-        Data::Str(text) => text.is_empty(),
-        Data::Null | Data::List(_) | Data::Map(_) => is_empty(value),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match &value.data {
-        Data::Map(map) => map.is_empty(),
-        Data::List(items) => items.is_empty(),
-        Data::Null => true,
-        Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Str(_) => false,
-    }
+/// The type of the node that one key of a trie stands for.
+fn below<'t>(r#type: Option<TypeRef<'t>>, key: &str) -> (Option<TypeRef<'t>>, IfEmpty) {
+    let Some(r#type) = r#type else { return (None, IfEmpty::Goes) };
+    let Some(name) = key.strip_prefix("f:") else { return (r#type.items(), IfEmpty::Goes) };
+    let is_there = r#type.struct_field(name).is_some_and(|field| field.emitted);
+    (r#type.field(name), if is_there { IfEmpty::IsThere } else { IfEmpty::Goes })
 }
 
 /// The node that one key of a trie stands for.
@@ -414,6 +446,48 @@ mod tests {
     }
 
     #[test]
+    fn what_left_git_below_an_atomic_node_is_noticed() {
+        let selector = |labels: &str| format!("{{'selector': {{'matchLabels': {{{labels}}}}}}}");
+        let ours = "{'f:selector': {}}";
+        check(&selector("'a': 'b'"), &selector("'a': 'b'"), ours, "", true);
+        check(&selector("'a': 'b'"), &selector("'a': 'b', 'c': 'd'"), ours, "", false);
+        let tolerations =
+            |fields: &str| format!("{{'template': {{'spec': {{'tolerations': [{{'operator': 'Exists'{fields}}}]}}}}}}");
+        let ours = "{'f:template': {'f:spec': {'f:tolerations': {}}}}";
+        check(&tolerations(""), &tolerations(""), ours, "", true);
+        check(&tolerations(""), &tolerations(", 'effect': 'NoSchedule'"), ours, "", false);
+        check(&tolerations(", 'effect': 'NoSchedule'"), &tolerations(""), ours, "", false);
+        check(&tolerations(", 'effect': ''"), &tolerations(""), ours, "", true);
+        let env =
+            |field: &str| container(&format!(", 'env': [{{'name': 'e', 'valueFrom': {{'fieldRef': {{{field}}}}}}}]"));
+        let ours =
+            owned(", 'f:env': {'k:{\\'name\\':\\'e\\'}': {'.': {}, 'f:name': {}, 'f:valueFrom': {'f:fieldRef': {}}}}");
+        let live = env("'fieldPath': 'metadata.name', 'apiVersion': 'v1'");
+        check(&env("'fieldPath': 'metadata.name'"), &live, &ours, "", true);
+        check(&env("'fieldPath': 'metadata.uid'"), &live, &ours, "", false);
+    }
+
+    #[test]
+    fn the_order_of_items_is_that_of_the_manifest() {
+        let containers = |names: &[&str]| {
+            let all: Vec<_> = names.iter().map(|name| format!("{{'name': '{name}'}}")).collect();
+            format!("{{'template': {{'spec': {{'initContainers': [{}]}}}}}}", all.join(", "))
+        };
+        check(&containers(&["a", "b"]), &containers(&["a", "more", "b"]), "{}", "", true);
+        check(&containers(&["a", "b"]), &containers(&["b", "a"]), "{}", "", false);
+    }
+
+    #[test]
+    fn an_empty_struct_that_was_meant_is_missed() {
+        let security = container(", 'securityContext': {}");
+        let ours = owned(", 'f:securityContext': {}");
+        check(&container(""), &security, &ours, "", false);
+        check(&security, &security, &ours, "", true);
+        let resources = container(", 'resources': {}");
+        check(&container(""), &resources, &owned(", 'f:resources': {}"), "", true);
+    }
+
+    #[test]
     fn unknown_types_are_compared_strictly() {
         let custom = |metadata: &str, spec: &str| {
             object(&format!(
@@ -421,9 +495,27 @@ mod tests {
             ))
         };
         let managed = ", 'managedFields': [{'manager': 'kustomize-controller', 'operation': 'Apply',
-                        'apiVersion': 'x.io/v1', 'fieldsV1': {'f:spec': {'f:list': {}, 'f:size': {}}}}]";
+                        'apiVersion': 'x.io/v1', 'fieldsV1': {'f:spec': FIELDS}}]";
+        let check = |fields: &str, desired: &str, live: &str, expected: bool| {
+            let live = custom(&managed.replace("FIELDS", fields), live);
+            let same = as_applied(&custom("", desired), &live, &Managers::new("kustomize-controller"), None);
+            assert_eq!(same, expected, "{fields} {desired} {live:?}");
+        };
+        // A map without owned parts may be atomic, and one without an owner might as well.
+        for whole in ["{'f:selector': {}}", "{}"] {
+            let selector = |labels: &str| format!("{{'selector': {{'matchLabels': {{{labels}}}}}}}");
+            check(whole, &selector("'a': 'b'"), &selector("'a': 'b'"), true);
+            check(whole, &selector("'a': 'b'"), &selector("'a': 'b', 'c': 'd'"), false);
+            check(whole, &selector("'a': 'b', 'c': false"), &selector("'a': 'b'"), false);
+        }
+        let parts = "{'f:selector': {'f:matchLabels': {'f:a': {}}}}";
+        let selector = |more: &str| format!("{{'selector': {{'matchLabels': {{'a': 'b'{more}}}{more}}}}}");
+        check(parts, &selector(""), &selector(", 'c': 'd'"), true);
+        // A choice of nothing is a choice.
+        check("{'f:selfSigned': {}}", "{}", "{'selfSigned': {}}", false);
         let same = |desired: &str, live: &str| {
-            as_applied(&custom("", desired), &custom(managed, live), &Managers::new("kustomize-controller"), None)
+            let live = custom(&managed.replace("FIELDS", "{'f:list': {}, 'f:size': {}}"), live);
+            as_applied(&custom("", desired), &live, &Managers::new("kustomize-controller"), None)
         };
         assert!(same("{'size': '1', 'list': [{'a': 1}]}", "{'size': '1', 'list': [{'a': 1}], 'more': true}"));
         assert!(!same("{'size': '1000m', 'list': [{'a': 1}]}", "{'size': '1', 'list': [{'a': 1}]}"));

@@ -20,6 +20,7 @@ mod health;
 mod refusal;
 mod stages;
 mod structs;
+mod whole;
 
 #[cfg(test)]
 mod testing;

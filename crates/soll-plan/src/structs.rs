@@ -27,11 +27,13 @@ pub fn with_empty_structs(desired: &Object, live: &Object, managers: &Managers, 
 fn keep(desired: &mut Value, fields: &Value, live: &Value, r#type: TypeRef<'_>) {
     for entry in fields.as_map().into_iter().flatten() {
         if let Some(name) = entry.key.strip_prefix("f:") {
-            let (Some(live), Some(r#type)) = (live.get(name), r#type.field(name)) else { continue };
+            let (Some(live), Some(of)) = (live.get(name), r#type.field(name)) else { continue };
+            // Only what Go writes in any case. Anything else that is empty was meant, and goes as it came.
+            let is_emitted = || r#type.struct_field(name).is_some_and(|field| field.emitted);
             match desired.get(name).is_some() {
                 true if is_leaf(&entry.value) => {}
-                true => keep(desired.get_mut(name).expect("it was just there"), &entry.value, live, r#type),
-                false if is_struct(r#type) && is_member(&entry.value) && is_filled(live) => {
+                true => keep(desired.get_mut(name).expect("it was just there"), &entry.value, live, of),
+                false if is_struct(of) && is_emitted() && is_member(&entry.value) && is_filled(live) => {
                     desired.make_map().insert(name, Value::map());
                 }
                 false => {}
@@ -105,6 +107,13 @@ mod tests {
         let nothing = "{'f:template': {'f:spec': {}}}";
         let desired = "{'template':{'spec':{'containers':[{'name':'c'}]}}}";
         assert_eq!(kept(desired, live, nothing), desired, "what is not ours is none of our business");
+    }
+
+    #[test]
+    fn an_empty_struct_that_was_meant_goes_with_the_manifest() {
+        let live = "{'template': {'spec': {'securityContext': {'runAsUser': 1}}}}";
+        let desired = "{'template':{'spec':{}}}";
+        assert_eq!(kept(desired, live, "{'f:template': {'f:spec': {'f:securityContext': {}}}}"), desired);
     }
 
     #[test]
