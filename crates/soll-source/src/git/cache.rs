@@ -52,6 +52,7 @@ impl GitCache {
             fs::remove_dir_all(dir.join(number.to_string())).map_err(GitError::storage)?;
         }
         let generation = Generation::open(dir, current.unwrap_or(0))?;
+        generation.remove_unfinished().map_err(GitError::storage)?;
         Ok(Self { dir: dir.to_owned(), current: Mutex::new(Arc::new(generation)) })
     }
 
@@ -82,6 +83,27 @@ impl Generation {
         fs::create_dir_all(dir.join("objects/pack")).map_err(GitError::storage)?;
         fs::create_dir_all(dir.join("incoming")).map_err(GitError::storage)?;
         Ok(Self { dir, number, obsolete: AtomicBool::new(false) })
+    }
+
+    /// Removes what a process that was killed in the middle of a fetch has left: packs that did not come to their end, and
+    /// those that were not taken in. Nobody else may be at work here.
+    fn remove_unfinished(&self) -> std::io::Result<()> {
+        for entry in fs::read_dir(self.incoming())? {
+            fs::remove_file(entry?.path())?;
+        }
+        let packs = self.dir.join("objects/pack");
+        for entry in fs::read_dir(&packs)? {
+            let path = entry?.path();
+            let partner = match path.extension().and_then(std::ffi::OsStr::to_str) {
+                Some("pack") => "idx",
+                Some("idx") => "pack",
+                _ => "",
+            };
+            if partner.is_empty() || !path.with_extension(partner).exists() {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn odb(&self) -> Result<gix::odb::Handle, GitError> {
@@ -203,6 +225,30 @@ mod tests {
         let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
         hasher.update(&pack[..end]);
         pack[end..].copy_from_slice(hasher.try_finalize().unwrap().as_slice());
+    }
+
+    #[test]
+    fn what_a_killed_fetch_has_left_is_gone_when_the_cache_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("incoming.pack");
+        fs::write(&file, pack()).unwrap();
+        let generation = GitCache::open(dir.path()).unwrap().current();
+        generation.index("url", &file, &Limits::default(), &AtomicBool::new(false)).unwrap();
+        let packs = dir.path().join("0/objects/pack");
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let good = names();
+        assert_eq!(good.len(), 2);
+        let left = ["pack/.tmpAbC", "pack/pack-11.pack", "pack/pack-11.keep", "pack/pack-22.idx"];
+        for name in left.map(|name| format!("objects/{name}")).iter().chain(&["incoming/.tmpDeF.pack".to_owned()]) {
+            fs::write(dir.path().join("0").join(name), "half").unwrap();
+        }
+        GitCache::open(dir.path()).unwrap();
+        assert_eq!(names(), good);
+        assert_eq!(fs::read_dir(dir.path().join("0/incoming")).unwrap().count(), 0);
     }
 
     #[test]
