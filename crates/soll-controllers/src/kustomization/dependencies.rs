@@ -52,39 +52,30 @@ fn is_ready(ks: &Kustomization) -> bool {
 }
 
 /// The circle that a Kustomization is part of, if it is: it would wait for itself for ever.
+///
+/// Walks the dependencies depth first. A chain may be as long as there are Kustomizations, so the way is kept in a list, each
+/// step with what is left to try from there.
 fn cycle(ks: &Kustomization, find: Find<'_>) -> Option<String> {
-    let start = ks.object_ref();
-    let mut path = vec![start.clone()];
+    let goal = ks.object_ref();
     let mut seen = std::collections::HashSet::new();
-    if !leads_to(ks, &start, find, &mut path, &mut seen) {
-        return None;
-    }
-    let names: Vec<_> = path.iter().map(|step| format!("{}/{}", step.namespace, step.name)).collect();
-    Some(format!("the dependencies form a circle: {}", names.join(" -> ")))
-}
-
-/// Walks the dependencies depth first; `path` is the way to `goal` if there is one.
-fn leads_to(
-    ks: &Kustomization,
-    goal: &ObjectRef,
-    find: Find<'_>,
-    path: &mut Vec<ObjectRef>,
-    seen: &mut std::collections::HashSet<ObjectRef>,
-) -> bool {
-    for next in ks.dependencies() {
-        path.push(next.clone());
-        if next == *goal {
-            return true;
+    let left = |ks: &Kustomization| ks.dependencies().collect::<Vec<_>>().into_iter();
+    let mut path = vec![(goal.clone(), left(ks))];
+    while let Some((_, rest)) = path.last_mut() {
+        let Some(next) = rest.next() else {
+            path.pop();
+            continue;
+        };
+        if next == goal {
+            let steps = path.iter().map(|(step, _)| step).chain([&goal]);
+            let names: Vec<_> = steps.map(|step| format!("{}/{}", step.namespace, step.name)).collect();
+            return Some(format!("the dependencies form a circle: {}", names.join(" -> ")));
         }
         let found = seen.insert(next.clone()).then(|| find(&key(&next))).flatten();
-        if let Some(dependency) = found.and_then(|object| Kustomization::from_object(&object).ok())
-            && leads_to(&dependency, goal, find, path, seen)
-        {
-            return true;
+        if let Some(dependency) = found.and_then(|object| Kustomization::from_object(&object).ok()) {
+            path.push((next, left(&dependency)));
         }
-        path.pop();
     }
-    false
+    None
 }
 
 fn key(reference: &ObjectRef) -> Key {
@@ -162,5 +153,33 @@ mod tests {
             check(r#"{"name":"db"}"#, &others),
             "dependency 'apps/db' is not ready: the dependencies form a circle: apps/app -> apps/db -> apps/net -> apps/app"
         );
+    }
+
+    #[test]
+    fn a_way_that_leads_nowhere_is_no_part_of_the_circle() {
+        let others = [
+            object("db", r#"{"name":"dead"},{"name":"net"}"#, "s", "{}"),
+            object("dead", r#"{"name":"end"},{"name":"not-there"}"#, "s", "{}"),
+            object("end", "", "s", "{}"),
+            object("net", r#"{"name":"dead"},{"name":"app"}"#, "s", "{}"),
+        ];
+        assert!(check(r#"{"name":"db"}"#, &others).ends_with(": apps/app -> apps/db -> apps/net -> apps/app"));
+        let other_circle = [object("db", r#"{"name":"net"}"#, "s", "{}"), object("net", r#"{"name":"db"}"#, "s", "{}")];
+        assert_eq!(check(r#"{"name":"db"}"#, &other_circle), "dependency 'apps/db' is not ready");
+    }
+
+    #[test]
+    fn a_chain_of_thousands_is_walked_to_its_end() {
+        const LENGTH: usize = 20_000;
+        let link = |number: usize| {
+            object(&format!("link-{number}"), &format!(r#"{{"name":"link-{}"}}"#, number + 1), "s", "{}")
+        };
+        let mut others: Vec<Object> = (0..LENGTH).map(link).collect();
+        others.push(object(&format!("link-{LENGTH}"), "", "s", "{}"));
+        let first = r#"{"name":"link-0"}"#;
+        assert_eq!(check(first, &others), "dependency 'apps/link-0' is not ready");
+        others.pop();
+        others.push(object(&format!("link-{LENGTH}"), r#"{"name":"app"}"#, "s", "{}"));
+        assert!(check(first, &others).ends_with(&format!("-> apps/link-{LENGTH} -> apps/app")));
     }
 }
