@@ -180,6 +180,16 @@ impl ApiError {
         self.code() == 410
     }
 
+    /// The version that was asked for is ahead of the server, which lags behind, or went back to an older state.
+    pub(crate) fn is_ahead(&self) -> bool {
+        // What stands before the server may have put it into words of its own.
+        self.status().is_some_and(|status| {
+            status.code == 504
+                && (status.causes.iter().any(|cause| cause.reason == "ResourceVersionTooLarge")
+                    || status.message.contains("Too large resource version"))
+        })
+    }
+
     /// There was no answer, or one that says to come back later.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -6,19 +6,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::future::ready;
+use futures::stream::{once, pending};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use kube::client::Body;
 use soll_yaml::{Value, parse_json, to_json};
 
 use crate::{Cluster, ConnectOptions};
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Answers one request by method, path with query, and body.
 pub(crate) trait Server: Send + Sync + 'static {
     /// Code and body.
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, String);
+
+    /// Whether the answer has no end: more may come.
+    fn stays_open(&self, _path: &str) -> bool {
+        false
+    }
 
     /// How long after it is done it answers.
     fn delay(&self, _path: &str) -> Duration {
@@ -36,7 +46,13 @@ pub(crate) fn cluster(server: Arc<dyn Server>) -> Cluster {
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             let (code, text) = server.answer(&parts.method, path, &body);
             tokio::time::sleep(server.delay(path)).await;
-            let answer = Response::builder().status(code).body(Full::from(text)).expect("a valid answer");
+            let body = match server.stays_open(path) {
+                false => Full::from(text).boxed_unsync(),
+                true => {
+                    StreamBody::new(once(ready(Ok(Frame::data(Bytes::from(text))))).chain(pending())).boxed_unsync()
+                }
+            };
+            let answer = Response::builder().status(code).body(body).expect("a valid answer");
             Ok::<Answer, Infallible>(answer)
         }
     });
@@ -47,13 +63,20 @@ pub(crate) fn cluster(server: Arc<dyn Server>) -> Cluster {
 pub(crate) struct Script {
     answers: Mutex<Vec<(u16, String)>>,
     asked: Mutex<Vec<String>>,
+    holds_watches: bool,
 }
 
 impl Script {
     /// Answers in this order; the last one again and again.
     pub(crate) fn new(answers: &[(u16, &str)]) -> Arc<Self> {
         let answers = answers.iter().rev().map(|(code, text)| (*code, (*text).to_owned())).collect();
-        Arc::new(Self { answers: Mutex::new(answers), asked: Mutex::default() })
+        Arc::new(Self { answers: Mutex::new(answers), asked: Mutex::default(), holds_watches: false })
+    }
+
+    /// The same, and no answer to a watch comes to its end.
+    pub(crate) fn that_holds_watches(answers: &[(u16, &str)]) -> Arc<Self> {
+        let script = Arc::into_inner(Self::new(answers)).expect("nobody else has it yet");
+        Arc::new(Self { holds_watches: true, ..script })
     }
 
     /// Paths with queries, discovery aside.
@@ -67,6 +90,10 @@ const CORE: &str = r#"{"kind":"APIResourceList","resources":[
     {"name":"configmaps/fake","kind":"ConfigMap","namespaced":true,"verbs":["get"]}]}"#;
 
 impl Server for Script {
+    fn stays_open(&self, path: &str) -> bool {
+        self.holds_watches && path.contains("watch=1")
+    }
+
     fn answer(&self, _: &Method, path: &str, _: &[u8]) -> (u16, String) {
         match path {
             "/api" => return (200, r#"{"kind":"APIVersions","versions":["v1"]}"#.to_owned()),

@@ -66,6 +66,7 @@ pub struct Watch {
     list_depth: Depth,
     state: State,
     failures: u32,
+    bookmarks: Bookmarks,
     _place: OwnedSemaphorePermit,
 }
 
@@ -76,6 +77,18 @@ enum State {
     Resume { resource_version: String, from: Instant },
     /// Changes arrive.
     Open(Box<Connection>),
+}
+
+/// What is known of a server's bookmarks: by them, a watch at rest can be told from one that waits for a version which the
+/// server will not come to for long, because it went back to an older state.
+#[derive(Clone, Copy, PartialEq)]
+enum Bookmarks {
+    /// None came yet.
+    Awaited,
+    /// They come.
+    Come,
+    /// None came in the time of several.
+    Missed,
 }
 
 struct Connection {
@@ -89,6 +102,13 @@ struct Connection {
 
 /// How long the server keeps a watch open: random in this range, so that not all end together.
 const LIFETIME_S: std::ops::Range<u64> = 300..600;
+/// Why there are no more lines.
+enum Broken {
+    /// Nothing came for [`LONGEST_SILENCE`].
+    Silent,
+    Failed(String),
+}
+
 /// Bookmarks come about once a minute; a connection that is silent for longer is dead.
 const LONGEST_SILENCE: Duration = Duration::from_secs(150);
 /// A watch that ends sooner than this without a word has failed.
@@ -112,6 +132,7 @@ impl Cluster {
             list_depth: depth,
             state: State::List(Instant::now()),
             failures: 0,
+            bookmarks: Bookmarks::Awaited,
             _place: place,
         })
     }
@@ -205,7 +226,8 @@ impl Watch {
         let State::Open(connection) = &mut self.state else { return Ok(None) };
         let heard = connection.next_line().await;
         let resource_version = connection.resource_version.clone();
-        let was_useful = connection.heard || connection.opened.elapsed() >= SHORTEST_LIFE;
+        let heard_before = connection.heard;
+        let was_useful = heard_before || connection.opened.elapsed() >= SHORTEST_LIFE;
         match heard {
             Ok(Some(line)) => self.understand(&line),
             Ok(None) if was_useful => {
@@ -218,7 +240,28 @@ impl Watch {
                 let cause = "the watch ended at once".to_owned();
                 Err(self.interrupted(resource_version, self.unreachable(cause)))
             }
-            Err(cause) => Err(self.interrupted(resource_version, self.unreachable(cause))),
+            Err(Broken::Silent) => {
+                let error = self.unreachable(format!("no word for {}s", LONGEST_SILENCE.as_secs()));
+                let error = self.interrupted(resource_version, error);
+                if !heard_before {
+                    self.doubt_version();
+                }
+                Err(error)
+            }
+            Err(Broken::Failed(cause)) => Err(self.interrupted(resource_version, self.unreachable(cause))),
+        }
+    }
+
+    /// After a watch that was silent from its beginning: lists again, unless the server is one that sends no bookmarks. Its
+    /// watches are silent whenever nothing changes, and a list every few minutes would be too much.
+    fn doubt_version(&mut self) {
+        if self.bookmarks != Bookmarks::Missed
+            && let State::Resume { from, .. } = self.state
+        {
+            self.state = State::List(from);
+        }
+        if self.bookmarks == Bookmarks::Awaited {
+            self.bookmarks = Bookmarks::Missed;
         }
     }
 
@@ -248,17 +291,24 @@ impl Watch {
         match kind {
             "ADDED" | "MODIFIED" => self.cluster.object(gvk, object).map(|object| Some(WatchEvent::Applied(object))),
             "DELETED" => self.cluster.object(gvk, object).map(|object| Some(WatchEvent::Deleted(object))),
-            // Bookmarks only move the version; what is not known yet is not for us.
+            // It only moves the version.
+            "BOOKMARK" => {
+                self.bookmarks = Bookmarks::Come;
+                Ok(None)
+            }
+            // What is not known yet is not for us.
             _ => Ok(None),
         }
     }
 
-    /// Goes on from the same version later, or from the start if that version is too old.
+    /// Goes on from the same version later, or from the start if the server does not have that version any more, or not yet:
+    /// the one ahead of it may be from before it went back to an older state.
     fn interrupted(&mut self, resource_version: String, error: ApiError) -> ApiError {
         let from = Instant::now() + self.pause();
-        self.state = if error.is_expired() || matches!(error, ApiError::NotServed(_)) {
+        let is_of_no_use = error.is_expired() || error.is_ahead();
+        self.state = if is_of_no_use || matches!(error, ApiError::NotServed(_)) {
             // A list after "too old" is due at once, unless that keeps happening.
-            let from = if error.is_expired() && self.failures <= 1 { Instant::now() } else { from };
+            let from = if is_of_no_use && self.failures <= 1 { Instant::now() } else { from };
             State::List(from)
         } else {
             State::Resume { resource_version, from }
@@ -308,16 +358,16 @@ async fn connect(
 
 impl Connection {
     /// The next line; `None` at the end, or why there is none.
-    async fn next_line(&mut self) -> Result<Option<Bytes>, String> {
+    async fn next_line(&mut self) -> Result<Option<Bytes>, Broken> {
         use futures::StreamExt;
         loop {
-            if let Some(line) = self.lines.next()? {
+            if let Some(line) = self.lines.next().map_err(Broken::Failed)? {
                 return Ok(Some(line));
             }
             let frame = tokio::time::timeout(LONGEST_SILENCE, self.body.next()).await;
-            match frame.map_err(|_| format!("no word for {}s", LONGEST_SILENCE.as_secs()))? {
+            match frame.map_err(|_| Broken::Silent)? {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(error.to_string()),
+                Some(Err(error)) => return Err(Broken::Failed(error.to_string())),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         self.lines.add(&data);
@@ -436,14 +486,64 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn lists_again_when_the_server_went_back_to_before_the_version() {
+        let ahead = r#"{"kind":"Status","code":504,"reason":"Timeout","message":"Timeout: Too large resource version: 10, current: 7",
+            "details":{"retryAfterSeconds":1,"causes":[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}]}}"#;
+        let back = LIST.replace("\"10\"", "\"7\"");
+        let script = Script::new(&[(200, LIST), (504, ahead), (200, &back), (200, "")]);
+        let mut watch = follow(&script);
+        let start = Instant::now();
+        assert_eq!(tell(&mut watch, 3).await, ["restarted 1", "interrupted 504", "restarted 1"]);
+        assert_eq!(watch.told_up_to(), "7");
+        assert!(start.elapsed() < Duration::from_secs(1), "what was missed is wanted at once");
+        let any = r#"{"kind":"Status","code":504,"reason":"Timeout","message":"etcdserver: request timed out"}"#;
+        let script = Script::new(&[(200, LIST), (504, any), (200, "")]);
+        tell(&mut follow(&script), 3).await;
+        assert_eq!(asked(&script), ["list", "10", "10"], "another timeout says nothing of the version");
+    }
+
+    /// What of each connection is asked and told while every watch stays open for ever.
+    async fn at_rest(answers: &[(u16, &str)], silences: usize) -> Vec<String> {
+        let script = Script::that_holds_watches(answers);
+        let mut watch = follow(&script);
+        while asked(&script).len() <= silences {
+            watch.next().await;
+        }
+        asked(&script)
+    }
+
+    const BOOKMARK: &str = concat!(
+        r#"{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"20"}}}"#,
+        "\n"
+    );
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_again_when_a_watch_stays_silent_that_was_not_before() {
+        let back = LIST.replace("\"10\"", "\"7\"");
+        // A connection that is dead is replaced by another one; if that one has no word either, it is the version.
+        let answers = [(200, LIST), (200, BOOKMARK), (200, ""), (200, &back), (200, BOOKMARK)];
+        assert_eq!(at_rest(&answers, 5).await, ["list", "10", "20", "list", "7", "20"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_without_bookmarks_is_not_listed_again_and_again() {
+        let answers = [(200, LIST), (200, ""), (200, LIST), (200, "")];
+        assert_eq!(at_rest(&answers, 6).await, ["list", "10", "list", "10", "10", "10", "10"]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn never_spins() {
         let expired = r#"{"kind":"Status","code":410,"reason":"Expired"}"#;
-        let sick: [&[(u16, &str)]; 4] = [
+        // Every version is ahead of the server.
+        let ahead = r#"{"kind":"Status","code":504,"message":"Too large resource version"}"#;
+        let ever_ahead = [(200, LIST), (504, ahead)].repeat(100);
+        let sick: [&[(u16, &str)]; 5] = [
             // Every list fails; every watch ends at once; every watch is no JSON; every version is too old.
             &[(500, "sick")],
             &[(200, LIST), (200, "")],
             &[(200, LIST), (200, "<html>\n")],
             &[(410, expired)],
+            &ever_ahead,
         ];
         for answers in sick {
             let script = Script::new(answers);
