@@ -144,13 +144,12 @@ impl Queue {
         }
     }
 
-    /// Drops an object that is gone.
+    /// Drops an object that is gone. One that was woken since its run began may have been made anew: it runs once more.
     pub(crate) fn forget(&mut self, key: &Key) {
         let Some(entry) = self.objects.get_mut(key) else { return };
         match entry.state {
-            State::Running | State::RunningAndWoken(_) | State::RunningAndForgotten => {
-                entry.state = State::RunningAndForgotten;
-            }
+            State::Running => entry.state = State::RunningAndForgotten,
+            State::RunningAndWoken(_) | State::RunningAndForgotten => {}
             State::Waiting => {
                 self.objects.remove(key);
                 self.lane(key.kind).drop_waiting(key);
@@ -388,6 +387,21 @@ mod tests {
         assert_eq!(bench.started(now), "a/1");
         bench.done("a/1", Next::Backoff, now);
         assert_eq!(bench.queue.next_due(), Some(bench.at(now + 1)));
+    }
+
+    #[test]
+    fn an_object_made_anew_while_its_end_is_noted_runs_once_more() {
+        let mut bench = Bench::new(1);
+        bench.wake("a/1", 0);
+        assert_eq!(bench.started(0), "a/1");
+        // The run has seen that the object is gone, and says so only now.
+        bench.wake("a/1", 1);
+        bench.queue.forget(&key("a/1"));
+        bench.done("a/1", Next::Await, 2);
+        assert_eq!(bench.started(2), "a/1");
+        bench.queue.forget(&key("a/1"));
+        bench.done("a/1", Next::Await, 3);
+        assert!(bench.queue.objects.is_empty(), "a run that nothing interrupts ends it");
     }
 
     #[test]
