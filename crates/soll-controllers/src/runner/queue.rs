@@ -15,7 +15,7 @@ use super::{Backoff, Key, Kind};
 pub(crate) struct Queue {
     lanes: BTreeMap<Kind, Lane>,
     objects: HashMap<Key, Entry>,
-    /// Entries whose object has moved meanwhile are dropped when they come up.
+    /// Entries whose object has moved meanwhile are dropped when they come up, or when they are more than the objects.
     later: BinaryHeap<Reverse<(Instant, Key)>>,
     backoff: Backoff,
 }
@@ -76,6 +76,9 @@ enum State {
     RunningAndForgotten,
 }
 
+/// So many timers are kept, however few the objects are.
+const FEW_TIMERS: usize = 256;
+
 impl Lanes {
     /// The same number for every kind.
     pub(crate) fn of(limit: usize) -> Self {
@@ -107,7 +110,17 @@ impl Queue {
             State::Idle | State::Later(_) => {
                 entry.state = State::Later(at);
                 self.later.push(Reverse((at, key)));
+                self.drop_overtaken();
             }
+        }
+    }
+
+    /// Drops timers that were overtaken once they outnumber the objects: those of long intervals would pile up for a day.
+    fn drop_overtaken(&mut self) {
+        if self.later.len() > FEW_TIMERS.max(2 * self.objects.len()) {
+            let objects = &self.objects;
+            self.later
+                .retain(|Reverse((at, key))| objects.get(key).is_some_and(|entry| entry.state == State::Later(*at)));
         }
     }
 
@@ -402,6 +415,23 @@ mod tests {
         bench.queue.forget(&key("a/1"));
         bench.done("a/1", Next::Await, 3);
         assert!(bench.queue.objects.is_empty(), "a run that nothing interrupts ends it");
+    }
+
+    #[test]
+    fn timers_that_were_overtaken_do_not_pile_up() {
+        let mut bench = Bench::new(1);
+        let names: Vec<String> = (0..FEW_TIMERS).map(|number| format!("a/{number}")).collect();
+        let day = Next::After(Duration::from_secs(86_400));
+        for round in 0..20 {
+            for name in &names {
+                bench.wake(name, round);
+                assert_eq!(bench.started(round), *name);
+                bench.done(name, day, round);
+            }
+        }
+        assert!(bench.queue.later.len() <= 2 * names.len(), "{} timers", bench.queue.later.len());
+        assert_eq!(bench.started(86_399), "");
+        assert_eq!(bench.queue.next_due(), Some(bench.at(86_400 + 19)), "those that count are there");
     }
 
     #[test]
