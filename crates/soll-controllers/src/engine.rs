@@ -346,7 +346,9 @@ impl Reconcile for Controllers {
                 }
             };
             self.ctx.first_pass.note(&key);
-            self.ctx.metrics.reconciled(&key, began.elapsed(), word);
+            if self.ctx.object(&key).is_some() {
+                self.ctx.metrics.reconciled(&key, began.elapsed(), word);
+            }
             next
         })
     }
@@ -371,5 +373,50 @@ fn log(key: &Key, error: &WriteError) {
         debug!(%key, %error, cause, "will be tried again");
     } else {
         warn!(%key, %error, cause, "will be tried again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use soll_api::Object;
+    use soll_apiserver::{Server, ServerOptions};
+    use soll_cluster::ConnectOptions;
+
+    fn context(controllers: impl IntoIterator<Item = Kind>) -> (Arc<Context>, tempfile::TempDir) {
+        let server = Server::new(&ServerOptions::default()).expect("a server");
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut config = EngineConfig::new(data.path().to_owned());
+        config.controllers = controllers.into_iter().collect();
+        let engine = Engine::new(config, Cluster::from_service(server.service(), &ConnectOptions::default()));
+        Kind::ALL.iter().for_each(|_| _ = engine.ctx.objects.complete_kind());
+        (engine.ctx, data)
+    }
+
+    fn object(key: &Key) -> Object {
+        let text = format!(
+            r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"{}","namespace":"{}","uid":"1","resourceVersion":"1"}},
+                "spec":{{"suspend":true}}}}"#,
+            key.kind.api_version(),
+            key.kind,
+            key.name,
+            key.namespace,
+        );
+        Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
+    }
+
+    #[tokio::test]
+    async fn nothing_is_booked_of_an_object_that_is_gone() {
+        let (ctx, _data) = context(Kind::ALL);
+        let controllers = Controllers { ctx: Arc::clone(&ctx) };
+        for kind in Kind::ALL {
+            let key = Key::new(kind, "apps", "short-lived");
+            ctx.objects.put(key.clone(), object(&key));
+            ctx.metrics.reconciled(&key, std::time::Duration::ZERO, "success");
+            assert!(ctx.metrics.print().contains("short-lived"));
+            ctx.objects.remove(&key);
+            controllers.reconcile(key).await;
+            assert!(!ctx.metrics.print().contains("short-lived"), "{}", ctx.metrics.print());
+        }
     }
 }
