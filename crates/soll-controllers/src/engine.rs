@@ -298,6 +298,10 @@ fn wake(ctx: &Context, kind: Kind, seen: &Seen) {
     let ours = |kind| ctx.config.controllers.contains(&kind);
     match kind {
         Kind::GitRepository => {
+            if let Seen::Gone { key } = seen {
+                // Of the sources of others, too, we have trees.
+                ctx.trees.forget(key);
+            }
             if ours(Kind::GitRepository) {
                 gitrepository::watches::seen(seen, &ctx.waker);
             }
@@ -382,6 +386,7 @@ mod tests {
     use soll_api::Object;
     use soll_apiserver::{Server, ServerOptions};
     use soll_cluster::ConnectOptions;
+    use soll_tree::Tree;
 
     fn context(controllers: impl IntoIterator<Item = Kind>) -> (Arc<Context>, tempfile::TempDir) {
         let server = Server::new(&ServerOptions::default()).expect("a server");
@@ -417,6 +422,17 @@ mod tests {
             ctx.objects.remove(&key);
             controllers.reconcile(key).await;
             assert!(!ctx.metrics.print().contains("short-lived"), "{}", ctx.metrics.print());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tree_of_a_source_goes_with_it_whoever_has_the_source() {
+        for controllers in [vec![Kind::Kustomization], Kind::ALL.to_vec()] {
+            let (ctx, _data) = context(controllers);
+            let key = Key::new(Kind::GitRepository, "apps", "s");
+            ctx.trees.put(key.clone(), "sha256:1", Tree::empty());
+            wake(&ctx, Kind::GitRepository, &Seen::Gone { key: key.clone() });
+            assert!(ctx.trees.get(&key, "sha256:1").is_none());
         }
     }
 }
