@@ -203,7 +203,10 @@ async fn follow(ctx: Arc<Context>, kind: Kind, stop: CancellationToken) -> Resul
     };
     let mut told = false;
     let on = |seen: Seen| {
-        wake(&ctx, kind, &seen);
+        // Before all objects are known nothing is reconciled, and then all are woken.
+        if ctx.objects.are_complete() {
+            wake(&ctx, kind, &seen);
+        }
         if matches!(seen, Seen::Complete) && !std::mem::replace(&mut told, true) && ctx.objects.complete_kind() {
             ctx.config.controllers.iter().for_each(|kind| wake_all(&ctx, *kind));
         }

@@ -10,6 +10,7 @@ mod kustomization;
 mod artifacts;
 mod context;
 mod memory;
+mod references;
 mod schedule;
 mod status;
 mod watches;

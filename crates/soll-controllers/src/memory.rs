@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use soll_api::Object;
 use soll_yaml::Value;
 use tokio::sync::watch;
 
+use crate::references::{Reference, References};
 use crate::{Key, Kind};
 
 /// The toolkit objects as the watches, and our own writes, last saw them. Cheap to clone.
@@ -15,11 +16,18 @@ use crate::{Key, Kind};
 /// Holds objects without their `managedFields`, which nothing here reads.
 #[derive(Clone)]
 pub(crate) struct Objects {
-    /// Guards the map for single look-ups and inserts; readers take a snapshot of one object.
-    by_key: Arc<RwLock<BTreeMap<Key, Known>>>,
+    /// Guards the table for single look-ups and inserts; readers take a snapshot of one object.
+    table: Arc<RwLock<Table>>,
     changes: watch::Sender<u64>,
     /// How many kinds were told of as a whole.
     complete: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+struct Table {
+    by_key: BTreeMap<Key, Known>,
+    /// Of the newest states.
+    references: References,
 }
 
 /// One object.
@@ -43,7 +51,7 @@ pub(crate) enum Change {
 
 impl Objects {
     pub(crate) fn new() -> Self {
-        Self { by_key: Arc::default(), changes: watch::Sender::new(0), complete: Arc::default() }
+        Self { table: Arc::default(), changes: watch::Sender::new(0), complete: Arc::default() }
     }
 
     /// Notes that a kind was told of as a whole, for the first time. Says whether all are now.
@@ -63,56 +71,86 @@ impl Objects {
 
     /// The newest known state.
     pub(crate) fn get(&self, key: &Key) -> Option<Object> {
-        let by_key = self.by_key.read().expect("no line that holds this lock panics");
-        by_key.get(key).map(|known| known.newest.clone())
+        self.read().by_key.get(key).map(|known| known.newest.clone())
     }
 
     /// Takes in what a watch tells.
     pub(crate) fn put(&self, key: Key, object: Object) -> Change {
         let object = slim(object);
-        let mut by_key = self.by_key.write().expect("no line that holds this lock panics");
-        let change = match by_key.get_mut(&key) {
+        let mut table = self.write();
+        let (newest, change) = match table.by_key.get(&key) {
             Some(known) if is_as_new(&known.told, &object) => return Change::Stale,
-            Some(known) => {
-                // Our own write may have returned before the watch shows what was before it.
-                if !is_as_new(&known.newest, &object) || version(&known.newest) == version(&object) {
-                    known.newest = object.clone();
-                }
-                Change::From(std::mem::replace(&mut known.told, object))
-            }
-            None => {
-                by_key.insert(key, Known { newest: object.clone(), told: object });
-                Change::New
-            }
+            // Our own write may have returned before the watch shows what was before it.
+            Some(known) if is_newer(&known.newest, &object) => (known.newest.clone(), Change::From(known.told.clone())),
+            Some(known) => (object.clone(), Change::From(known.told.clone())),
+            None => (object.clone(), Change::New),
         };
-        drop(by_key);
-        self.changes.send_modify(|count| *count += 1);
+        table.set(key, Known { newest, told: object });
+        drop(table);
+        self.count();
         change
     }
 
     /// Takes in what a write of ours returned, if the object is still known and this is news.
     pub(crate) fn update(&self, key: &Key, object: &Object) {
-        let mut by_key = self.by_key.write().expect("no line that holds this lock panics");
-        let Some(known) = by_key.get_mut(key) else { return };
+        let mut table = self.write();
+        let Some(known) = table.by_key.get(key) else { return };
         if known.newest.uid() == object.uid() && !is_as_new(&known.newest, object) {
-            known.newest = slim(object.clone());
-            drop(by_key);
-            self.changes.send_modify(|count| *count += 1);
+            let known = Known { newest: slim(object.clone()), told: known.told.clone() };
+            table.set(key.clone(), known);
+            drop(table);
+            self.count();
         }
     }
 
     /// Drops an object that is gone.
     pub(crate) fn remove(&self, key: &Key) {
-        self.by_key.write().expect("no line that holds this lock panics").remove(key);
-        self.changes.send_modify(|count| *count += 1);
+        self.write().remove(key);
+        self.count();
     }
 
     /// The newest states of all objects of a kind, by namespace and name.
     pub(crate) fn of_kind(&self, kind: Kind) -> Vec<(Key, Object)> {
-        let by_key = self.by_key.read().expect("no line that holds this lock panics");
-        let all = by_key.iter().filter(|(key, _)| key.kind == kind);
+        let table = self.read();
+        let all = table.by_key.iter().filter(|(key, _)| key.kind == kind);
         all.map(|(key, known)| (key.clone(), known.newest.clone())).collect()
     }
+
+    /// The Kustomizations that refer to something, by namespace and name.
+    pub(crate) fn referring_to(&self, target: &Reference) -> Vec<Key> {
+        self.read().references.to(target)
+    }
+
+    fn count(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().expect("no line that holds this lock panics")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().expect("no line that holds this lock panics")
+    }
+}
+
+impl Table {
+    fn set(&mut self, key: Key, known: Known) {
+        let before = self.by_key.get(&key).map(|known| &known.newest);
+        self.references.change(&key, before, Some(&known.newest));
+        self.by_key.insert(key, known);
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(known) = self.by_key.remove(key) {
+            self.references.change(key, Some(&known.newest), None);
+        }
+    }
+}
+
+/// Whether what is known of an object is newer than another state of the same object.
+fn is_newer(known: &Object, object: &Object) -> bool {
+    known.uid() == object.uid() && version(known) > version(object)
 }
 
 /// Whether what is known of an object is as new as another state of the same object.
@@ -159,6 +197,36 @@ mod tests {
         assert!(matches!(objects.put(key.clone(), object("2", "3")), Change::From(_)), "a namesake is another object");
         assert_eq!(objects.get(&key).unwrap().uid(), "2");
         assert!(objects.get(&key).unwrap().value().lookup(&["metadata", "managedFields"]).is_none());
+    }
+
+    #[test]
+    fn who_refers_to_what_follows_the_newest_state() {
+        let objects = Objects::new();
+        let user = |name: &str, version: u64, spec: &str| {
+            let text = format!(
+                r#"{{"apiVersion":"a/v1","kind":"Kustomization","metadata":{{"name":"{name}","namespace":"b","uid":"{name}",
+                    "resourceVersion":"{version}"}},"spec":{spec}}}"#
+            );
+            Object::new(soll_yaml::parse_json(text.as_bytes()).unwrap()).unwrap()
+        };
+        let key = |name: &str| Key::new(Kind::Kustomization, "b", name);
+        let users = |name: &str| {
+            let target = Reference::Source(Key::new(Kind::GitRepository, "b", name));
+            objects.referring_to(&target).iter().map(|key| key.name.to_string()).collect::<Vec<_>>()
+        };
+        let of = |name: &str| format!(r#"{{"sourceRef":{{"kind":"GitRepository","name":"{name}"}}}}"#);
+        for name in ["y", "x"] {
+            objects.put(key(name), user(name, 1, &of("one")));
+        }
+        assert_eq!((users("one"), users("two")), (vec!["x".to_owned(), "y".to_owned()], Vec::new()));
+        objects.update(&key("x"), &user("x", 3, &of("two")));
+        objects.put(key("x"), user("x", 2, &of("one")));
+        assert_eq!((users("one"), users("two")), (vec!["y".to_owned()], vec!["x".to_owned()]));
+        objects.update(&key("x"), &user("x", 4, &of("one")));
+        objects.remove(&key("y"));
+        assert_eq!((users("one"), users("two")), (vec!["x".to_owned()], Vec::new()));
+        objects.remove(&key("x"));
+        assert!(users("one").is_empty());
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! What wakes a Kustomization: itself, its source's new artifact, a dependency that became ready, its variables.
 
 use soll_api::{Kustomization, Object, Resource};
-use soll_yaml::Value;
 
 use crate::memory::Objects;
+use crate::references::Reference;
 use crate::runner::Waker;
 use crate::watches::{Seen, asks};
-use crate::{Key, Kind};
 
 /// Wakes what a change of a Kustomization concerns: itself, and those that depend on it once it is ready.
 pub(crate) fn seen(seen: &Seen, objects: &Objects, push_dependents: bool, waker: &Waker) {
@@ -16,7 +15,7 @@ pub(crate) fn seen(seen: &Seen, objects: &Objects, push_dependents: bool, waker:
                 waker.wake(key.clone());
             }
             if push_dependents && became_ready(before.as_ref(), now) {
-                dependents(key, objects).into_iter().for_each(|key| waker.wake(key));
+                objects.referring_to(&Reference::Dependency(key.clone())).into_iter().for_each(|key| waker.wake(key));
             }
         }
         Seen::Gone { key } => waker.wake(key.clone()),
@@ -29,21 +28,14 @@ pub(crate) fn source_seen(seen: &Seen, objects: &Objects, waker: &Waker) {
     if let Seen::Present { key, before, now } = seen
         && has_new_artifact(before.as_ref(), now)
     {
-        users(key, objects).into_iter().for_each(|key| waker.wake(key));
+        objects.referring_to(&Reference::Source(key.clone())).into_iter().for_each(|key| waker.wake(key));
     }
 }
 
 /// Wakes the Kustomizations that take variables from a ConfigMap or Secret.
 pub(crate) fn variables_changed(kind: &str, namespace: &str, name: &str, objects: &Objects, waker: &Waker) {
-    for (key, object) in objects.of_kind(Kind::Kustomization) {
-        let listed = object.value().lookup(&["spec", "postBuild", "substituteFrom"]).and_then(Value::as_list);
-        let uses = listed.unwrap_or_default().iter().any(|reference| {
-            reference.lookup_str(&["kind"]) == Some(kind) && reference.lookup_str(&["name"]) == Some(name)
-        });
-        if uses && &*key.namespace == namespace {
-            waker.wake(key);
-        }
-    }
+    let target = Reference::Variables { kind: kind.into(), namespace: namespace.into(), name: name.into() };
+    objects.referring_to(&target).into_iter().for_each(|key| waker.wake(key));
 }
 
 /// A source's artifact came, or is of another revision.
@@ -81,40 +73,12 @@ fn became_ready(before: Option<&Object>, now: &Object) -> bool {
     now.is_some() && now != before.and_then(state)
 }
 
-/// The Kustomizations that name this one in `dependsOn`.
-fn dependents(key: &Key, objects: &Objects) -> Vec<Key> {
-    let depends = |dependent: &Key, object: &Object| {
-        let listed = object.value().lookup(&["spec", "dependsOn"]).and_then(Value::as_list);
-        listed.unwrap_or_default().iter().any(|dependency| names(dependency, dependent, key))
-    };
-    keys_where(objects, depends)
-}
-
-/// The Kustomizations that are built from this source.
-fn users(source: &Key, objects: &Objects) -> Vec<Key> {
-    let uses = |user: &Key, object: &Object| {
-        let Some(reference) = object.value().lookup(&["spec", "sourceRef"]) else { return false };
-        reference.lookup_str(&["kind"]) == Some(source.kind.name()) && names(reference, user, source)
-    };
-    keys_where(objects, uses)
-}
-
-fn keys_where(objects: &Objects, picks: impl Fn(&Key, &Object) -> bool) -> Vec<Key> {
-    let all = objects.of_kind(Kind::Kustomization).into_iter();
-    all.filter(|(key, object)| picks(key, object)).map(|(key, _)| key).collect()
-}
-
-/// Whether a reference with a name and, if it is another one, a namespace means this object.
-fn names(reference: &Value, from: &Key, object: &Key) -> bool {
-    let namespace = reference.lookup_str(&["namespace"]).unwrap_or(&from.namespace);
-    reference.lookup_str(&["name"]) == Some(&object.name) && namespace == &*object.namespace
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::{Key, Kind};
     use soll_yaml::parse_json;
 
     fn object(name: &str, body: &str) -> Object {
@@ -144,12 +108,19 @@ mod tests {
             ("b", r#"{"sourceRef":{"kind":"GitRepository","name":"s","namespace":"other"}}"#),
             ("c", r#"{"sourceRef":{"kind":"Bucket","name":"s"},"dependsOn":[{"name":"a"}]}"#),
             ("d", r#"{"dependsOn":[{"name":"x"},{"name":"a","namespace":"apps"}]}"#),
+            ("e", r#"{"postBuild":{"substituteFrom":[{"kind":"Secret","name":"v"},{"kind":"ConfigMap","name":"w"}]}}"#),
         ]);
+        let users = |target: Reference| told(&objects.referring_to(&target));
         let source = |namespace| Key::new(Kind::GitRepository, namespace, "s");
-        assert_eq!(told(&users(&source("apps"), &objects)), ["Kustomization/apps/a"]);
-        assert_eq!(told(&users(&source("other"), &objects)), ["Kustomization/apps/b"]);
-        let dependents = dependents(&Key::new(Kind::Kustomization, "apps", "a"), &objects);
-        assert_eq!(told(&dependents), ["Kustomization/apps/c", "Kustomization/apps/d"]);
+        assert_eq!(users(Reference::Source(source("apps"))), ["Kustomization/apps/a"]);
+        assert_eq!(users(Reference::Source(source("other"))), ["Kustomization/apps/b"]);
+        let a = Key::new(Kind::Kustomization, "apps", "a");
+        assert_eq!(users(Reference::Dependency(a)), ["Kustomization/apps/c", "Kustomization/apps/d"]);
+        let variables = |kind: &str, namespace: &str| {
+            users(Reference::Variables { kind: kind.into(), namespace: namespace.into(), name: "v".into() })
+        };
+        assert_eq!(variables("Secret", "apps"), ["Kustomization/apps/e"]);
+        assert!(variables("ConfigMap", "apps").is_empty() && variables("Secret", "other").is_empty());
     }
 
     #[test]
