@@ -49,6 +49,15 @@ pub(crate) enum Change {
     Stale,
 }
 
+/// What a list of all settles.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ListedUpTo {
+    /// Everything up to this version.
+    Version(u64),
+    /// Everything: the cluster went back to an older state.
+    Restored,
+}
+
 impl Objects {
     pub(crate) fn new() -> Self {
         Self { table: Arc::default(), changes: watch::Sender::new(0), complete: Arc::default() }
@@ -83,6 +92,29 @@ impl Objects {
             // Our own write may have returned before the watch shows what was before it.
             Some(known) if is_newer(&known.newest, &object) => (known.newest.clone(), Change::From(known.told.clone())),
             Some(known) => (object.clone(), Change::From(known.told.clone())),
+            None => (object.clone(), Change::New),
+        };
+        table.set(key, Known { newest, told: object });
+        drop(table);
+        self.count();
+        change
+    }
+
+    /// Takes in what a list of all tells, which is true whatever was known before: a cluster that was restored from a backup
+    /// counts its versions again from there. Only what we wrote after `up_to`, the version of the list, stays; if the watch had
+    /// told of later ones already, nothing does.
+    pub(crate) fn put_listed(&self, key: Key, object: Object, up_to: ListedUpTo) -> Change {
+        let object = slim(object);
+        let mut table = self.write();
+        let (newest, change) = match table.by_key.get(&key) {
+            Some(known) => {
+                let ours_is_later = is_newer(&known.newest, &object) && up_to.is_before(version(&known.newest));
+                let newest = if ours_is_later { known.newest.clone() } else { object.clone() };
+                if is_same(&known.told, &object) && is_same(&known.newest, &newest) {
+                    return Change::Stale;
+                }
+                (newest, Change::From(known.told.clone()))
+            }
             None => (object.clone(), Change::New),
         };
         table.set(key, Known { newest, told: object });
@@ -148,9 +180,29 @@ impl Table {
     }
 }
 
+impl ListedUpTo {
+    /// Of a list at a version, after the watch had told up to another one.
+    pub(crate) fn new(list: &str, told: &str) -> Self {
+        let number = |version: &str| version.parse::<u64>().unwrap_or_default();
+        if number(list) < number(told) { Self::Restored } else { Self::Version(number(list)) }
+    }
+
+    fn is_before(self, version: u64) -> bool {
+        match self {
+            Self::Version(listed) => listed < version,
+            Self::Restored => false,
+        }
+    }
+}
+
 /// Whether what is known of an object is newer than another state of the same object.
 fn is_newer(known: &Object, object: &Object) -> bool {
     known.uid() == object.uid() && version(known) > version(object)
+}
+
+/// Whether two states of an object are one.
+fn is_same(one: &Object, other: &Object) -> bool {
+    one.uid() == other.uid() && one.resource_version() == other.resource_version()
 }
 
 /// Whether what is known of an object is as new as another state of the same object.
@@ -200,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn a_list_takes_back_what_it_must_know_of_and_nothing_later() {
+        let key = Key::new(Kind::Kustomization, "b", "a");
+        let newest_after = |up_to: ListedUpTo| {
+            let objects = Objects::new();
+            objects.put(key.clone(), object("1", "9"));
+            objects.update(&key, &object("1", "12"));
+            let change = objects.put_listed(key.clone(), object("1", "9"), up_to);
+            (objects.get(&key).unwrap().resource_version().to_owned(), change == Change::Stale)
+        };
+        assert_eq!(newest_after(ListedUpTo::new("10", "9")), ("12".to_owned(), true), "written since");
+        assert_eq!(newest_after(ListedUpTo::new("15", "9")), ("9".to_owned(), false), "the write came to nothing");
+        assert_eq!(newest_after(ListedUpTo::new("10", "11")), ("9".to_owned(), false), "all counts anew");
+    }
+
+    #[test]
     fn who_refers_to_what_follows_the_newest_state() {
         let objects = Objects::new();
         let user = |name: &str, version: u64, spec: &str| {
@@ -222,7 +289,7 @@ mod tests {
         objects.update(&key("x"), &user("x", 3, &of("two")));
         objects.put(key("x"), user("x", 2, &of("one")));
         assert_eq!((users("one"), users("two")), (vec!["y".to_owned()], vec!["x".to_owned()]));
-        objects.update(&key("x"), &user("x", 4, &of("one")));
+        objects.put_listed(key("x"), user("x", 1, &of("one")), ListedUpTo::new("9", "2"));
         objects.remove(&key("y"));
         assert_eq!((users("one"), users("two")), (vec!["x".to_owned()], Vec::new()));
         objects.remove(&key("x"));

@@ -5,7 +5,7 @@ use soll_cluster::{Cluster, Depth, Selection, WatchEvent};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::memory::{Change, Objects};
+use crate::memory::{Change, ListedUpTo, Objects};
 use crate::{Key, Kind};
 
 /// Follows the objects of one kind, for ever: keeps them in memory and tells what each change was.
@@ -42,6 +42,7 @@ impl Follow {
         let gvk = Gvk::new(self.kind.api_version(), self.kind.name());
         let watch = cluster.watch(&gvk, selection, Depth::Whole);
         let mut watch = watch.ok_or_else(|| NoWatch(gvk.to_string()))?;
+        let mut told_up_to = String::new();
         loop {
             let event = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
@@ -49,7 +50,8 @@ impl Follow {
             };
             match event {
                 WatchEvent::Restarted(listed) => {
-                    for seen in self.replace(listed) {
+                    let up_to = ListedUpTo::new(watch.told_up_to(), &told_up_to);
+                    for seen in self.replace(listed, up_to) {
                         on(seen);
                     }
                     on(Seen::Complete);
@@ -61,21 +63,31 @@ impl Follow {
                 }
                 WatchEvent::Interrupted(error) => warn!(kind = %self.kind, %error, "a watch was interrupted"),
             }
+            if !watch.told_up_to().is_empty() {
+                watch.told_up_to().clone_into(&mut told_up_to);
+            }
         }
     }
 
     /// Takes in a list of all there is: what is not in it is gone.
-    fn replace(&self, listed: Vec<Object>) -> Vec<Seen> {
+    fn replace(&self, listed: Vec<Object>, up_to: ListedUpTo) -> Vec<Seen> {
         let present: std::collections::HashSet<Key> = listed.iter().map(|object| self.key(object)).collect();
         let gone = self.objects.of_kind(self.kind).into_iter().filter(|(key, _)| !present.contains(key));
         let mut seen: Vec<Seen> = gone.map(|(key, _)| self.remove(key)).collect();
-        seen.extend(listed.into_iter().filter_map(|object| self.put(object)));
+        seen.extend(listed.into_iter().filter_map(|object| {
+            let key = self.key(&object);
+            self.seen(self.objects.put_listed(key.clone(), object, up_to), key)
+        }));
         seen
     }
 
     fn put(&self, object: Object) -> Option<Seen> {
         let key = self.key(&object);
-        let before = match self.objects.put(key.clone(), object) {
+        self.seen(self.objects.put(key.clone(), object), key)
+    }
+
+    fn seen(&self, change: Change, key: Key) -> Option<Seen> {
+        let before = match change {
             Change::New => None,
             Change::From(before) => Some(before),
             Change::Stale => return None,
@@ -146,8 +158,32 @@ mod tests {
     fn a_list_tells_what_vanished_unseen() {
         let follow = Follow { kind: Kind::Kustomization, objects: Objects::new() };
         let first = object(r#""uid":"1","resourceVersion":"1""#, "{}");
-        assert!(matches!(&follow.replace(vec![first])[..], [Seen::Present { before: None, .. }]));
-        let seen = follow.replace(Vec::new());
+        let seen = follow.replace(vec![first], ListedUpTo::new("1", ""));
+        assert!(matches!(&seen[..], [Seen::Present { before: None, .. }]));
+        let seen = follow.replace(Vec::new(), ListedUpTo::new("2", "1"));
         assert!(matches!(&seen[..], [Seen::Gone { key }] if key.to_string() == "Kustomization/b/a"));
+    }
+
+    #[test]
+    fn a_cluster_that_was_restored_is_seen_as_it_is_now() {
+        let follow = Follow { kind: Kind::Kustomization, objects: Objects::new() };
+        let state = |version: u64, generation: u64| {
+            object(&format!(r#""uid":"1","resourceVersion":"{version}","generation":{generation}"#), "{}")
+        };
+        follow.replace(vec![state(10, 1)], ListedUpTo::new("10", ""));
+        follow.put(state(20, 2)).unwrap();
+        let key = follow.key(&state(20, 2));
+        let versions = |seen: &[Seen]| match seen {
+            [Seen::Present { before: Some(before), now, .. }] => {
+                assert_eq!(follow.objects.get(&key).unwrap(), *now);
+                assert!(asks(Some(before), now), "its spec is another one");
+                format!("{} {}", before.resource_version(), now.resource_version())
+            }
+            other => format!("{other:?}"),
+        };
+        // The server counts on from where the backup was made, and has or has not passed the old version by now.
+        assert_eq!(versions(&follow.replace(vec![state(10, 1)], ListedUpTo::new("12", "20"))), "20 10");
+        follow.put(state(20, 2)).unwrap();
+        assert_eq!(versions(&follow.replace(vec![state(10, 1)], ListedUpTo::new("25", "20"))), "20 10");
     }
 }
