@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use soll_api::{Gvk, Object};
+use soll_api::{Gvk, ObjectRef};
 use soll_cluster::{Cluster, Depth, Memory, Misfit, Selection, WatchEvent, Work};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -278,19 +278,17 @@ async fn follow_variables(
     selection.namespace.clone_from(&ctx.config.watch_namespace);
     let watch = ctx.cluster.watch(&Gvk::new("v1", kind), selection, Depth::Metadata);
     let mut watch = watch.ok_or(EngineError::Watches)?;
-    let changed = |object: &Object| {
-        let (namespace, name) = (object.namespace(), object.name());
-        kustomization::watches::variables_changed(kind, namespace, name, &ctx.objects, &ctx.waker);
-    };
+    let changed = |giver: ObjectRef| kustomization::watches::variables_changed(&giver, &ctx.objects, &ctx.waker);
+    let mut told = kustomization::watches::Told::default();
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return Ok("watch of variables"),
             event = watch.next() => event,
         };
         match event {
-            // Whoever uses them has read them, or is about to.
-            WatchEvent::Restarted(_) => {}
-            WatchEvent::Applied(object) | WatchEvent::Deleted(object) => changed(&object),
+            WatchEvent::Restarted(objects) => told.replace(&objects).into_iter().for_each(changed),
+            WatchEvent::Applied(object) => changed(told.put(&object)),
+            WatchEvent::Deleted(object) => changed(told.remove(&object)),
             WatchEvent::Interrupted(error) => debug!(kind, %error, "a watch was interrupted"),
         }
     }

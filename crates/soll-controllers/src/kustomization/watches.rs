@@ -1,6 +1,8 @@
 //! What wakes a Kustomization: itself, its source's new artifact, a dependency that became ready, its variables.
 
-use soll_api::{Kustomization, Object, Resource};
+use std::collections::HashMap;
+
+use soll_api::{Kustomization, Object, ObjectRef, Resource};
 
 use crate::memory::Objects;
 use crate::references::Reference;
@@ -32,9 +34,49 @@ pub(crate) fn source_seen(seen: &Seen, objects: &Objects, waker: &Waker) {
     }
 }
 
+/// The ConfigMaps or Secrets of which a watch told, by namespace and name, and in which versions.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// Nothing before the first list.
+    versions: Option<HashMap<ObjectRef, String>>,
+}
+
+impl Told {
+    /// Takes in a list of all there is. Returns what is not as it was told: what changed, came and went while nobody told.
+    /// Nothing of the first list: whoever uses it has read it, or is about to.
+    pub(crate) fn replace(&mut self, listed: &[Object]) -> Vec<ObjectRef> {
+        let now: HashMap<_, _> = listed.iter().map(|object| (object.object_ref(), version(object))).collect();
+        let Some(before) = self.versions.replace(now.clone()) else { return Vec::new() };
+        let changed = now.iter().filter(|(object, version)| before.get(object) != Some(version));
+        let gone = before.keys().filter(|object| !now.contains_key(object));
+        changed.map(|(object, _)| object).chain(gone).cloned().collect()
+    }
+
+    /// Takes in that one came or changed.
+    pub(crate) fn put(&mut self, object: &Object) -> ObjectRef {
+        self.versions.get_or_insert_default().insert(object.object_ref(), version(object));
+        object.object_ref()
+    }
+
+    /// Takes in that one is gone.
+    pub(crate) fn remove(&mut self, object: &Object) -> ObjectRef {
+        self.versions.get_or_insert_default().remove(&object.object_ref());
+        object.object_ref()
+    }
+}
+
+fn version(object: &Object) -> String {
+    object.resource_version().to_owned()
+}
+
 /// Wakes the Kustomizations that take variables from a ConfigMap or Secret.
-pub(crate) fn variables_changed(kind: &str, namespace: &str, name: &str, objects: &Objects, waker: &Waker) {
-    let target = Reference::Variables { kind: kind.into(), namespace: namespace.into(), name: name.into() };
+pub(crate) fn variables_changed(giver: &ObjectRef, objects: &Objects, waker: &Waker) {
+    let ObjectRef { kind, namespace, name, .. } = giver;
+    let target = Reference::Variables {
+        kind: kind.as_str().into(),
+        namespace: namespace.as_str().into(),
+        name: name.as_str().into(),
+    };
     objects.referring_to(&target).into_iter().for_each(|key| waker.wake(key));
 }
 
@@ -121,6 +163,31 @@ mod tests {
         };
         assert_eq!(variables("Secret", "apps"), ["Kustomization/apps/e"]);
         assert!(variables("ConfigMap", "apps").is_empty() && variables("Secret", "other").is_empty());
+    }
+
+    #[test]
+    fn variables_that_changed_while_nobody_told_are_found_by_the_next_list() {
+        let map = |name: &str, version: &str| {
+            let text = format!(
+                r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"apps","resourceVersion":"{version}"}}}}"#
+            );
+            Object::new(parse_json(text.as_bytes()).unwrap()).unwrap()
+        };
+        let mut told = Told::default();
+        let listed = |told: &mut Told, objects: &[Object]| {
+            let mut names: Vec<String> = told.replace(objects).into_iter().map(|object| object.name).collect();
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(
+            listed(&mut told, &[map("a", "1"), map("b", "2"), map("c", "3")]),
+            "",
+            "whoever uses them reads them"
+        );
+        assert_eq!(told.put(&map("d", "4")).name, "d");
+        assert_eq!(told.remove(&map("c", "5")).name, "c");
+        assert_eq!(listed(&mut told, &[map("a", "1"), map("b", "2"), map("d", "4")]), "");
+        assert_eq!(listed(&mut told, &[map("a", "1"), map("d", "3"), map("e", "6")]), "b d e");
     }
 
     #[test]
