@@ -169,7 +169,7 @@ async fn listen(
 ) -> Result<(), EngineError> {
     let health = {
         let ctx = Arc::clone(ctx);
-        probes::health(move || ctx.objects.are_complete())
+        probes::health(move || is_ready(&ctx))
     };
     let metrics = {
         let ctx = Arc::clone(ctx);
@@ -192,6 +192,13 @@ async fn listen(
         parts.spawn(async move { serving.await.map(|()| what).map_err(|_| EngineError::Ended(what)) });
     }
     Ok(())
+}
+
+/// Whether all objects are known and, of processes that contend for the sources, whether we have them: a Service then leads
+/// to who has the artifacts, as with Flux's source-controller.
+fn is_ready(ctx: &Context) -> bool {
+    let contends = ctx.config.controllers.contains(&Kind::GitRepository);
+    ctx.objects.are_complete() && (!contends || ctx.leadership.leads(Kind::GitRepository))
 }
 
 /// Follows one kind of toolkit objects and wakes what each change concerns.

@@ -53,7 +53,7 @@ fn artifact_of(source: &Object) -> Result<Option<Artifact>, DecodeError> {
     source.value().lookup(&["status", "artifact"]).map_or(Ok(None), from_value)
 }
 
-/// How long the source may take to make an artifact anew that it has lost: as long as a download is tried.
+/// How long our own source may take to make an artifact anew that it has lost: as long as a download is tried.
 const REMADE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The tree of the artifact: as its source handed it over, else from where artifacts are stored or served. Nothing if the
@@ -63,7 +63,7 @@ pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Option<Tree>, F
         return Ok(Some(tree));
     }
     let opening = async {
-        if ctx.artifacts.is_lost(&offer.artifact).await {
+        if ctx.leadership.leads(Kind::GitRepository) && ctx.artifacts.is_lost(&offer.artifact).await {
             tokio::time::sleep(REMADE_WITHIN).await;
         }
         ctx.artifacts.open(&offer.artifact).await

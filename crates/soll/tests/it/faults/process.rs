@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use soll_api::Object;
 use soll_testkit::{Answered, Asked, Fault, Keeper, Kept, Point, Proxy};
 
-use crate::bed::{Stage, await_line};
+use crate::bed::{Stage, await_line, runtime};
 
 /// How long a lease counts after its last renewal.
 pub(super) const DURATION: Duration = Duration::from_secs(6);
@@ -18,6 +18,7 @@ pub(super) struct Process {
     pub(super) running: Kept,
     pub(super) proxy: Proxy,
     pub(super) log: PathBuf,
+    health: u16,
     // Last, so that the process is killed before its folder is removed.
     _keeper: Keeper,
 }
@@ -25,21 +26,28 @@ pub(super) struct Process {
 impl Process {
     /// Starts one for the namespace of a stage, with more arguments.
     pub(super) fn start(stage: &Stage<'_>, more: &[&str]) -> Self {
+        Self::start_at(stage, 0, more)
+    }
+
+    /// The same, with its artifacts at a port of our choice.
+    pub(super) fn start_at(stage: &Stage<'_>, artifacts: u16, more: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("soll-process-").tempdir().expect("a temporary folder").keep();
         let keeper = Keeper::of(folder).expect("a shell can be started");
         let kubeconfig = keeper.folder().join("kubeconfig");
         let proxy = Proxy::start(&stage.bed.kubeconfig, || panic!("nobody asked for its death"));
         std::fs::write(&kubeconfig, proxy.kubeconfig()).expect("the temporary folder can be written");
+        let health = free_port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_soll"));
-        command.args(["controller", "--storage-addr=127.0.0.1:0"]).args(more);
-        command.args(["--health-addr=0", "--metrics-addr=0", "--requeue-dependency=1s", "--log-level=debug"]);
+        command.arg("controller").arg(format!("--storage-addr=127.0.0.1:{artifacts}")).args(more);
+        command.arg(format!("--health-addr=127.0.0.1:{health}"));
+        command.args(["--metrics-addr=0", "--requeue-dependency=1s", "--log-level=debug"]);
         command.args(["--watch-all-namespaces=false", "--runtime-namespace", &stage.namespace]);
         command.args(["--enable-leader-election", "--leader-election-renew-deadline=4s"]);
         command.arg(format!("--leader-election-lease-duration={}s", DURATION.as_secs()));
         command.args(["--leader-election-retry-period=500ms", "--concurrent-ssa=1"]);
         command.arg("--kubeconfig").arg(&kubeconfig).arg("--storage-path").arg(keeper.folder().join("data"));
         let running = keeper.start("engine", &mut command).expect("the engine starts");
-        Self { running, proxy, log: keeper.folder().join("engine.log"), _keeper: keeper }
+        Self { running, proxy, log: keeper.folder().join("engine.log"), health, _keeper: keeper }
     }
 
     /// Waits until it has both leases.
@@ -50,6 +58,13 @@ impl Process {
     /// Waits until it knows that somebody else has both.
     pub(super) fn waits(&self) {
         await_line(&self.log, 2, &["waiting for the lease"]);
+    }
+
+    /// Whether a Service would lead to it.
+    pub(super) fn is_ready(&self) -> bool {
+        let url = format!("http://127.0.0.1:{}/readyz", self.health);
+        let answer = runtime().block_on(reqwest::get(&url));
+        answer.expect("it listens before it contends").status().is_success()
     }
 
     /// Has the answer to its first apply of a ConfigMap take some seconds.
@@ -80,6 +95,12 @@ impl Process {
         let log = self.proxy.log().into_iter();
         log.filter(|answered| answered.point.asked.writes() && !other(&answered.point.asked)).collect()
     }
+}
+
+/// A port that was free just now.
+pub(super) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports");
+    listener.local_addr().expect("it is bound").port()
 }
 
 /// A time in the spec of a lease.

@@ -5,13 +5,14 @@ use std::time::Instant;
 use soll_api::{Gvk, Object};
 
 use super::config_maps;
-use super::process::{DURATION, Process, time};
-use crate::bed::{Bed, Ground, Stage, runtime, until};
+use super::process::{DURATION, Process, free_port, time};
+use crate::bed::{Bed, Ground, Stage, await_line, runtime, until};
 use crate::on_both_grounds;
 
 on_both_grounds!(
     the_second_process_goes_on_when_the_first_is_killed,
     a_process_that_stood_still_writes_nothing_when_it_goes_on,
+    artifacts_are_asked_of_who_has_the_sources,
 );
 
 const LEASE: &str = "kustomize-controller-leader-election";
@@ -76,4 +77,27 @@ fn a_process_that_stood_still_writes_nothing_when_it_goes_on(ground: Ground) {
     until("it notices", || one.running.ended());
     assert_eq!(one.writes()[already..], [], "nothing is written by who has no lease");
     assert_eq!(two.applies(), OBJECTS - before, "the other one has written what was not there yet");
+}
+
+fn artifacts_are_asked_of_who_has_the_sources(ground: Ground) {
+    let bed = Bed::without_engine(ground);
+    let stage = bed.stage("shared");
+    let commit = config_maps(&stage.repository, OBJECTS, "one");
+    // Both say one address, as behind a Service: that of the first.
+    let port = free_port();
+    let advertised = format!("--storage-adv-addr=127.0.0.1:{port}");
+    let one = Process::start_at(&stage, port, &["--controllers=source", &advertised]);
+    await_line(&one.log, 1, &["became leader"]);
+    let two = Process::start(&stage, &[&advertised]);
+    await_line(&two.log, 1, &["waiting for the lease"]);
+    await_line(&two.log, 1, &["became leader"]);
+    until("the first has the sources and is ready", || one.is_ready());
+    stage.source();
+    stage.kustomization("app", "./", "prune: true\ntargetNamespace: shared");
+    stage.ready("app", &commit);
+    assert!(!two.is_ready(), "who has no artifacts is asked for none");
+    assert_eq!((one.applies(), two.applies()), (0, OBJECTS), "each does its part");
+
+    drop(one.running);
+    until("the second has the sources and is ready", || two.is_ready());
 }
