@@ -19,12 +19,15 @@ impl Secrets {
         Self::default()
     }
 
-    /// Adds a text, without the blanks around it; a text of several lines also line by line.
+    /// Adds a text, without the blanks around it; a text of several lines also line by line. What messages quote is taken out as
+    /// it stands between quotes, too.
     pub fn add(&mut self, text: &str) {
         let lines = text.lines().filter(|_| text.contains('\n'));
         for part in std::iter::once(text).chain(lines).map(str::trim).filter(|part| !part.is_empty()) {
-            if !self.0.iter().any(|known| known == part) {
-                self.0.push(part.to_owned());
+            for part in [part.to_owned(), escaped(part)] {
+                if !self.0.contains(&part) {
+                    self.0.push(part);
+                }
             }
         }
         // A text that holds another one is looked for first.
@@ -50,6 +53,12 @@ impl Secrets {
             false => hide_word(&text, secret),
         })
     }
+}
+
+/// A text as it stands between the quotes of JSON, and of Go's `%q`.
+fn escaped(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// Replaces a text where no letter or digit adjoins it.
@@ -90,6 +99,14 @@ mod tests {
         assert_eq!(secrets.hide("xhunter22x hunter2"), "x***x ***");
         assert_eq!(secrets.hide("got 7 of 70, a7, 7"), "got *** of 70, a7, ***");
         assert_eq!(secrets.hide("\"line two\" is wrong"), "\"***\" is wrong");
-        assert_eq!(format!("{secrets:?}"), "6 secrets");
+        assert_eq!(secrets.hide(r#""line one\nline two" is wrong"#), r#""***" is wrong"#);
+        assert_eq!(format!("{secrets:?}"), "7 secrets");
+    }
+
+    #[test]
+    fn secrets_are_taken_out_as_they_are_quoted() {
+        let secrets = secrets(&[r#"ab\cd"ef"#]);
+        assert_eq!(secrets.hide(r#"Invalid value: "ab\\cd\"ef": no"#), r#"Invalid value: "***": no"#);
+        assert_eq!(secrets.hide(r#"got ab\cd"ef"#), "got ***");
     }
 }

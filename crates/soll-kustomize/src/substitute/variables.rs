@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use soll_api::Secrets;
-use soll_yaml::{Data, ParseOptions, SourceId, Value, parse_yaml};
+use soll_yaml::{Data, ParseOptions, SourceId, Value, parse_yaml, to_json};
 
 use super::names;
 
@@ -115,7 +115,9 @@ fn add_texts(value: &Value, secrets: &mut Secrets) {
         Data::Str(text) => secrets.add(text),
         Data::List(items) => items.iter().for_each(|item| add_texts(item, secrets)),
         Data::Map(map) => map.iter().for_each(|entry| add_texts(&entry.value, secrets)),
-        Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) => {}
+        // `007` is printed as another number than it was written.
+        Data::Int(_) | Data::Float(_) => secrets.add(&to_json(value)),
+        Data::Null | Data::Bool(_) => {}
     }
 }
 
