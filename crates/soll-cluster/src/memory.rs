@@ -1,7 +1,7 @@
 //! What is known of objects that we applied, so that unchanged ones cost no call.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,12 +26,24 @@ pub struct Memory {
 #[derive(Debug, Default)]
 struct State {
     objects: HashMap<ObjectRef, Kept>,
-    /// By group and kind of the watches that are up, the versions that they showed last. Only these can vouch.
-    watched: HashMap<(String, String), HashMap<ObjectRef, String>>,
+    /// By group and kind of the watches that are up. Only these can vouch.
+    watched: HashMap<(String, String), Watched>,
+    /// Group and kind of what lives outside of namespaces, as far as a live object showed it. Manifests may name a namespace all
+    /// the same, which the server drops: what is kept here goes by the name that the server knows.
+    unscoped: HashSet<(String, String)>,
     /// Objects that we are writing, with what a watch showed of them since we began.
     writing: HashMap<ObjectRef, Option<Shown>>,
     /// Objects that an earlier process applied, as a list showed them, as long as nothing newer is known.
     recalled: HashMap<ObjectRef, Recalled>,
+}
+
+/// What a watch of a kind showed.
+#[derive(Debug, Default)]
+struct Watched {
+    /// The last version of each object.
+    versions: HashMap<ObjectRef, String>,
+    /// The newest version of all, of those that are gone, too.
+    newest: String,
 }
 
 /// An object that nobody has compared yet with what it ought to be. There may be many: as text it takes least room.
@@ -49,16 +61,33 @@ enum Shown {
 }
 
 impl State {
+    /// An object by the name that the server knows.
+    fn resolve(&self, mut reference: ObjectRef) -> ObjectRef {
+        if !reference.namespace.is_empty() && self.unscoped.contains(&kind_of(&reference)) {
+            reference.namespace.clear();
+        }
+        reference
+    }
+
+    /// Learns from a live object whether its kind lives in namespaces. Returns what it goes by.
+    fn meet(&mut self, live: &Object) -> ObjectRef {
+        let reference = live.object_ref();
+        if reference.namespace.is_empty() && self.unscoped.insert(kind_of(&reference)) {
+            let of_kind = |other: &ObjectRef| kind_of(other) == kind_of(&reference);
+            rename(&mut self.objects, of_kind);
+            rename(&mut self.writing, of_kind);
+        }
+        reference
+    }
+
     /// The version that a watch showed last of an object.
     fn shown(&self, reference: &ObjectRef) -> Option<&str> {
-        let kind = self.watched.get(&(reference.group.clone(), reference.kind.clone()))?;
-        kind.get(reference).map(String::as_str)
+        self.watched.get(&kind_of(reference))?.versions.get(reference).map(String::as_str)
     }
 
     /// Whether the objects of its kind are shown, and this is not among them.
     fn is_absent(&self, reference: &ObjectRef) -> bool {
-        let kind = self.watched.get(&(reference.group.clone(), reference.kind.clone()));
-        kind.is_some_and(|kind| !kind.contains_key(reference))
+        self.watched.get(&kind_of(reference)).is_some_and(|kind| !kind.versions.contains_key(reference))
     }
 
     /// Notes what a watch shows of an object; `None` if it is gone.
@@ -68,13 +97,27 @@ impl State {
         {
             recalled.remove();
         }
-        let kind = self.watched.get_mut(&(live.group().to_owned(), live.kind().to_owned()));
-        match (kind, version) {
-            (Some(kind), Some(version)) => drop(kind.insert(live.object_ref(), version.to_owned())),
-            (Some(kind), None) => drop(kind.remove(&live.object_ref())),
-            (None, _) => {}
+        let Some(kind) = self.watched.get_mut(&(live.group().to_owned(), live.kind().to_owned())) else { return };
+        if is_newer(live.resource_version(), &kind.newest) {
+            live.resource_version().clone_into(&mut kind.newest);
+        }
+        match version {
+            Some(version) => drop(kind.versions.insert(live.object_ref(), version.to_owned())),
+            None => drop(kind.versions.remove(&live.object_ref())),
         }
     }
+}
+
+fn kind_of(reference: &ObjectRef) -> (String, String) {
+    (reference.group.clone(), reference.kind.clone())
+}
+
+/// Takes the namespace from the names of some objects.
+fn rename<T>(table: &mut HashMap<ObjectRef, T>, which: impl Fn(&ObjectRef) -> bool) {
+    let named: Vec<_> = table.extract_if(|reference, _| !reference.namespace.is_empty() && which(reference)).collect();
+    table.extend(
+        named.into_iter().map(|(reference, value)| (ObjectRef { namespace: String::new(), ..reference }, value)),
+    );
 }
 
 #[derive(Debug, Clone)]
@@ -131,12 +174,14 @@ impl Memory {
     /// Says whether applying the object would change nothing, as far as is known.
     #[must_use]
     pub fn vouches(&self, desired: &Object, settings: &ApplySettings, identity: Option<&Identity>) -> bool {
-        let reference = desired.object_ref();
         let known = {
             let state = self.state();
-            let watched = state.watched.contains_key(&(reference.group.clone(), reference.kind.clone()));
+            let reference = state.resolve(desired.object_ref());
+            let watched = state.watched.contains_key(&kind_of(&reference));
             let kept = state.objects.get(&reference).filter(|kept| !kept.disturbed);
-            kept.filter(|kept| watched && kept.verified.elapsed() < TRUSTED_FOR).map(|kept| kept.applied)
+            // What has removed itself is made anew when it is due, not when trust ends.
+            let trusted = |kept: &&Kept| kept.ended || kept.verified.elapsed() < TRUSTED_FOR;
+            kept.filter(|kept| watched && trusted(kept)).map(|kept| kept.applied)
         };
         known.is_some_and(|applied| applied == digest(desired, settings, identity))
     }
@@ -146,7 +191,7 @@ impl Memory {
     pub fn recall(&self, listed: &[Object]) {
         let mut state = self.state();
         for object in listed {
-            let reference = object.object_ref();
+            let reference = state.meet(object);
             if !state.objects.contains_key(&reference) && !state.writing.contains_key(&reference) {
                 let recalled =
                     Recalled { resource_version: object.resource_version().to_owned(), json: to_json(object.value()) };
@@ -165,7 +210,11 @@ impl Memory {
     /// Takes out what a list showed of an object, if it was noted in the same version of the API and is the newest that is
     /// known.
     pub(crate) fn take_recalled(&self, desired: &Object) -> Option<Object> {
-        let recalled = self.state().recalled.remove(&desired.object_ref())?;
+        let recalled = {
+            let mut state = self.state();
+            let reference = state.resolve(desired.object_ref());
+            state.recalled.remove(&reference)?
+        };
         let object = Object::new(parse_json(recalled.json.as_bytes()).ok()?).ok()?;
         (object.api_version() == desired.api_version()).then_some(object)
     }
@@ -173,7 +222,14 @@ impl Memory {
     /// Says whether an object was applied, or compared, by this process.
     #[must_use]
     pub fn knows(&self, reference: &ObjectRef) -> bool {
-        self.state().objects.contains_key(reference)
+        let state = self.state();
+        state.objects.contains_key(&state.resolve(reference.clone()))
+    }
+
+    /// What an object goes by at the server, as far as that is known: what lives outside of namespaces may have one in its manifest.
+    #[must_use]
+    pub fn resolve(&self, reference: ObjectRef) -> ObjectRef {
+        self.state().resolve(reference)
     }
 
     /// Remembers an object as an apply, or a comparison that found no difference, left it.
@@ -201,15 +257,16 @@ impl Memory {
             verified: Instant::now(),
         };
         let mut state = self.state();
-        let reference = desired.object_ref();
+        let reference = state.meet(live);
         let settled = state.objects.get(&reference).is_some_and(|old| old.settled && old.uid == kept.uid);
         let mut kept = Kept { settled, ..kept };
         // The first apply to an object that nobody kept track of leaves all it had to `before-first-apply`.
         let absorbs = kept.absorbs(live, Managers::absorb_any);
         // Somebody may have written between our write and this line, and the watch told it before we knew ours.
         // What was read and not written may have gone before this line, and the watch told it of the old state.
-        let is_gone = !state.writing.contains_key(&reference) && state.is_absent(&reference);
-        let since = match state.writing.get_mut(&reference).and_then(Option::take) {
+        let written = state.writing.remove(&reference);
+        let is_gone = written.is_none() && state.is_absent(&reference);
+        let since = match written.flatten() {
             Some(Shown::Live(shown)) => kept.compare(&shown),
             Some(Shown::Gone(shown)) if shown.uid() == kept.uid => kept.lose(),
             Some(Shown::Gone(_)) => Observed::AsLeft,
@@ -224,11 +281,12 @@ impl Memory {
         since
     }
 
-    /// Notes that an object is being written until the guard is dropped: what a watch shows of it meanwhile is our
-    /// own doing, or is looked at by [`Memory::keep`].
+    /// Notes that an object is being written until it is kept: what a watch shows of it meanwhile is our own doing, or is looked
+    /// at by [`Memory::keep`]. If the guard is dropped before that, nobody knows what became of the object.
     pub(crate) fn begin(&self, desired: &Object) -> Writing<'_> {
-        let reference = desired.object_ref();
-        self.state().writing.insert(reference.clone(), None);
+        let mut state = self.state();
+        let reference = state.resolve(desired.object_ref());
+        state.writing.insert(reference.clone(), None);
         Writing { memory: self, reference }
     }
 
@@ -236,15 +294,19 @@ impl Memory {
     #[must_use]
     pub fn left_at(&self, desired: &Object) -> Option<(String, String)> {
         let state = self.state();
-        state.objects.get(&desired.object_ref()).map(|kept| (kept.uid.clone(), kept.resource_version.clone()))
+        let kept = state.objects.get(&state.resolve(desired.object_ref()));
+        kept.map(|kept| (kept.uid.clone(), kept.resource_version.clone()))
     }
 
     pub(crate) fn is_settled(&self, desired: &Object) -> bool {
-        self.state().objects.get(&desired.object_ref()).is_some_and(|kept| kept.settled)
+        let state = self.state();
+        state.objects.get(&state.resolve(desired.object_ref())).is_some_and(|kept| kept.settled)
     }
 
     pub(crate) fn settle(&self, desired: &Object) {
-        if let Some(kept) = self.state().objects.get_mut(&desired.object_ref()) {
+        let mut state = self.state();
+        let reference = state.resolve(desired.object_ref());
+        if let Some(kept) = state.objects.get_mut(&reference) {
             kept.settled = true;
         }
     }
@@ -253,17 +315,28 @@ impl Memory {
     pub fn observe(&self, live: &Object) -> Observed {
         let mut state = self.state();
         state.show(live, Some(live.resource_version()));
-        if let Some(shown) = state.writing.get_mut(&live.object_ref()) {
+        let reference = state.meet(live);
+        if let Some(shown) = state.writing.get_mut(&reference) {
             *shown = Some(Shown::Live(live.clone()));
             return Observed::AsLeft;
         }
-        state.objects.get_mut(&live.object_ref()).map_or(Observed::Unknown, |kept| kept.compare(live))
+        state.objects.get_mut(&reference).map_or(Observed::Unknown, |kept| kept.compare(live))
     }
 
     /// Says whether an object is known not to be as we left it.
     #[must_use]
     pub fn is_disturbed(&self, reference: &ObjectRef) -> bool {
-        self.state().objects.get(reference).is_some_and(|kept| kept.disturbed)
+        self.any_disturbed([reference])
+    }
+
+    /// Says whether one of the objects is known not to be as we left it.
+    #[must_use]
+    pub fn any_disturbed<'r>(&self, references: impl IntoIterator<Item = &'r ObjectRef>) -> bool {
+        let state = self.state();
+        let disturbed = |reference: &ObjectRef| state.objects.get(reference).is_some_and(|kept| kept.disturbed);
+        references.into_iter().any(|reference| {
+            disturbed(reference) || (!reference.namespace.is_empty() && disturbed(&state.resolve(reference.clone())))
+        })
     }
 
     /// Who changed an object that is not as we left it: the manager, not ours, that wrote last.
@@ -283,11 +356,12 @@ impl Memory {
     pub fn lose(&self, live: &Object) -> Observed {
         let mut state = self.state();
         state.show(live, None);
-        if let Some(shown) = state.writing.get_mut(&live.object_ref()) {
+        let reference = state.meet(live);
+        if let Some(shown) = state.writing.get_mut(&reference) {
             *shown = Some(Shown::Gone(live.clone()));
             return Observed::AsLeft;
         }
-        match state.objects.get_mut(&live.object_ref()) {
+        match state.objects.get_mut(&reference) {
             Some(kept) if kept.uid == live.uid() => kept.lose(),
             // A namesake that was made anew since: its own events tell.
             Some(_) => Observed::AsLeft,
@@ -308,6 +382,7 @@ impl Memory {
         let shown = objects.iter().map(|object| (object.object_ref(), object.resource_version().to_owned()));
         let present: HashMap<ObjectRef, String> = shown.collect();
         let mut disturbed = Vec::new();
+        self.forget_versions_after(group, kind, listed_at);
         for object in objects {
             if self.observe(object) == Observed::Disturbed {
                 disturbed.push(object.object_ref());
@@ -321,8 +396,25 @@ impl Memory {
                 disturbed.push(reference.clone());
             }
         }
-        state.watched.insert((group.to_owned(), kind.to_owned()), present);
+        let watched = Watched { versions: present, newest: listed_at.to_owned() };
+        state.watched.insert((group.to_owned(), kind.to_owned()), watched);
         disturbed
+    }
+
+    /// Compares the objects of a kind anew, whatever version they were left at, if a list is older than what was shown before: the
+    /// server has gone back to an earlier state, as when etcd is restored, and counts from there.
+    fn forget_versions_after(&self, group: &str, kind: &str, listed_at: &str) {
+        let mut state = self.state();
+        let Some(watched) = state.watched.get_mut(&(group.to_owned(), kind.to_owned())) else { return };
+        if !is_newer(&watched.newest, listed_at) {
+            return;
+        }
+        listed_at.clone_into(&mut watched.newest);
+        for (reference, kept) in &mut state.objects {
+            if reference.group == group && reference.kind == kind {
+                "0".clone_into(&mut kept.resource_version);
+            }
+        }
     }
 
     /// Notes that a kind is watched no more: nothing vouches for its objects.
@@ -340,7 +432,8 @@ impl Memory {
     /// Says whether a watch shows an object in this version, and so nothing of it can have changed.
     #[must_use]
     pub fn shows(&self, reference: &ObjectRef, version: &str) -> bool {
-        self.state().shown(reference) == Some(version)
+        let state = self.state();
+        state.shown(&state.resolve(reference.clone())) == Some(version)
     }
 
     /// Forgets those of the objects that have removed themselves, so that they are made anew. Says whether there are any.
@@ -348,8 +441,9 @@ impl Memory {
         let mut state = self.state();
         let before = state.objects.len();
         for object in objects {
-            if state.objects.get(object).is_some_and(|kept| kept.ended) {
-                state.objects.remove(object);
+            let object = state.resolve(object.clone());
+            if state.objects.get(&object).is_some_and(|kept| kept.ended) {
+                state.objects.remove(&object);
             }
         }
         state.objects.len() < before
@@ -357,7 +451,9 @@ impl Memory {
 
     /// Forgets an object.
     pub fn forget(&self, reference: &ObjectRef) {
-        self.state().objects.remove(reference);
+        let mut state = self.state();
+        let reference = state.resolve(reference.clone());
+        state.objects.remove(&reference);
     }
 
     /// How many objects are known.
@@ -381,7 +477,13 @@ pub(crate) struct Writing<'m> {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.memory.state().writing.remove(&self.reference);
+        let mut state = self.memory.state();
+        let reference = state.resolve(self.reference.clone());
+        if state.writing.remove(&reference).is_some()
+            && let Some(kept) = state.objects.get_mut(&reference)
+        {
+            kept.disturb();
+        }
     }
 }
 
@@ -471,221 +573,4 @@ impl Traces {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use soll_plan::IgnoreRules;
-
-    fn settings() -> ApplySettings {
-        ApplySettings { managers: Managers::new("kustomize-controller"), force: false, ignore: IgnoreRules::default() }
-    }
-
-    fn desired(data: &str) -> Object {
-        let text = format!(
-            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"c","namespace":"n"}},"data":{{{data}}}}}"#
-        );
-        Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
-    }
-
-    /// A live object as the server shows it, with our entry of a time and anything else in its metadata.
-    fn live(version: &str, time: &str, more: &str) -> Object {
-        let text = format!(
-            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"c","namespace":"n","uid":"u","resourceVersion":"{version}",
-               "managedFields":[{{"manager":"kustomize-controller","operation":"Apply","time":"{time}","fieldsV1":{{"f:data":{{}}}}}}{more}]}}}}"#
-        );
-        Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
-    }
-
-    fn remembering() -> Memory {
-        let memory = Memory::new();
-        memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None);
-        memory.restart("", "ConfigMap", &[live("1", "t1", "")], "1");
-        memory
-    }
-
-    #[test]
-    fn vouches_for_what_was_applied_by_the_same_identity() {
-        let memory = remembering();
-        let tenant = Identity::service_account("n", "tenant");
-        assert!(memory.vouches(&desired(""), &settings(), None));
-        assert!(!memory.vouches(&desired(r#""k":"v""#), &settings(), None));
-        assert!(!memory.vouches(&desired(""), &settings(), Some(&tenant)));
-        assert!(!memory.vouches(&desired(""), &ApplySettings { force: true, ..settings() }, None));
-        memory.unwatch("", "ConfigMap");
-        assert!(!memory.vouches(&desired(""), &settings(), None), "nobody watches");
-    }
-
-    #[test]
-    fn a_status_write_disturbs_nothing() {
-        let memory = remembering();
-        let status = r#",{"manager":"x","operation":"Update","subresource":"status"}"#;
-        assert_eq!(memory.observe(&live("2", "t1", status)), Observed::AsLeft);
-        assert!(memory.vouches(&desired(""), &settings(), None));
-    }
-
-    #[test]
-    fn a_job_that_removes_itself_is_not_missed_until_it_is_to_run_again() {
-        let job = |more: &str| {
-            let text = format!(
-                r#"{{"apiVersion":"batch/v1","kind":"Job","metadata":{{"name":"j","namespace":"n"{more}}},"spec":{{"ttlSecondsAfterFinished":0}}}}"#
-            );
-            Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object")
-        };
-        let live = |version: &str, more: &str| job(&format!(r#","uid":"u","resourceVersion":"{version}"{more}"#));
-        let terminating = live("2", r#","deletionTimestamp":"2026-01-01T00:00:00Z""#);
-        let references = [live("1", "").object_ref()];
-        for seen_to_go in [true, false] {
-            let memory = Memory::new();
-            memory.keep(&job(""), &live("1", ""), &settings(), None);
-            memory.restart("batch", "Job", &[live("1", "")], "1");
-            if seen_to_go {
-                assert_eq!(memory.observe(&terminating), Observed::AsLeft);
-                assert_eq!(memory.lose(&terminating), Observed::AsLeft);
-            } else {
-                assert_eq!(memory.restart("batch", "Job", &[], "3"), Vec::new());
-            }
-            assert!(memory.vouches(&job(""), &settings(), None), "nothing is to be done for it");
-            assert!(memory.renew(&references));
-            assert!(!memory.vouches(&job(""), &settings(), None), "it is made anew");
-            assert!(!memory.renew(&references));
-        }
-    }
-
-    #[test]
-    fn what_goes_while_it_is_looked_at_is_missed() {
-        let memory = remembering();
-        assert_eq!(memory.lose(&live("2", "t1", "")), Observed::Disturbed);
-        // It was read before that, and found as wanted.
-        let since = memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None);
-        assert_eq!(since, Observed::Disturbed);
-        assert!(!memory.vouches(&desired(""), &settings(), None));
-        // It is made anew; the watch has not told of that yet.
-        let writing = memory.begin(&desired(""));
-        assert_eq!(memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None), Observed::AsLeft);
-        drop(writing);
-    }
-
-    #[test]
-    fn what_is_left_to_absorb_is_looked_at_again_unless_it_is_merged() {
-        let tracked_late = live("1", "t1", r#",{"manager":"before-first-apply","operation":"Update"}"#);
-        let merged = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","namespace":"n",
-            "annotations":{"kustomize.toolkit.fluxcd.io/ssa":"Merge"}}}"#;
-        let merged = Object::new(soll_yaml::parse_json(merged.as_bytes()).expect("JSON")).expect("an object");
-        let keep = |desired: &Object| Memory::new().keep(desired, &tracked_late, &settings(), None);
-        assert_eq!(keep(&desired("")), Observed::Disturbed);
-        assert_eq!(keep(&merged), Observed::AsLeft);
-
-        // The watch may tell of our write before we hear of it ourselves.
-        let memory = Memory::new();
-        let writing = memory.begin(&desired(""));
-        memory.observe(&tracked_late);
-        assert_eq!(memory.keep(&desired(""), &tracked_late, &settings(), None), Observed::Disturbed);
-        drop(writing);
-    }
-
-    #[test]
-    fn another_writer_disturbs_until_the_next_apply() {
-        for disturbed in [live("2", "t2", ""), live("2", "t1", r#",{"manager":"kubectl-edit","operation":"Update"}"#)] {
-            let memory = remembering();
-            assert_eq!(memory.observe(&disturbed), Observed::Disturbed);
-            assert!(!memory.vouches(&desired(""), &settings(), None));
-            let named = disturbed.value().lookup(&["metadata", "managedFields"]).and_then(|m| m.as_list()?.get(1));
-            let editor = named.is_some().then(|| "kubectl-edit".to_owned());
-            assert_eq!(memory.other_manager(&disturbed), editor);
-            memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None);
-            assert!(memory.vouches(&desired(""), &settings(), None));
-        }
-    }
-
-    #[test]
-    fn our_own_writes_are_no_drift_however_early_the_watch_shows_them() {
-        let memory = remembering();
-        let writing = memory.begin(&desired(""));
-        // A takeover, the apply, and a status write of somebody else, before we heard the answer to the apply.
-        assert_eq!(memory.observe(&live("2", "t1", r#",{"manager":"kubectl-edit"}"#)), Observed::AsLeft);
-        assert_eq!(memory.observe(&live("3", "t3", "")), Observed::AsLeft);
-        let status = r#",{"manager":"x","operation":"Update","subresource":"status"}"#;
-        assert_eq!(memory.observe(&live("4", "t3", status)), Observed::AsLeft);
-        assert_eq!(memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None), Observed::AsLeft);
-        drop(writing);
-        assert!(memory.vouches(&desired(""), &settings(), None));
-        assert_eq!(memory.left_at(&desired("")), Some(("u".to_owned(), "4".to_owned())));
-    }
-
-    #[test]
-    fn what_others_do_while_we_write_is_found_when_we_are_done() {
-        for gone in [false, true] {
-            let memory = remembering();
-            let _writing = memory.begin(&desired(""));
-            let shown = live("4", "t4", "");
-            let observed = if gone { memory.lose(&shown) } else { memory.observe(&shown) };
-            assert_eq!(observed, Observed::AsLeft);
-            assert_eq!(memory.keep(&desired(""), &live("3", "t3", ""), &settings(), None), Observed::Disturbed);
-            assert!(!memory.vouches(&desired(""), &settings(), None));
-        }
-    }
-
-    #[test]
-    fn an_event_from_before_our_apply_tells_nothing() {
-        let memory = Memory::new();
-        memory.keep(&desired(""), &live("10", "t1", ""), &settings(), None);
-        assert_eq!(memory.observe(&live("9", "t0", "")), Observed::AsLeft);
-        assert_eq!(memory.observe(&live("10", "t1", "")), Observed::AsLeft);
-        assert_eq!(memory.observe(&live("11", "t0", "")), Observed::Disturbed);
-    }
-
-    #[test]
-    fn an_edit_that_was_shown_before_our_write_was_noted_is_not_lost() {
-        let memory = Memory::new();
-        memory.restart("", "ConfigMap", &[], "0");
-        assert_eq!(memory.observe(&live("1", "t1", "")), Observed::Unknown);
-        assert_eq!(memory.observe(&live("2", "t2", "")), Observed::Unknown);
-        assert_eq!(memory.keep(&desired(""), &live("1", "t1", ""), &settings(), None), Observed::Disturbed);
-        assert!(!memory.vouches(&desired(""), &settings(), None));
-    }
-
-    #[test]
-    fn what_a_restarted_watch_does_not_show_is_lost() {
-        let memory = remembering();
-        assert_eq!(memory.restart("", "ConfigMap", &[], "0"), [], "it was made after the list");
-        assert!(memory.vouches(&desired(""), &settings(), None));
-        assert_eq!(memory.restart("", "ConfigMap", &[], "2"), [desired("").object_ref()]);
-        assert!(!memory.vouches(&desired(""), &settings(), None));
-    }
-
-    #[test]
-    fn what_is_recalled_is_handed_out_once_and_only_while_it_is_the_newest() {
-        let memory = Memory::new();
-        memory.recall(&[live("7", "t1", "")]);
-        assert_eq!(memory.take_recalled(&desired("")).map(|live| live.resource_version().to_owned()), Some("7".into()));
-        assert_eq!(memory.take_recalled(&desired("")), None);
-        for lost in [false, true] {
-            memory.recall(&[live("7", "t1", "")]);
-            memory.observe(&live("7", "t1", ""));
-            let later = live("8", "t1", "");
-            assert_eq!(if lost { memory.lose(&later) } else { memory.observe(&later) }, Observed::Unknown);
-            assert_eq!(memory.take_recalled(&desired("")), None, "something newer is known");
-        }
-        memory.recall(&[live("9", "t1", "")]);
-        memory.let_go("", "ConfigMap");
-        assert_eq!(memory.take_recalled(&desired("")), None);
-        memory.keep(&desired(""), &live("9", "t1", ""), &settings(), None);
-        memory.recall(&[live("9", "t1", "")]);
-        assert_eq!(memory.take_recalled(&desired("")), None, "it is known already");
-    }
-
-    #[test]
-    fn the_end_of_a_namesake_is_not_ours() {
-        let memory = remembering();
-        let mut other = live("9", "t1", "");
-        other.value_mut().get_mut("metadata").expect("metadata").make_map().insert("uid", "older".into());
-        assert_eq!(memory.lose(&other), Observed::AsLeft);
-        assert_eq!(memory.lose(&live("9", "t1", "")), Observed::Disturbed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn trust_ends_after_an_hour() {
-        let memory = remembering();
-        tokio::time::advance(TRUSTED_FOR).await;
-        assert!(!memory.vouches(&desired(""), &settings(), None));
-    }
-}
+mod tests;
