@@ -5,8 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
-use soll_api::{Inventory, Kustomization, Object, Resource};
+use soll_api::{Class, Inventory, Kustomization, Object, Resource};
 use soll_cluster::Applier;
 use soll_plan::Owner;
 use soll_tree::Tree;
@@ -21,46 +22,41 @@ use crate::{Key, Kind};
 pub(super) struct Sorted {
     /// Nobody else has them.
     pub(super) stale: Inventory,
-    /// Others build them, and will take them when they apply.
+    /// Others have or build them, or may, and take them when they apply.
     pub(super) awaited: Inventory,
 }
 
 /// Sorts what left the build of a Kustomization by what all others make of it.
 pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree, ctx: &Context) -> Sorted {
-    let (mut built, mut held) = (HashSet::new(), HashSet::new());
+    let mut awaited = HashSet::new();
     let ids: HashSet<&str> = left.entries.iter().map(|entry| entry.id.as_str()).collect();
     for (other, object) in ctx.objects.of_kind(Kind::Kustomization) {
         let Ok(ks) = Kustomization::from_object(&object) else { continue };
-        if other == *key || ks.metadata.is_deleting() {
+        // Who is suspended takes nothing.
+        if other == *key || ks.metadata.is_deleting() || ks.spec.suspend {
             continue;
         }
-        let builds = match ks.spec.suspend || source_of(&ks) != offer.source {
-            true => None,
-            false => built_by(&other, &object, &ks, offer, tree, ctx).await,
+        let made = match source_of(&ks) == offer.source {
+            true => made_by(&other, &object, &ks, offer, tree, ctx).await,
+            false => Made::Nothing,
         };
-        match builds {
-            Some(builds) => built.extend(builds.iter().filter(|id| ids.contains(id.as_str())).cloned()),
-            // What it would build now is not known: it has what it has.
-            None => {
+        match made {
+            Made::These(builds) => awaited.extend(builds.iter().filter(|id| ids.contains(id.as_str())).cloned()),
+            // It has what it has, and takes it again when it can.
+            Made::Nothing => {
                 let inventory = ks.status.inventory.unwrap_or_default().entries.into_iter();
-                held.extend(inventory.map(|entry| entry.id).filter(|id| ids.contains(id.as_str())));
+                awaited.extend(inventory.map(|entry| entry.id).filter(|id| ids.contains(id.as_str())));
             }
+            Made::Unknown => return Sorted { stale: Inventory::default(), awaited: left },
         }
     }
-    split(&left, &built, &held)
+    split(&left, &awaited)
 }
 
-/// Entries that others hold are theirs already: they are neither deleted nor awaited.
-fn split(left: &Inventory, built: &HashSet<String>, held: &HashSet<String>) -> Sorted {
-    let mut sorted = Sorted::default();
-    for entry in &left.entries {
-        if built.contains(&entry.id) {
-            sorted.awaited.entries.push(entry.clone());
-        } else if !held.contains(&entry.id) {
-            sorted.stale.entries.push(entry.clone());
-        }
-    }
-    sorted
+/// Entries that others have or build are left to them, unless they turn out to be theirs already.
+fn split(left: &Inventory, others: &HashSet<String>) -> Sorted {
+    let (awaited, stale) = left.entries.iter().cloned().partition(|entry| others.contains(&entry.id));
+    Sorted { stale: Inventory { entries: stale }, awaited: Inventory { entries: awaited } }
 }
 
 /// The entries that nobody has taken over yet.
@@ -73,36 +69,56 @@ fn source_of(ks: &Kustomization) -> Key {
     Key::new(Kind::GitRepository, &source.namespace, &source.name)
 }
 
-/// The inventory ids of what another Kustomization builds of a tree; nothing if it cannot.
-async fn built_by(
-    key: &Key,
-    object: &Object,
-    ks: &Kustomization,
-    offer: &Offer,
-    tree: &Tree,
-    ctx: &Context,
-) -> Option<Arc<HashSet<String>>> {
+/// What another Kustomization makes of a tree.
+enum Made {
+    /// Objects with these inventory ids.
+    These(Arc<HashSet<String>>),
+    /// Nothing: its build fails.
+    Nothing,
+    /// It is not known now.
+    Unknown,
+}
+
+impl From<Ids> for Made {
+    fn from(ids: Ids) -> Self {
+        ids.map_or(Self::Nothing, Self::These)
+    }
+}
+
+async fn made_by(key: &Key, object: &Object, ks: &Kustomization, offer: &Offer, tree: &Tree, ctx: &Context) -> Made {
     if !soll_api::unsupported_fields(key.kind.name(), object.value()).is_empty() {
-        return None;
+        return Made::Nothing;
     }
-    let inputs = inputs::resolve(ks, object, ctx).await.ok()?;
-    let of = BuildKey { inputs: inputs.digest, artifact: offer.artifact.digest.clone() };
-    if let Some(ids) = ctx.builds.get(key, &of) {
-        return ids;
+    let (spec, artifact) = (inputs::of_spec(ks, object), &offer.artifact.digest);
+    if let Some(ids) = ctx.builds.recent(key, &spec, artifact) {
+        return ids.into();
     }
-    let built = build::build(ks, tree.clone(), inputs.variables, inputs.missing, &ctx.config).await;
-    let prepared = built.and_then(|built| soll_plan::prepare(built.objects, &Owner::of(ks), &built.sources));
-    let ids = prepared.ok().map(|objects| Inventory::of(&objects).entries.into_iter().map(|entry| entry.id));
-    let ids = ids.map(|ids| Arc::new(ids.collect()));
-    ctx.builds.put(key, of, ids.clone());
-    ids
+    let inputs = match inputs::resolve(ks, object, ctx).await {
+        Ok(inputs) => inputs,
+        Err(failure) if failure.class == Class::Forbidden => return Made::Nothing,
+        // It may be asked again in a moment.
+        Err(_) => return Made::Unknown,
+    };
+    let of = BuildKey { inputs: inputs.digest, artifact: artifact.clone() };
+    let ids = match ctx.builds.get(key, &of) {
+        Some(ids) => ids,
+        None => {
+            let built = build::build(ks, tree.clone(), inputs.variables, inputs.missing, &ctx.config).await;
+            let prepared = built.and_then(|built| soll_plan::prepare(built.objects, &Owner::of(ks), &built.sources));
+            let ids =
+                |objects: Vec<Object>| Inventory::of(&objects).entries.into_iter().map(|entry| entry.id).collect();
+            prepared.ok().map(|objects| Arc::new(ids(objects)))
+        }
+    };
+    ctx.builds.put(key, Built { of, spec, at: Instant::now(), ids: ids.clone() });
+    ids.into()
 }
 
 /// What the Kustomizations build, as far as others had to know. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Builds {
     /// Guards the table for single look-ups and inserts.
-    by_key: Arc<Mutex<HashMap<Key, (BuildKey, Ids)>>>,
+    by_key: Arc<Mutex<HashMap<Key, Built>>>,
 }
 
 /// Nothing if the build fails.
@@ -115,17 +131,36 @@ struct BuildKey {
     artifact: String,
 }
 
+/// What a Kustomization was found to build.
+struct Built {
+    of: BuildKey,
+    /// Of the inputs without the variables, which have to be asked for.
+    spec: [u8; 32],
+    at: Instant,
+    ids: Ids,
+}
+
+/// A commit wakes all Kustomizations of a source at once: for so long they believe each other's variables to be what they were.
+const RECENT: Duration = Duration::from_secs(10);
+
 impl Builds {
-    fn by_key(&self) -> MutexGuard<'_, HashMap<Key, (BuildKey, Ids)>> {
+    fn by_key(&self) -> MutexGuard<'_, HashMap<Key, Built>> {
         self.by_key.lock().expect("no line that holds this lock panics")
     }
 
     fn get(&self, key: &Key, of: &BuildKey) -> Option<Ids> {
-        self.by_key().get(key).filter(|(known, _)| known == of).map(|(_, ids)| ids.clone())
+        self.by_key().get(key).filter(|known| known.of == *of).map(|known| known.ids.clone())
     }
 
-    fn put(&self, key: &Key, of: BuildKey, ids: Ids) {
-        self.by_key().insert(key.clone(), (of, ids));
+    /// What was found a moment ago, whatever the variables are now.
+    fn recent(&self, key: &Key, spec: &[u8; 32], artifact: &str) -> Option<Ids> {
+        let by_key = self.by_key();
+        let known = by_key.get(key).filter(|known| known.spec == *spec && known.of.artifact == artifact)?;
+        (known.at.elapsed() < RECENT).then(|| known.ids.clone())
+    }
+
+    fn put(&self, key: &Key, built: Built) {
+        self.by_key().insert(key.clone(), built);
     }
 
     /// Forgets a Kustomization that is gone.
@@ -151,9 +186,8 @@ mod tests {
     }
 
     #[test]
-    fn what_others_build_is_awaited_and_what_others_have_is_theirs() {
-        let left = inventory(&["a", "b", "c", "d"]);
-        let sorted = split(&left, &set(&["b", "c"]), &set(&["c", "d"]));
+    fn what_others_have_or_build_is_awaited() {
+        let sorted = split(&inventory(&["a", "b", "c"]), &set(&["b", "c", "d"]));
         assert_eq!(sorted, Sorted { stale: inventory(&["a"]), awaited: inventory(&["b", "c"]) });
     }
 
@@ -161,9 +195,11 @@ mod tests {
     fn a_build_is_known_for_its_inputs_and_its_artifact() {
         let (builds, key) = (Builds::default(), Key::new(Kind::Kustomization, "apps", "a"));
         let of = |artifact: &str| BuildKey { inputs: [0; 32], artifact: artifact.to_owned() };
-        builds.put(&key, of("one"), None);
+        builds.put(&key, Built { of: of("one"), spec: [1; 32], at: Instant::now(), ids: None });
         assert_eq!(builds.get(&key, &of("one")), Some(None), "that it fails is known, too");
         assert_eq!(builds.get(&key, &of("two")), None);
+        assert_eq!(builds.recent(&key, &[1; 32], "one"), Some(None), "without its variables being asked for");
+        assert_eq!((builds.recent(&key, &[2; 32], "one"), builds.recent(&key, &[1; 32], "two")), (None, None));
         builds.forget(&key);
         assert_eq!(builds.get(&key, &of("one")), None);
     }

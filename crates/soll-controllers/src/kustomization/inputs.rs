@@ -25,6 +25,11 @@ pub(super) async fn resolve(ks: &Kustomization, object: &Object, ctx: &Context) 
     Ok(Inputs { variables, missing, digest })
 }
 
+/// A digest of what goes into the build of a Kustomization and need not be asked for: all but files and variables.
+pub(super) fn of_spec(ks: &Kustomization, object: &Object) -> [u8; 32] {
+    digest(ks, object, &Variables::new())
+}
+
 /// Reads the variables of `postBuild`, later sources over earlier ones and the inline ones over all.
 ///
 /// With them comes the failure of the first source that should be there and is not: a build that goes on all the same
