@@ -110,11 +110,37 @@ impl Context {
         old: &S,
         new: &S,
     ) -> Result<Object, WriteError> {
+        self.patch_status(key, object, (old, new), false).await
+    }
+
+    /// The same, refused by the server if the object is not any more as it was seen.
+    pub(crate) async fn write_status_as_seen<S: Serialize>(
+        &self,
+        key: &Key,
+        object: Object,
+        old: &S,
+        new: &S,
+    ) -> Result<Object, WriteError> {
+        self.patch_status(key, object, (old, new), true).await
+    }
+
+    async fn patch_status<S: Serialize>(
+        &self,
+        key: &Key,
+        object: Object,
+        (old, new): (&S, &S),
+        as_seen: bool,
+    ) -> Result<Object, WriteError> {
         let value = |status: &S| to_value(status).expect("a status is a plain structure");
         let Some(difference) = merge_patch(&value(old), &value(new)) else { return Ok(object) };
         self.check_ownership(key)?;
         let mut patch = Value::map();
         patch.make_map().insert("status", difference);
+        if as_seen {
+            let mut metadata = Value::map();
+            metadata.make_map().insert("resourceVersion", Value::str(object.resource_version()));
+            patch.make_map().insert("metadata", metadata);
+        }
         let (gvk, manager, cluster) = (object.gvk(), manager(key.kind), self.fenced(key));
         let written = cluster.patch_status(&gvk, &key.namespace, &key.name, &Patch::Merge(patch), manager).await;
         self.note("status", key, written)

@@ -72,6 +72,8 @@ pub(crate) struct Subject {
     pub(super) requested_at: Option<String>,
     /// Of the artifact.
     pub(super) digest: String,
+    /// Of what else goes into the build.
+    pub(super) inputs: [u8; 32],
 }
 
 /// What a look found.
@@ -115,7 +117,9 @@ const CONCURRENCY: usize = 8;
 
 impl Wait {
     /// Says what to wait for; nothing if there is nothing. `objects` are what was applied, before applying.
-    pub(super) fn checks(ks: &Kustomization, applied: &Applied, objects: &[Object]) -> Vec<WaitFor> {
+    pub(super) fn checks(ks: &Kustomization, applied: &Applied, objects: &[Object], live: &Memory) -> Vec<WaitFor> {
+        // Watches tell of objects by the names that the server knows.
+        let named = |wait_for: WaitFor| WaitFor { object: live.resolve(wait_for.object), ..wait_for };
         let own = |object: &ObjectRef| {
             (object.kind.as_str(), object.namespace.as_str(), object.name.as_str())
                 == ("Kustomization", ks.metadata.namespace.as_str(), ks.metadata.name.as_str())
@@ -144,6 +148,7 @@ impl Wait {
                     listed: left.listed.clone(),
                     watched: true,
                 })
+                .map(named)
                 .collect();
         }
         let listed = ks.spec.health_checks.iter().map(|check| {
@@ -160,7 +165,7 @@ impl Wait {
             let places = places(&object).unwrap_or_default();
             WaitFor { gvk, desired: desired(&object), places, object, live, listed, watched: left.is_some() }
         });
-        listed.filter(|check| !own(&check.object)).collect()
+        listed.filter(|check| !own(&check.object)).map(named).collect()
     }
 
     pub(super) fn new(

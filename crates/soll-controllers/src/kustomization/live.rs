@@ -89,7 +89,7 @@ impl LiveWatcher {
     /// Opens watches as they are asked for, until `shutdown`.
     pub(crate) async fn run(mut self, ctx: Arc<Context>, shutdown: CancellationToken) {
         let mut open: HashMap<(String, String), watch::Receiver<FirstList>> = HashMap::new();
-        let mut watches = JoinSet::new();
+        let (mut watches, mut kinds) = (JoinSet::new(), HashMap::new());
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return watches.shutdown().await,
@@ -103,7 +103,8 @@ impl LiveWatcher {
                                 continue;
                             };
                             let (first, told) = watch::channel(FirstList::UnderWay);
-                            watches.spawn(follow(Arc::clone(&ctx), gvk, watch.whole_at_first(), first));
+                            let following = follow(Arc::clone(&ctx), gvk.clone(), watch.whole_at_first(), first);
+                            kinds.insert(watches.spawn(following).id(), gvk);
                             place.insert(told)
                         }
                     };
@@ -112,8 +113,10 @@ impl LiveWatcher {
                         let _ = asker.send(first.clone());
                     }
                 }
-                Some(ended) = watches.join_next() => {
-                    if let Ok(gvk) = ended {
+                Some(ended) = watches.join_next_with_id() => {
+                    // Nobody vouches for a kind whose watch is gone, whatever it went by.
+                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                    if let Some(gvk) = kinds.remove(&id) {
                         ctx.live.unwatch(&gvk.group, &gvk.kind);
                         open.remove(&(gvk.group, gvk.kind));
                     }
@@ -127,7 +130,7 @@ impl LiveWatcher {
 const RECALLED_FOR: Duration = Duration::from_secs(300);
 
 /// Follows one kind until it is served no more.
-async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch, first: watch::Sender<FirstList>) -> Gvk {
+async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch, first: watch::Sender<FirstList>) {
     let let_go = tokio::time::sleep(RECALLED_FOR);
     tokio::pin!(let_go);
     let mut listed = false;
@@ -169,7 +172,12 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch, first: watch::Sen
                 for lost in ctx.live.lose_kind(&gvk.group, &gvk.kind) {
                     drifted(&ctx, &lost, None);
                 }
-                return gvk;
+                return;
+            }
+            // It can be listed and not watched: its objects are looked at at their intervals.
+            WatchEvent::Interrupted(error) if matches!(error.code(), 403 | 405) => {
+                warn!(%gvk, %error, "the kind cannot be watched: drift of it is corrected at intervals");
+                ctx.live.unwatch(&gvk.group, &gvk.kind);
             }
             WatchEvent::Interrupted(error) => debug!(%gvk, %error, "a watch was interrupted"),
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use soll_api::{Class, Failure, Kustomization, Object, Resource, Retry, Secrets};
 use soll_cluster::{Applier, ApplierOptions, Cluster, Creation, Identity, Trust};
-use soll_plan::{ApplySettings, HealthExpressions, IgnoreRules, Managers, Owner};
+use soll_plan::{Action, ApplySettings, HealthExpressions, IgnoreRules, Managers, Owner};
 use tracing::{debug, info, warn};
 
 use super::build::{self, Built};
@@ -59,7 +59,11 @@ pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteErr
                 debug!(%key, "the source has moved on");
                 continue;
             }
-            Err(Stop::Write(error)) => Err(error),
+            Err(Stop::Write(error)) => {
+                // What this pass was told by watches is told once: the next one must not find that there is nothing to do.
+                run.success = None;
+                Err(error)
+            }
         };
     };
     if ctx.runs.put(key, run) {
@@ -114,6 +118,8 @@ struct Pass<'c> {
     began: Instant,
     /// What went into the build and no message may hold.
     secrets: Secrets,
+    /// Whether what was waited for is not what is wanted any more.
+    outdated: bool,
 }
 
 /// After this long everything is built and compared again: webhooks change objects after fields were tracked.
@@ -126,7 +132,17 @@ impl<'c> Pass<'c> {
         let behaviours = ctx.config.behaviours.of_object(&object);
         let asked =
             ks.metadata.requested_at().is_some_and(|at| ks.status.last_handled_reconcile_at.as_deref() != Some(at));
-        Self { key, ctx, object, ks, behaviours, asked, began: Instant::now(), secrets: Secrets::new() }
+        Self {
+            key,
+            ctx,
+            object,
+            ks,
+            behaviours,
+            asked,
+            began: Instant::now(),
+            secrets: Secrets::new(),
+            outdated: false,
+        }
     }
 
     async fn sync(&mut self, run: &mut Run, signals: &Signals) -> Result<Outcome, Stop> {
@@ -136,9 +152,12 @@ impl<'c> Pass<'c> {
         self.refuse_what_is_not_built()?;
         let expressions = HealthExpressions::new(&self.ks.spec.health_check_exprs).map_err(Outcome::Refused)?;
         let offer = source::offer(&self.ks, ctx)?;
-        let subject = self.subject(&offer);
-        if let Some(wait) = self.wait_goes_on(run, &subject, signals) {
-            return self.look(wait, run, &signals.moved).await;
+        if let Some(wait) = self.wait_goes_on(run, &offer, signals) {
+            let of = wait.subject.clone();
+            let looked = self.look(wait, run, &signals.moved).await;
+            // Whoever woke us meanwhile is not heard again.
+            self.outdated = run.wait.is_none() && self.is_outdated(&of, &offer).await;
+            return looked;
         }
         self.check_dependencies(&offer)?;
         let revision = offer.revision();
@@ -149,7 +168,7 @@ impl<'c> Pass<'c> {
         let inputs = inputs::resolve(&self.ks, &self.object, ctx).await.map_err(failed(Step::Building))?;
         self.secrets = inputs.variables.secrets();
         let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?.ok_or(Stop::Overtaken)?;
-        let made_anew = self.is_due(run, &revision) && ctx.live.renew(&ctx.runs.owned(self.key));
+        let made_anew = self.is_due(run, &revision) && self.renew(run, &revision);
         let unchanged =
             inputs.missing.is_none() && !made_anew && self.is_unchanged(run, &inputs.digest, &tree, signals);
         if unchanged && self.is_still_healthy(run, &expressions).await {
@@ -175,7 +194,8 @@ impl<'c> Pass<'c> {
         ctx.check_ownership(self.key)?;
         let applier = self.applier(run);
         self.recall(&desired, &old).await;
-        ctx.runs.own(self.key, desired.iter().map(Object::object_ref));
+        let references = || desired.iter().map(|object| ctx.live.resolve(object.object_ref()));
+        ctx.runs.own(self.key, references());
         let applied = applier.apply(stages, &settings, &sources).await.map_err(|stopped| {
             let mut failed = Failed::at(Step::Applying, &revision, stopped.failure);
             failed.digest = Some(digest.clone());
@@ -184,6 +204,8 @@ impl<'c> Pass<'c> {
             failed.took = self.began.elapsed();
             Stop::from(failed)
         })?;
+        // What lives outside of namespaces is known by now.
+        ctx.runs.own(self.key, references());
         ctx.live_watches.ensure(desired.iter().map(Object::gvk));
         let mut inventory = applied.changes.inventory();
         let mut pruned = String::new();
@@ -223,10 +245,11 @@ impl<'c> Pass<'c> {
             reads,
             kinds: kinds(),
             at: Instant::now(),
+            skipped: applied.changes.iter().any(|change| change.action == Action::Skipped),
             verdicts: Vec::new(),
             judged: Instant::now(),
         });
-        let wait_for = Wait::checks(&self.ks, &applied, &desired);
+        let wait_for = Wait::checks(&self.ks, &applied, &desired, &ctx.live);
         let started = self.wait_began(&revision.name);
         let took = self.began.elapsed();
         let summary = Applied { revision, inventory, digest, changes, pruned, told: false, took };
@@ -235,6 +258,7 @@ impl<'c> Pass<'c> {
             return Ok(Outcome::Succeeded(summary, Health::NotChecked));
         }
         let background = Background { sources, secrets: self.secrets.clone() };
+        let subject = self.subject(&offer, inputs.digest);
         let wait =
             Wait::new(wait_for, expressions, self.ks.timeout(), started, (summary, success, subject), background);
         self.look(wait, run, &Moved::new()).await
@@ -260,55 +284,79 @@ impl<'c> Pass<'c> {
         })
     }
 
-    fn subject(&self, offer: &Offer) -> Subject {
+    fn subject(&self, offer: &Offer, inputs: [u8; 32]) -> Subject {
         Subject {
             generation: self.ks.metadata.generation,
             requested_at: self.ks.metadata.requested_at().map(str::to_owned),
             digest: offer.artifact.digest.clone(),
+            inputs,
         }
     }
 
     /// The wait of an earlier pass, if it is still about the right thing; else it is over.
-    fn wait_goes_on(&self, run: &mut Run, subject: &Subject, signals: &Signals) -> Option<Wait> {
+    fn wait_goes_on(&self, run: &mut Run, offer: &Offer, signals: &Signals) -> Option<Wait> {
         let wait = run.wait.take()?;
-        let newer = wait.subject.digest != subject.digest;
-        let asked = Subject { digest: wait.subject.digest.clone(), ..subject.clone() } != wait.subject;
+        let newer = wait.subject.digest != offer.artifact.digest;
+        let asked = wait.subject.generation != self.ks.metadata.generation
+            || wait.subject.requested_at.as_deref() != self.ks.metadata.requested_at();
         if asked || (newer && self.behaviours.newer_revision_ends_wait) {
             debug!(key = %self.key, "a newer request ends the wait for health");
-            let said = status::canceled(&self.ks.source(), &wait.applied.revision);
-            self.ctx.say(self.key, &self.object, vec![said]);
+            let mut said = wait.applied.say();
+            said.push(status::canceled(&self.ks.source(), &wait.applied.revision));
+            self.ctx.say(self.key, &self.object, said);
             return None;
         }
         // Drift is corrected while waiting, too; the wait begins anew with its old deadline.
         if self.has_drift(signals) {
+            self.ctx.say(self.key, &self.object, wait.applied.say());
             return None;
         }
         Some(wait)
     }
 
-    /// Whether objects are, as far as is known now, not as we left them.
+    /// Whether what a wait was about is not what would be applied now: a newer artifact or other variables.
+    async fn is_outdated(&self, waited_for: &Subject, offer: &Offer) -> bool {
+        if waited_for.digest != offer.artifact.digest {
+            return true;
+        }
+        match inputs::resolve(&self.ks, &self.object, self.ctx).await {
+            Ok(inputs) => inputs.digest != waited_for.inputs,
+            // The next pass tells.
+            Err(_) => true,
+        }
+    }
+
+    /// Whether watches told of objects that are, as far as is known now, not as we left them.
     fn has_drift(&self, signals: &Signals) -> bool {
         signals.drifted.iter().any(|object| self.ctx.live.is_disturbed(object))
     }
 
-    /// Whether the interval is over, or there is another revision: what Jobs that remove themselves are made anew for.
+    /// Whether the interval is over, or there is another revision: what Jobs that remove themselves are made anew for. That a pass
+    /// failed, or was woken by drift, is no reason.
     fn is_due(&self, run: &Run, revision: &Revision) -> bool {
-        let is_early = |success: &Success| success.at.elapsed() < self.ks.spec.interval.std() / 2;
-        !run.success.as_ref().is_some_and(is_early)
-            || self.ks.status.last_applied_revision.as_ref() != Some(&revision.name)
+        let early = self.ks.spec.interval.std() / 2;
+        !run.renewed.as_ref().is_some_and(|(of, at)| *of == revision.name && at.elapsed() < early)
+    }
+
+    /// Has Jobs that have removed themselves made anew. Says whether there are any.
+    fn renew(&self, run: &mut Run, revision: &Revision) -> bool {
+        run.renewed = Some((revision.name.clone(), Instant::now()));
+        self.ctx.live.renew(&self.ctx.runs.owned(self.key))
     }
 
     fn is_unchanged(&self, run: &Run, inputs: &[u8; 32], tree: &soll_tree::Tree, signals: &Signals) -> bool {
         let Some(success) = run.success.as_ref().filter(|_| self.behaviours.skip_unchanged) else { return false };
         let ready = self.ks.status.conditions.is_true(soll_api::types::READY);
         // Nobody tells of changes of what is not watched: it is looked at as often as Flux does.
-        let watched = success.kinds.iter().all(|(group, kind)| self.ctx.live.is_watched(group, kind));
+        let is_watched = |(group, kind): &(String, String)| self.ctx.live.is_watched(group, kind);
+        let watched = !success.skipped && success.kinds.iter().all(is_watched);
         let trusted_for = if watched { TRUSTED_FOR } else { self.ks.spec.interval.std() / 2 };
         let trusted = success.at.elapsed() < trusted_for;
         ready
             && trusted
             && !self.asked
             && !self.has_drift(signals)
+            && !self.ctx.runs.has_disturbed(self.key, &self.ctx.live)
             && success.inputs == *inputs
             && success.reads.unchanged_in(tree)
     }
@@ -369,7 +417,10 @@ impl<'c> Pass<'c> {
             return Ok(());
         }
         let began = status::begin(&self.ks, &offer.revision(), union, self.behaviours.steady_ready, self.ctx.now());
-        self.write(began).await?;
+        // A list is replaced as a whole: what another process has noted in it that we have not seen yet would be lost.
+        let (ctx, object) = (self.ctx, self.object.clone());
+        self.object = ctx.write_status_as_seen(self.key, object, &self.ks.status, &began).await?;
+        self.ks.status = began;
         Ok(())
     }
 
@@ -430,6 +481,9 @@ impl<'c> Pass<'c> {
             return Err(error);
         }
         self.ctx.say(self.key, &self.object, report.said);
+        if self.outdated {
+            return Ok(Next::After(Duration::ZERO));
+        }
         Ok(match outcome {
             Outcome::Unchanged(_) | Outcome::Succeeded(..) => self.ctx.at_interval(self.ks.spec.interval.std()),
             Outcome::Settling(at) | Outcome::Waiting(_, at) => {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use soll_api::ObjectRef;
+use soll_cluster::Memory;
 use soll_tree::Reads;
 
 use super::drift::Corrections;
@@ -19,6 +20,8 @@ pub(crate) struct Run {
     pub(super) success: Option<Success>,
     /// A wait for health that is not over.
     pub(super) wait: Option<Wait>,
+    /// The revision, and when Jobs that remove themselves were last due in it.
+    pub(super) renewed: Option<(String, Instant)>,
 }
 
 /// A pass that reached its end with success, and all that went into it.
@@ -30,6 +33,8 @@ pub(crate) struct Success {
     /// Groups and kinds of what was applied.
     pub(super) kinds: BTreeSet<(String, String)>,
     pub(super) at: Instant,
+    /// Whether some of the objects were left alone: no watch is told of them.
+    pub(super) skipped: bool,
     /// What was found healthy, and in which versions, if that was asked.
     pub(super) verdicts: Vec<Verdict>,
     /// When it was last made sure that they hold.
@@ -104,6 +109,11 @@ impl Runs {
     /// The objects of a Kustomization, as it applied them last.
     pub(super) fn owned(&self, key: &Key) -> Vec<ObjectRef> {
         self.tables().owned.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Whether one of the objects of a Kustomization is known not to be as we left it.
+    pub(super) fn has_disturbed(&self, key: &Key, live: &Memory) -> bool {
+        self.tables().owned.get(key).is_some_and(|objects| live.any_disturbed(objects))
     }
 
     /// The Kustomization that has an object in its inventory.

@@ -106,7 +106,7 @@ impl Outcome {
 
 impl Applied {
     /// What changed, if that was not said yet.
-    fn say(&self) -> Vec<Said> {
+    pub(crate) fn say(&self) -> Vec<Said> {
         if self.told { Vec::new() } else { changed(&self.revision, &self.changes, &self.pruned) }
     }
 }

@@ -11,6 +11,7 @@ mod failures;
 mod faults;
 mod fields;
 mod life;
+mod passes;
 mod remotes;
 mod takeover;
 mod tenancy;

@@ -1,0 +1,156 @@
+//! What a pass must not overlook: news that come at a bad moment, and objects that go by more than one name.
+
+use soll_api::Object;
+
+use crate::bed::{Bed, Ground, Stage};
+use crate::on_both_grounds;
+
+on_both_grounds!(
+    what_changes_during_a_wait_is_applied_after_it,
+    drift_is_corrected_at_the_interval_if_events_may_not,
+    a_job_that_removed_itself_does_not_run_again_for_drift_during_a_wait,
+    what_a_suspended_kustomization_once_had_is_pruned_by_who_has_it,
+    what_lives_outside_of_namespaces_is_one_object_whatever_namespace_is_written,
+);
+
+fn config_map(name: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: \"{value}\"\n")
+}
+
+fn key(object: Option<&Object>) -> Option<&str> {
+    object?.value().lookup_str(&["data", "key"])
+}
+
+/// Waits for the value of a ConfigMap.
+fn await_value(stage: &Stage<'_>, name: &str, value: &str) {
+    stage.wait("ConfigMap", name, |map| key(map) == Some(value));
+}
+
+/// What keeps a Kustomization waiting until the test makes it.
+const GATE: &str = "healthChecks: [{apiVersion: v1, kind: ConfigMap, name: gate, namespace: HERE}]\ntimeout: 3m";
+
+fn gate(stage: &Stage<'_>) -> String {
+    GATE.replace("HERE", &stage.namespace)
+}
+
+fn open_gate(stage: &Stage<'_>) {
+    stage
+        .bed
+        .apply(&config_map("gate", "open").replace("gate\n", &format!("gate\n  namespace: {}\n", stage.namespace)));
+}
+
+fn what_changes_during_a_wait_is_applied_after_it(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-wait");
+    let repository = &stage.repository;
+    repository.write("waiting/a.yaml", &config_map("waiting", "${who}"));
+    repository.write("plain/a.yaml", &config_map("plain", "${who}")).push("one");
+    let variables = |who: &str| {
+        stage.bed.apply(&format!(
+            "apiVersion: v1
+kind: ConfigMap
+metadata: {{name: variables, namespace: pass-wait, labels: {{reconcile.fluxcd.io/watch: Enabled}}}}
+data: {{who: {who}}}
+"
+        ));
+    };
+    variables("one");
+    stage.source();
+    let spec = "targetNamespace: pass-wait\npostBuild: {substituteFrom: [{kind: ConfigMap, name: variables}]}";
+    stage.kustomization("waiting", "./waiting", &format!("prune: true\n{spec}\n{}", gate(&stage)));
+    stage.kustomization("plain", "./plain", &format!("prune: true\n{spec}"));
+    await_value(&stage, "waiting", "one");
+    await_value(&stage, "plain", "one");
+
+    variables("two");
+    // Both are woken at once; the other one has to do more for it.
+    await_value(&stage, "plain", "two");
+    open_gate(&stage);
+    await_value(&stage, "waiting", "two");
+}
+
+fn drift_is_corrected_at_the_interval_if_events_may_not(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-drift");
+    let commit = stage.repository.write("a.yaml", &config_map("a", "right")).push("one");
+    stage.source();
+    stage.kustomization("app", "./", "prune: true\ntargetNamespace: pass-drift");
+    let patch = r#"{"metadata":{"annotations":{"soll.dev/drift-by-events":"disabled"}},"spec":{"interval":"3s"}}"#;
+    stage.bed.patch("Kustomization", "pass-drift", "app", patch);
+    stage.ready("app", &commit);
+    stage.bed.patch("ConfigMap", "pass-drift", "a", r#"{"data":{"key":"wrong"}}"#);
+    await_value(&stage, "a", "right");
+}
+
+fn a_job_that_removed_itself_does_not_run_again_for_drift_during_a_wait(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-job");
+    let job = "apiVersion: batch/v1
+kind: Job
+metadata: {name: once}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec: {restartPolicy: Never, containers: [{name: once, image: 'example.com/once:1'}]}
+";
+    let repository = &stage.repository;
+    let commit = repository.write("job.yaml", job).write("a.yaml", &config_map("a", "right")).push("one");
+    stage.source();
+    stage.kustomization("app", "./", &format!("prune: true\ntargetNamespace: pass-job\n{}", gate(&stage)));
+    let made = stage.wait("Job", "once", |job| job.is_some()).expect("it is made");
+    stage.wait("Job", "once", |job| job.is_none());
+    stage.bed.patch("ConfigMap", "pass-job", "a", r#"{"data":{"key":"wrong"}}"#);
+    await_value(&stage, "a", "right");
+    open_gate(&stage);
+    stage.ready("app", &commit);
+    let told = stage.bed.kubectl(&["-n", "pass-job", "get", "events", "-o=jsonpath={.items[*].message}"]);
+    assert_eq!(told.matches("Job/pass-job/once created").count(), 1, "made once ({}): {told}", made.uid());
+}
+
+fn what_a_suspended_kustomization_once_had_is_pruned_by_who_has_it(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-held");
+    let repository = &stage.repository;
+    repository.write("old/a.yaml", &config_map("a", "old")).write("old/x.yaml", &config_map("x", "old"));
+    let commit = repository.write("new/b.yaml", &config_map("b", "new")).push("one");
+    stage.source();
+    stage.kustomization("old", "./old", "prune: true\ntargetNamespace: pass-held");
+    stage.kustomization("new", "./new", "prune: true\ntargetNamespace: pass-held");
+    stage.ready("old", &commit);
+    stage.ready("new", &commit);
+    stage.bed.patch("Kustomization", "pass-held", "old", r#"{"spec":{"suspend":true}}"#);
+    repository.write("new/x.yaml", &config_map("x", "new")).push("two");
+    await_value(&stage, "x", "new");
+
+    let commit = repository.remove("new/x.yaml").push("three");
+    stage.wait("ConfigMap", "x", |x| x.is_none());
+    stage.ready("new", &commit);
+    assert_eq!(key(stage.find("ConfigMap", "a").as_ref()), Some("old"), "what is suspended is left alone");
+}
+
+fn what_lives_outside_of_namespaces_is_one_object_whatever_namespace_is_written(ground: Ground) {
+    let bed = Bed::shared(ground);
+    bed.apply(
+        "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: seals.pass.example.com}
+spec:
+  group: pass.example.com
+  names: {kind: Seal, plural: seals}
+  scope: Cluster
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+",
+    );
+    let stage = bed.stage("pass-scope");
+    let seal = "apiVersion: pass.example.com/v1\nkind: Seal\nmetadata: {name: great}\nspec: {mode: right}\n";
+    let commit = stage.repository.write("seal.yaml", seal).push("one");
+    stage.source();
+    // kustomize takes a kind that it does not know for one that lives in namespaces.
+    stage.kustomization("app", "./", "prune: true\nwait: true\ntargetNamespace: pass-scope");
+    stage.ready("app", &commit);
+    let read = || bed.kubectl(&["get", "seals.pass.example.com", "great", "-o=jsonpath={.metadata.uid} {.spec.mode}"]);
+    let made = read();
+    assert!(made.ends_with(" right"), "{made}");
+    bed.kubectl(&["patch", "seals.pass.example.com", "great", "--type=merge", "-p", r#"{"spec":{"mode":"wrong"}}"#]);
+    crate::bed::until("it is corrected", || read() == made);
+}
