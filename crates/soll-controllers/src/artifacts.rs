@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::Key;
 use crate::config::EngineConfig;
+use crate::seekers::Seekers;
 
 /// The stored artifacts, and the way to those that another process serves. Cheap to clone.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct Artifacts {
     retries: u32,
     /// Made when first needed: an engine that serves its own sources needs none.
     downloader: Arc<OnceCell<Downloader>>,
+    /// Who does not have what it seeks.
+    pub(crate) seekers: Seekers,
 }
 
 impl Artifacts {
@@ -29,7 +32,7 @@ impl Artifacts {
         if let Some(address) = &config.artifact_advertise {
             store.advertise(address);
         }
-        Self { store, retries: config.http_retry, downloader: Arc::default() }
+        Self { store, retries: config.http_retry, downloader: Arc::default(), seekers: Seekers::default() }
     }
 
     /// Says where the artifacts are served, unless it was configured.

@@ -314,7 +314,7 @@ fn wake(ctx: &Context, kind: Kind, seen: &Seen) {
                 gitrepository::watches::seen(seen, &ctx.waker);
             }
             if ours(Kind::Kustomization) {
-                kustomization::watches::source_seen(seen, &ctx.objects, &ctx.waker);
+                kustomization::watches::source_seen(seen, &ctx.objects, &ctx.artifacts.seekers, &ctx.waker);
             }
         }
         Kind::Kustomization if ours(Kind::Kustomization) => {
@@ -360,6 +360,8 @@ impl Reconcile for Controllers {
             self.ctx.first_pass.note(&key);
             if self.ctx.object(&key).is_some() {
                 self.ctx.metrics.reconciled(&key, began.elapsed(), word);
+            } else {
+                self.ctx.artifacts.seekers.forget(&key);
             }
             next
         })

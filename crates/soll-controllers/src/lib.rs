@@ -12,6 +12,7 @@ mod context;
 mod memory;
 mod references;
 mod schedule;
+mod seekers;
 mod status;
 mod watches;
 

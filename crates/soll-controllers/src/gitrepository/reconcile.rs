@@ -120,6 +120,8 @@ impl Pass<'_> {
             .await
             .map_err(newer(Part::Storage))?;
         self.ctx.trees.put(self.key.clone(), &artifact.digest, tree);
+        // If it is the one that was lost, nothing in the status need say that it is there again: times count in seconds.
+        self.ctx.artifacts.seekers.take(self.key).into_iter().for_each(|key| self.ctx.waker.wake(key));
         info!(key = %self.key, revision, digest = artifact.digest, "stored an artifact");
         Ok(Outcome::Stored(Stored { artifact, included: Vec::new(), subject: fetched.commit.subject }))
     }

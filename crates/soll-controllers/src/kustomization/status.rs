@@ -31,7 +31,8 @@ pub(crate) enum Outcome {
     Refused(Failure),
     /// The inputs are those of the last success: only the revision may be new.
     Unchanged(Revision),
-    /// Applied, and not healthy yet, as is usual for a moment: nothing to tell. Until something moves, or this moment.
+    /// Nothing to tell, as what is missing usually comes in a moment: health of what was applied, or an artifact that its source
+    /// makes anew. Until something moves, or this moment.
     Settling(Instant),
     /// Applied, and waiting for health: until something moves, or this moment.
     Waiting(Applied, Instant),

@@ -7,6 +7,7 @@ use soll_api::{Kustomization, Object, ObjectRef, Resource};
 use crate::memory::Objects;
 use crate::references::Reference;
 use crate::runner::Waker;
+use crate::seekers::Seekers;
 use crate::watches::{Seen, asks};
 
 /// Wakes what a change of a Kustomization concerns: itself, and those that depend on it once it is ready.
@@ -25,12 +26,19 @@ pub(crate) fn seen(seen: &Seen, objects: &Objects, push_dependents: bool, waker:
     }
 }
 
-/// Wakes the Kustomizations of a source whose artifact is new.
-pub(crate) fn source_seen(seen: &Seen, objects: &Objects, waker: &Waker) {
-    if let Seen::Present { key, before, now } = seen
-        && has_new_artifact(before.as_ref(), now)
-    {
-        objects.referring_to(&Reference::Source(key.clone())).into_iter().for_each(|key| waker.wake(key));
+/// Wakes the Kustomizations of a source whose artifact is new. One that is only elsewhere now, or was made anew as it was, is
+/// news to those that could not get it.
+pub(crate) fn source_seen(seen: &Seen, objects: &Objects, seekers: &Seekers, waker: &Waker) {
+    match seen {
+        Seen::Present { key, before, now } if has_new_artifact(before.as_ref(), now) => {
+            seekers.take(key);
+            objects.referring_to(&Reference::Source(key.clone())).into_iter().for_each(|key| waker.wake(key));
+        }
+        Seen::Present { key, before, now } if is_offered_anew(before.as_ref(), now) => {
+            seekers.take(key).into_iter().for_each(|key| waker.wake(key));
+        }
+        Seen::Gone { key } => seekers.take(key).into_iter().for_each(|key| waker.wake(key)),
+        Seen::Present { .. } | Seen::Complete => {}
     }
 }
 
@@ -89,6 +97,13 @@ fn has_new_artifact(before: Option<&Object>, now: &Object) -> bool {
     new.is_some() && (new != old || digest(now) != before.and_then(digest))
 }
 
+/// A source's artifact is at another address, or was made anew.
+fn is_offered_anew(before: Option<&Object>, now: &Object) -> bool {
+    let field = |object: &Object, field| object.value().lookup_str(&["status", "artifact", field]).map(str::to_owned);
+    let offer = |object: &Object| (field(object, "url"), field(object, "lastUpdateTime"));
+    before.is_none_or(|before| offer(before) != offer(now))
+}
+
 /// Whether what a Kustomization has in the cluster may be something else than before, so that others can let go of it.
 pub(crate) fn has_moved_on(seen: &Seen) -> bool {
     let state = |object: &Object| {
@@ -120,6 +135,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::runner::{Backoff, Lanes, Runner};
     use crate::{Key, Kind};
     use soll_yaml::parse_json;
 
@@ -201,6 +217,36 @@ mod tests {
         assert!(has_new_artifact(Some(&before), &source("main@sha1:2", "sha256:1")));
         assert!(has_new_artifact(Some(&before), &source("main@sha1:1", "sha256:2")));
         assert!(!has_new_artifact(Some(&before), &object("s", r#""status":{}"#)));
+    }
+
+    #[test]
+    fn an_artifact_that_is_elsewhere_now_wakes_who_could_not_get_it() {
+        let artifact = |url: &str, time: &str| -> soll_api::Artifact {
+            let text = format!(
+                r#"{{"url":"{url}","path":"p","revision":"main@sha1:1","digest":"sha256:1","lastUpdateTime":"{time}"}}"#
+            );
+            soll_yaml::from_value(&parse_json(text.as_bytes()).unwrap()).unwrap()
+        };
+        let source = |url: &str, time: &str| {
+            let text = soll_yaml::to_json(&soll_yaml::to_value(&artifact(url, time)).unwrap());
+            object("s", &format!(r#""status":{{"artifact":{text}}}"#))
+        };
+        let uses = r#"{"sourceRef":{"kind":"GitRepository","name":"s"}}"#;
+        let (objects, key) = (memory(&[("has", uses), ("seeks", uses)]), Key::new(Kind::GitRepository, "apps", "s"));
+        let (one, two) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+        let woken = |now: Object| {
+            let (seekers, runner) = (Seekers::default(), Runner::new(Lanes::of(1), Backoff::default()));
+            let waker = runner.waker();
+            seekers.seek(&key, &artifact("a", one), &Key::new(Kind::Kustomization, "apps", "seeks"));
+            let seen = Seen::Present { key: key.clone(), before: Some(source("a", one)), now };
+            source_seen(&seen, &objects, &seekers, &waker);
+            waker.depth()[&Kind::Kustomization].waiting
+        };
+        assert_eq!(woken(source("a", one)), 0, "nothing that concerns artifacts");
+        assert_eq!(woken(source("b", one)), 1, "elsewhere");
+        assert_eq!(woken(source("a", two)), 1, "made anew");
+        let another = object("s", r#""status":{"artifact":{"revision":"main@sha1:2","digest":"sha256:2"}}"#);
+        assert_eq!(woken(another), 2, "another one is for all");
     }
 
     #[test]

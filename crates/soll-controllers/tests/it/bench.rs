@@ -53,15 +53,30 @@ impl Bench {
     }
 
     fn register(&self) {
-        self.handle.add_local_repository("sample", &self.repository.path, "apps", "sample");
+        self.register_as("sample");
+    }
+
+    /// Lets the GitRepository of this name, and under this URL, read the repository.
+    pub(crate) fn register_as(&self, name: &str) {
+        self.handle.add_local_repository(name, &self.repository.path, "apps", name);
     }
 
     /// Ends the engine and starts another one: all memory is gone.
     pub(crate) async fn restart(&mut self) {
+        self.restart_after(|_| {}).await;
+        self.register();
+    }
+
+    /// Starts another engine on an empty disk, and without the repository.
+    pub(crate) async fn restart_with_nothing(&mut self) {
+        self.restart_after(|data| std::fs::remove_dir_all(data).expect("what the engine stored")).await;
+    }
+
+    async fn restart_after(&mut self, done: impl FnOnce(&Path)) {
         self.shutdown.cancel();
         (&mut self.running).await.expect("an orderly end");
+        done(&self.data.path().join("engine"));
         (self.handle, self.shutdown, self.running) = run(&self.cluster, self.data.path());
-        self.register();
     }
 
     /// Commits the files of the work tree, and lets the engine know.

@@ -2,10 +2,12 @@
 
 mod bench;
 
+use std::time::{Duration, Instant};
+
 use bench::Bench;
 use soll_api::Object;
 use soll_cluster::Verb;
-use soll_controllers::Readiness;
+use soll_controllers::{Kind, Readiness, Severity};
 
 const MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: fast}}\n";
 const OTHER: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: other}, data: {a: b}}\n";
@@ -136,6 +138,52 @@ async fn a_request_is_answered_and_a_restart_writes_nothing() {
     let after = bench.config_map("settings").await.expect("still there");
     assert_eq!(before.uid(), after.uid());
     assert!(bench.cluster.requests().since(&counted).writes() < 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn artifacts_that_went_with_the_disk_hold_up_nobody_and_come_back_without_a_word() {
+    let mut bench = Bench::start().await;
+    // More than there are workers.
+    let names: Vec<String> = (0..8).map(|number| format!("app-{number}")).collect();
+    let map = |name: &str| MAP.replace("settings", name);
+    let files: Vec<_> = names.iter().map(|name| (format!("{name}/map.yaml"), map(name))).collect();
+    let mut files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let moved = map("moved");
+    files.extend([("other/other.yaml", OTHER), ("moved/map.yaml", &moved)]);
+    let revision = bench.commit(&files);
+    for name in &names {
+        bench.kustomization(name, name, "").await;
+        bench.ready(name, &revision).await;
+    }
+
+    bench.restart_with_nothing().await;
+    let mut events = bench.handle.events();
+    bench.until("sample", "fail", |state| state.readiness == Readiness::Failing).await;
+    bench.register_as("free");
+    for object in [
+        "{apiVersion: source.toolkit.fluxcd.io/v1, kind: GitRepository, metadata: {name: free, namespace: apps},
+          spec: {url: 'http://localhost/free', interval: 1h, ref: {branch: main}}}",
+        "{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {name: free-app, namespace: apps},
+          spec: {interval: 1h, prune: true, path: other, targetNamespace: apps, sourceRef: {kind: GitRepository, name: free}}}",
+    ] {
+        bench.apply(object).await;
+    }
+    bench.ready("free-app", &revision).await;
+    for name in &names {
+        bench.until(name, "stay Ready", |state| state.readiness == Readiness::Ready).await;
+    }
+
+    // The same revision is told nobody but those that could not get it; one of them has something to do with it.
+    bench.kustomization("app-0", "moved", "").await;
+    let began = Instant::now();
+    bench.register_as("sample");
+    bench.live("moved", "applied", |live| live.is_some()).await;
+    assert!(began.elapsed() < Duration::from_secs(8), "it was woken, and did not look by itself");
+    bench.ready("app-0", &revision).await;
+    while let Ok(event) = events.try_recv() {
+        let is_of_an_app = event.object.kind == Kind::Kustomization;
+        assert!(!is_of_an_app || event.severity == Severity::Info, "{event:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
