@@ -1,9 +1,9 @@
 //! Objects that move from one Kustomization to another: what another one is about to apply is left to it, not deleted.
 //!
 //! The others of the same source are built from the same tree, rather than waited for: one that waits for us would never
-//! get there.
+//! get there. So are those that others build and that are not there yet, as when a commit moves objects into a new one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -28,20 +28,30 @@ pub(super) struct Sorted {
 
 /// Sorts what left the build of a Kustomization by what all others make of it.
 pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree, ctx: &Context) -> Sorted {
-    let mut awaited = HashSet::new();
+    let (mut awaited, mut to_come) = (HashSet::new(), HashSet::new());
     let ids: HashSet<&str> = left.entries.iter().map(|entry| entry.id.as_str()).collect();
-    for (other, object) in ctx.objects.of_kind(Kind::Kustomization) {
+    let there = ctx.objects.of_kind(Kind::Kustomization).into_iter().filter(|(other, _)| other != key);
+    let mut others: VecDeque<_> = there.map(|(other, object)| (other, object, Stand::There)).collect();
+    while let Some((other, object, stand)) = others.pop_front() {
         let Ok(ks) = Kustomization::from_object(&object) else { continue };
         // Who is suspended takes nothing.
-        if other == *key || ks.metadata.is_deleting() || ks.spec.suspend {
+        if ks.metadata.is_deleting() || ks.spec.suspend {
             continue;
         }
         let made = match source_of(&ks) == offer.source {
-            true => made_by(&other, &object, &ks, offer, tree, ctx).await,
+            true => made_by((&other, stand), &object, &ks, offer, tree, ctx).await,
             false => Made::Nothing,
         };
         match made {
-            Made::These(builds) => awaited.extend(builds.iter().filter(|id| ids.contains(id.as_str())).cloned()),
+            Made::These(makes) => {
+                awaited.extend(makes.ids.iter().filter(|id| ids.contains(id.as_str())).cloned());
+                let news = makes.kustomizations.iter().filter(|made| is_new(made, ctx));
+                let news =
+                    news.map(|made| (Key::new(Kind::Kustomization, made.namespace(), made.name()), made.clone()));
+                others.extend(
+                    news.filter(|(key, _)| to_come.insert(key.clone())).map(|(key, made)| (key, made, Stand::ToCome)),
+                );
+            }
             // It has what it has, and takes it again when it can.
             Made::Nothing => {
                 let inventory = ks.status.inventory.unwrap_or_default().entries.into_iter();
@@ -51,6 +61,13 @@ pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree,
         }
     }
     split(&left, &awaited)
+}
+
+/// Whether a Kustomization that another one builds is not there yet, or not as it will be.
+fn is_new(made: &Object, ctx: &Context) -> bool {
+    let spec = |object: &Object| Kustomization::from_object(object).ok().map(|ks| ks.spec);
+    let there = ctx.object(&Key::new(Kind::Kustomization, made.namespace(), made.name()));
+    there.is_none_or(|there| spec(&there) != spec(made))
 }
 
 /// Entries that others have or build are left to them, unless they turn out to be theirs already.
@@ -69,29 +86,45 @@ fn source_of(ks: &Kustomization) -> Key {
     Key::new(Kind::GitRepository, &source.namespace, &source.name)
 }
 
+/// Whether a Kustomization is there as it is known, or only built by another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Stand {
+    There,
+    ToCome,
+}
+
 /// What another Kustomization makes of a tree.
 enum Made {
-    /// Objects with these inventory ids.
-    These(Arc<HashSet<String>>),
+    These(Arc<Makes>),
     /// Nothing: its build fails.
     Nothing,
     /// It is not known now.
     Unknown,
 }
 
-impl From<Ids> for Made {
-    fn from(ids: Ids) -> Self {
-        ids.map_or(Self::Nothing, Self::These)
+impl From<Option<Arc<Makes>>> for Made {
+    fn from(makes: Option<Arc<Makes>>) -> Self {
+        makes.map_or(Self::Nothing, Self::These)
     }
 }
 
-async fn made_by(key: &Key, object: &Object, ks: &Kustomization, offer: &Offer, tree: &Tree, ctx: &Context) -> Made {
-    if !soll_api::unsupported_fields(key.kind.name(), object.value()).is_empty() {
+/// Who makes something: a Kustomization as it is there, or as another one builds it.
+type Maker<'k> = (&'k Key, Stand);
+
+async fn made_by(
+    maker: Maker<'_>,
+    object: &Object,
+    ks: &Kustomization,
+    offer: &Offer,
+    tree: &Tree,
+    ctx: &Context,
+) -> Made {
+    if !soll_api::unsupported_fields(maker.0.kind.name(), object.value()).is_empty() {
         return Made::Nothing;
     }
     let (spec, artifact) = (inputs::of_spec(ks, object), &offer.artifact.digest);
-    if let Some(ids) = ctx.builds.recent(key, &spec, artifact) {
-        return ids.into();
+    if let Some(makes) = ctx.builds.recent(maker, &spec, artifact) {
+        return makes.into();
     }
     let inputs = match inputs::resolve(ks, object, ctx).await {
         Ok(inputs) => inputs,
@@ -100,29 +133,42 @@ async fn made_by(key: &Key, object: &Object, ks: &Kustomization, offer: &Offer, 
         Err(_) => return Made::Unknown,
     };
     let of = BuildKey { inputs: inputs.digest, artifact: artifact.clone() };
-    let ids = match ctx.builds.get(key, &of) {
-        Some(ids) => ids,
+    let makes = match ctx.builds.get(maker, &of) {
+        Some(makes) => makes,
         None => {
             let built = build::build(ks, tree.clone(), inputs.variables, inputs.missing, &ctx.config).await;
             let prepared = built.and_then(|built| soll_plan::prepare(built.objects, &Owner::of(ks), &built.sources));
-            let ids =
-                |objects: Vec<Object>| Inventory::of(&objects).entries.into_iter().map(|entry| entry.id).collect();
-            prepared.ok().map(|objects| Arc::new(ids(objects)))
+            prepared.ok().map(|objects| Arc::new(Makes::of(objects)))
         }
     };
-    ctx.builds.put(key, Built { of, spec, at: Instant::now(), ids: ids.clone() });
-    ids.into()
+    ctx.builds.put(maker, Built { of, spec, at: Instant::now(), makes: makes.clone() });
+    makes.into()
+}
+
+/// What a build makes, as far as others have to know.
+#[derive(Debug, PartialEq)]
+struct Makes {
+    /// The inventory ids.
+    ids: HashSet<String>,
+    /// Objects that make others.
+    kustomizations: Vec<Object>,
+}
+
+impl Makes {
+    fn of(objects: Vec<Object>) -> Self {
+        let ids = Inventory::of(&objects).entries.into_iter().map(|entry| entry.id).collect();
+        let is_kustomization =
+            |object: &Object| object.group() == super::GROUP && object.kind() == Kind::Kustomization.name();
+        Self { ids, kustomizations: objects.into_iter().filter(is_kustomization).collect() }
+    }
 }
 
 /// What the Kustomizations build, as far as others had to know. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Builds {
     /// Guards the table for single look-ups and inserts.
-    by_key: Arc<Mutex<HashMap<Key, Built>>>,
+    by_key: Arc<Mutex<HashMap<Key, HashMap<Stand, Built>>>>,
 }
-
-/// Nothing if the build fails.
-type Ids = Option<Arc<HashSet<String>>>;
 
 /// What a build is of.
 #[derive(Debug, PartialEq, Eq)]
@@ -137,30 +183,34 @@ struct Built {
     /// Of the inputs without the variables, which have to be asked for.
     spec: [u8; 32],
     at: Instant,
-    ids: Ids,
+    /// Nothing if the build fails.
+    makes: Option<Arc<Makes>>,
 }
 
 /// A commit wakes all Kustomizations of a source at once: for so long they believe each other's variables to be what they were.
 const RECENT: Duration = Duration::from_secs(10);
 
 impl Builds {
-    fn by_key(&self) -> MutexGuard<'_, HashMap<Key, Built>> {
+    fn by_key(&self) -> MutexGuard<'_, HashMap<Key, HashMap<Stand, Built>>> {
         self.by_key.lock().expect("no line that holds this lock panics")
     }
 
-    fn get(&self, key: &Key, of: &BuildKey) -> Option<Ids> {
-        self.by_key().get(key).filter(|known| known.of == *of).map(|known| known.ids.clone())
+    fn get(&self, maker: Maker<'_>, of: &BuildKey) -> Option<Option<Arc<Makes>>> {
+        self.find(maker, |known| known.of == *of)
     }
 
     /// What was found a moment ago, whatever the variables are now.
-    fn recent(&self, key: &Key, spec: &[u8; 32], artifact: &str) -> Option<Ids> {
-        let by_key = self.by_key();
-        let known = by_key.get(key).filter(|known| known.spec == *spec && known.of.artifact == artifact)?;
-        (known.at.elapsed() < RECENT).then(|| known.ids.clone())
+    fn recent(&self, maker: Maker<'_>, spec: &[u8; 32], artifact: &str) -> Option<Option<Arc<Makes>>> {
+        self.find(maker, |known| known.spec == *spec && known.of.artifact == artifact && known.at.elapsed() < RECENT)
     }
 
-    fn put(&self, key: &Key, built: Built) {
-        self.by_key().insert(key.clone(), built);
+    fn find(&self, (key, stand): Maker<'_>, is_it: impl Fn(&Built) -> bool) -> Option<Option<Arc<Makes>>> {
+        let by_key = self.by_key();
+        by_key.get(key)?.get(&stand).filter(|known| is_it(known)).map(|known| known.makes.clone())
+    }
+
+    fn put(&self, (key, stand): Maker<'_>, built: Built) {
+        self.by_key().entry(key.clone()).or_default().insert(stand, built);
     }
 
     /// Forgets a Kustomization that is gone.
@@ -194,13 +244,14 @@ mod tests {
     #[test]
     fn a_build_is_known_for_its_inputs_and_its_artifact() {
         let (builds, key) = (Builds::default(), Key::new(Kind::Kustomization, "apps", "a"));
+        let (there, to_come) = ((&key, Stand::There), (&key, Stand::ToCome));
         let of = |artifact: &str| BuildKey { inputs: [0; 32], artifact: artifact.to_owned() };
-        builds.put(&key, Built { of: of("one"), spec: [1; 32], at: Instant::now(), ids: None });
-        assert_eq!(builds.get(&key, &of("one")), Some(None), "that it fails is known, too");
-        assert_eq!(builds.get(&key, &of("two")), None);
-        assert_eq!(builds.recent(&key, &[1; 32], "one"), Some(None), "without its variables being asked for");
-        assert_eq!((builds.recent(&key, &[2; 32], "one"), builds.recent(&key, &[1; 32], "two")), (None, None));
+        builds.put(there, Built { of: of("one"), spec: [1; 32], at: Instant::now(), makes: None });
+        assert_eq!(builds.get(there, &of("one")), Some(None), "that it fails is known, too");
+        assert_eq!((builds.get(there, &of("two")), builds.get(to_come, &of("one"))), (None, None));
+        assert_eq!(builds.recent(there, &[1; 32], "one"), Some(None), "without its variables being asked for");
+        assert_eq!((builds.recent(there, &[2; 32], "one"), builds.recent(there, &[1; 32], "two")), (None, None));
         builds.forget(&key);
-        assert_eq!(builds.get(&key, &of("one")), None);
+        assert_eq!(builds.get(there, &of("one")), None);
     }
 }
