@@ -30,8 +30,10 @@ pub(super) struct Sorted {
 pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree, ctx: &Context) -> Sorted {
     let (mut awaited, mut to_come) = (HashSet::new(), HashSet::new());
     let ids: HashSet<&str> = left.entries.iter().map(|entry| entry.id.as_str()).collect();
-    let there = ctx.objects.of_kind(Kind::Kustomization).into_iter().filter(|(other, _)| other != key);
-    let mut others: VecDeque<_> = there.map(|(other, object)| (other, object, Stand::There)).collect();
+    // Whoever comes while this goes on is to come.
+    let there: HashMap<Key, Object> = ctx.objects.of_kind(Kind::Kustomization).into_iter().collect();
+    let known = there.iter().filter(|(other, _)| *other != key);
+    let mut others: VecDeque<_> = known.map(|(other, object)| (other.clone(), object.clone(), Stand::There)).collect();
     while let Some((other, object, stand)) = others.pop_front() {
         let Ok(ks) = Kustomization::from_object(&object) else { continue };
         // Who is suspended takes nothing.
@@ -45,12 +47,12 @@ pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree,
         match made {
             Made::These(makes) => {
                 awaited.extend(makes.ids.iter().filter(|id| ids.contains(id.as_str())).cloned());
-                let news = makes.kustomizations.iter().filter(|made| is_new(made, ctx));
-                let news =
-                    news.map(|made| (Key::new(Kind::Kustomization, made.namespace(), made.name()), made.clone()));
-                others.extend(
-                    news.filter(|(key, _)| to_come.insert(key.clone())).map(|(key, made)| (key, made, Stand::ToCome)),
-                );
+                for made in makes.kustomizations.iter().filter(|made| is_new(made, &there)) {
+                    let other = key_of(made);
+                    if to_come.insert(other.clone()) {
+                        others.push_back((other, made.clone(), Stand::ToCome));
+                    }
+                }
             }
             // It has what it has, and takes it again when it can.
             Made::Nothing => {
@@ -64,10 +66,13 @@ pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree,
 }
 
 /// Whether a Kustomization that another one builds is not there yet, or not as it will be.
-fn is_new(made: &Object, ctx: &Context) -> bool {
+fn is_new(made: &Object, there: &HashMap<Key, Object>) -> bool {
     let spec = |object: &Object| Kustomization::from_object(object).ok().map(|ks| ks.spec);
-    let there = ctx.object(&Key::new(Kind::Kustomization, made.namespace(), made.name()));
-    there.is_none_or(|there| spec(&there) != spec(made))
+    there.get(&key_of(made)).is_none_or(|there| spec(there) != spec(made))
+}
+
+fn key_of(kustomization: &Object) -> Key {
+    Key::new(Kind::Kustomization, kustomization.namespace(), kustomization.name())
 }
 
 /// Entries that others have or build are left to them, unless they turn out to be theirs already.
