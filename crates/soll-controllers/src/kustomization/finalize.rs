@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use soll_api::{Class, DeletionPolicy, Failure, Gvk, Kustomization, Object, Retry};
+use soll_api::{Class, DeletionPolicy, Failure, Gvk, Inventory, Kustomization, Object, Retry};
 use soll_cluster::{Applier, ApplierOptions};
 use soll_plan::Owner;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use super::handover::{self, Sorted};
 use super::reconcile::applying;
+use super::source;
 use super::status::{self, Outcome};
 use crate::Key;
 use crate::context::{Context, WriteError};
@@ -18,6 +20,9 @@ use crate::status::Said;
 
 /// How often to look whether the objects are gone.
 const TERMINATION_POLL: Duration = Duration::from_secs(2);
+
+/// How often to look whether others have taken what they build, if no change of theirs tells.
+const TAKEN_POLL: Duration = Duration::from_secs(10);
 
 /// Deletes what the Kustomization applied, if its policy says so, and lets it go. Returns without waiting.
 pub(super) async fn finalize(
@@ -47,6 +52,15 @@ pub(super) async fn finalize(
         return release(key, object, ctx).await;
     }
     ctx.check_ownership(key)?;
+    let Sorted { stale: inventory, awaited } = sort(inventory, key, object, ks, ctx).await;
+    if !handover::not_taken(&awaited, &applier, &Owner::of(ks)).await.is_empty() {
+        if !is_over(ks) {
+            debug!(%key, "others build what it has: it waits until they have taken it");
+            ctx.runs.hand_over(key, true);
+            return Ok(Next::After(TAKEN_POLL));
+        }
+        warn!(%key, "what others build is left to them, though they have not taken it");
+    }
     let pruned = applier.prune(&inventory, &Owner::of(ks)).await;
     let deleted = pruned.changes.event();
     if let Some(failure) = pruned.failure {
@@ -72,6 +86,20 @@ pub(super) async fn finalize(
         }
     }
     release(key, object, ctx).await
+}
+
+/// Sorts what it has: what others build, as when it is renamed, is theirs to take. If what they build cannot be found out for want
+/// of a source, it is deleted as by Flux.
+async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomization, ctx: &Context) -> Sorted {
+    let everything = |stale| Sorted { stale, ..Sorted::default() };
+    if !ctx.config.behaviours.of_object(object).hand_over {
+        return everything(inventory);
+    }
+    let Ok(offer) = source::offer(ks, ctx) else { return everything(inventory) };
+    match source::tree(&offer, ctx).await {
+        Ok(Some(tree)) => handover::sort(inventory, key, &offer, &tree, ctx).await,
+        _ => everything(inventory),
+    }
 }
 
 async fn release(key: &Key, object: &Object, ctx: &Context) -> Result<Next, WriteError> {

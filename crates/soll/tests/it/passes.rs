@@ -11,6 +11,7 @@ on_both_grounds!(
     a_job_that_removed_itself_does_not_run_again_for_drift_during_a_wait,
     what_a_suspended_kustomization_once_had_is_pruned_by_who_has_it,
     what_moves_to_a_kustomization_of_the_same_commit_stays_what_it_is,
+    what_a_renamed_kustomization_has_stays_what_it_is,
     what_lives_outside_of_namespaces_is_one_object_whatever_namespace_is_written,
 );
 
@@ -125,38 +126,69 @@ fn what_a_suspended_kustomization_once_had_is_pruned_by_who_has_it(ground: Groun
     assert_eq!(key(stage.find("ConfigMap", "a").as_ref()), Some("old"), "what is suspended is left alone");
 }
 
+/// A Kustomization of `./path` in the namespace of a stage.
+fn kustomization(stage: &Stage<'_>, name: &str, path: &str) -> String {
+    let namespace = &stage.namespace;
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  interval: 10m
+  prune: true
+  path: ./{path}
+  targetNamespace: {namespace}
+  sourceRef: {{kind: GitRepository, name: source}}
+"
+    )
+}
+
+/// Waits until a ConfigMap has another owner, and sees that nobody has deleted it on the way.
+fn await_owner(stage: &Stage<'_>, name: &str, uid: &str, owner: &str) {
+    let label = "kustomize.toolkit.fluxcd.io/name";
+    let taken = stage.wait("ConfigMap", name, |map| map.is_some_and(|map| map.label(label) == Some(owner)));
+    assert_eq!(taken.expect("it is there").uid(), uid, "nobody has deleted it");
+}
+
 fn what_moves_to_a_kustomization_of_the_same_commit_stays_what_it_is(ground: Ground) {
     let stage = Bed::shared(ground).stage("pass-move");
     let repository = &stage.repository;
-    let app = |name: &str| {
-        format!(
-            "apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {{name: {name}, namespace: pass-move}}
-spec: {{interval: 10m, prune: true, path: ./{name}, targetNamespace: pass-move, sourceRef: {{kind: GitRepository, name: source}}}}
-"
-        )
-    };
-    repository.write("all/old.yaml", &app("old")).write("old/a.yaml", &config_map("a", "one"));
+    repository.write("all/old.yaml", &kustomization(&stage, "old", "old")).write("old/a.yaml", &config_map("a", "one"));
     let commit = repository.write("old/x.yaml", &config_map("x", "one")).push("one");
     stage.source();
     stage.kustomization("all", "./all", "prune: true");
     stage.ready("all", &commit);
     stage.ready("old", &commit);
-    let uid = |x: Option<Object>| x.map(|x| x.uid().to_owned());
-    let before = uid(stage.find("ConfigMap", "x"));
+    let uid = stage.find("ConfigMap", "x").expect("x").uid().to_owned();
 
-    repository.write("all/new.yaml", &app("new")).write("new/b.yaml", &config_map("b", "one"));
+    repository.write("all/new.yaml", &kustomization(&stage, "new", "new")).write("new/b.yaml", &config_map("b", "one"));
     repository.git(&["mv", "old/x.yaml", "new/x.yaml"]);
     let commit = repository.push("moved");
     stage.ready("new", &commit);
-    let owner = "kustomize.toolkit.fluxcd.io/name";
-    let after = stage.wait("ConfigMap", "x", |x| x.is_some_and(|x| x.label(owner) == Some("new")));
-    assert_eq!(uid(after), before, "nobody deleted it");
+    await_owner(&stage, "x", &uid, "new");
     let entries = |ks: &Object| format!("{:?}", ks.value().lookup(&["status", "inventory"]));
     stage.wait("Kustomization", "old", |old| old.is_some_and(|old| !entries(old).contains("pass-move_x__ConfigMap")));
     stage.ready("old", &commit);
-    assert_eq!(uid(stage.find("ConfigMap", "x")), before);
+    await_owner(&stage, "x", &uid, "new");
+}
+
+fn what_a_renamed_kustomization_has_stays_what_it_is(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-rename");
+    let repository = &stage.repository;
+    repository.write("all/old.yaml", &kustomization(&stage, "old", "app"));
+    let commit = repository.write("app/x.yaml", &config_map("x", "one")).push("one");
+    stage.source();
+    stage.kustomization("all", "./all", "prune: true");
+    stage.ready("all", &commit);
+    stage.ready("old", &commit);
+    let uid = stage.find("ConfigMap", "x").expect("x").uid().to_owned();
+
+    repository.write("all/new.yaml", &kustomization(&stage, "new", "app"));
+    let commit = repository.remove("all/old.yaml").push("renamed");
+    await_owner(&stage, "x", &uid, "new");
+    stage.ready("new", &commit);
+    stage.wait("Kustomization", "old", |old| old.is_none());
+    await_owner(&stage, "x", &uid, "new");
 }
 
 fn what_lives_outside_of_namespaces_is_one_object_whatever_namespace_is_written(ground: Ground) {
