@@ -163,9 +163,14 @@ impl ApiError {
     /// The object cannot become what is asked for without being made anew, as Flux decides it.
     #[must_use]
     pub fn is_immutable(&self) -> bool {
-        let Some(status) = self.status() else { return false };
-        let said = status.message.contains("is immutable") || status.message.contains("immutable field");
-        said || self.is_conflict() || self.is_invalid()
+        self.says_immutable() || self.is_conflict() || self.is_invalid()
+    }
+
+    /// The server says in so many words that something cannot be changed.
+    #[must_use]
+    pub(crate) fn says_immutable(&self) -> bool {
+        let says = |words| self.status().is_some_and(|status| status.message.contains(words));
+        says("is immutable") || says("immutable field")
     }
 
     /// The identity may not do it, or is not known.

@@ -34,6 +34,8 @@ pub(super) enum Step {
 /// How long the server may take to serve a kind whose CRD it has accepted.
 const SERVED_WITHIN: Duration = Duration::from_secs(15);
 const FIRST_POLL: Duration = Duration::from_millis(50);
+/// How often an apply is tried that others get in the way of.
+const MOST_RACES: u32 = 4;
 const LONGEST_POLL: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
@@ -116,7 +118,7 @@ impl Run<'_> {
             return Ok(Step::Unchanged(live));
         }
         let options = self.options().dry();
-        match self.once_served(&gvk, || self.applier.cluster.apply(whole, &options)).await {
+        match self.carry_out(whole, &options).await {
             Ok(dry_run) => match soll_plan::judge(whole, Some(&live), &dry_run, self.settings) {
                 Verdict::Unchanged => Ok(Step::Unchanged(live)),
                 Verdict::Apply(apply) => Ok(Step::Change { apply, live, dry_run }),
@@ -126,21 +128,41 @@ impl Run<'_> {
         }
     }
 
+    /// Applies, and again where a conflict says that somebody else was faster: another writer, or one who counts for the
+    /// same quota. Fields cannot be it, as ours are forced.
+    pub(super) async fn carry_out(&self, payload: &Object, options: &ApplyOptions) -> Result<Object, ApiError> {
+        let gvk = payload.gvk();
+        let mut pause = FIRST_POLL;
+        let mut attempt = 1;
+        loop {
+            match self.once_served(&gvk, || self.applier.cluster.apply(payload, options)).await {
+                Err(error) if error.is_conflict() && !error.says_immutable() && attempt < MOST_RACES => {
+                    tracing::debug!(object = %payload.object_ref(), %error, "somebody else was faster");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    attempt += 1;
+                }
+                applied => return applied,
+            }
+        }
+    }
+
     async fn try_create(&self, desired: &Object) -> Result<(), Failure> {
         let options = self.options().dry();
-        let tried = self.once_served(&desired.gvk(), || self.applier.cluster.apply(desired, &options)).await;
+        let tried = self.carry_out(desired, &options).await;
         tried.map(|_| ()).map_err(|error| self.refuse(&error, Attempt::DryRun, desired))
     }
 
     /// Says whether an object is to be made anew after a refusal.
     ///
     /// Flux takes every invalid object for an immutable one and deletes it, to find that the new one is
-    /// invalid too. Unless the server says "immutable", we try first whether the new one would be accepted.
+    /// invalid too. Unless the server says "immutable", we try first whether the new one would be accepted,
+    /// and do nothing if we cannot tell.
     pub(super) async fn may_recreate(&self, desired: &Object, live: &Object, error: &ApiError) -> bool {
         if !error.is_immutable() || !soll_plan::may_recreate(desired, live, self.settings) {
             return false;
         }
-        if error.to_string().contains("immutable") || !error.is_invalid() {
+        if error.says_immutable() {
             return true;
         }
         let mut namesake = desired.clone();
@@ -148,7 +170,8 @@ impl Run<'_> {
         // Labels of a Job's pods and the like are derived from the name: short enough for all.
         metadata.insert("name", "soll-probe".into());
         let probe = self.applier.cluster.create(&namesake, &self.settings.managers.ours, Mode::DryRun).await;
-        !probe.is_err_and(|error| error.is_invalid())
+        // A namesake that exists was looked for after all checks were passed.
+        probe.map_or_else(|error| error.is_already_exists(), |_| true)
     }
 
     /// Repeats a request while the server does not serve a kind whose CRD is part of this run.

@@ -75,8 +75,7 @@ impl Run<'_> {
     }
 
     async fn apply(&self, desired: &Object, payload: &Object) -> Result<Object, Failure> {
-        let options = self.options();
-        let applied = self.once_served(&desired.gvk(), || self.applier.cluster.apply(payload, &options)).await;
+        let applied = self.carry_out(payload, &self.options()).await;
         applied.map_err(|error| self.refuse(&error, Attempt::Apply, desired))
     }
 
@@ -84,12 +83,10 @@ impl Run<'_> {
         if let Some(takeover) = apply.takeover {
             self.take_over(desired, takeover).await?;
         }
-        let gvk = desired.gvk();
-        let options = self.options();
-        match self.once_served(&gvk, || self.applier.cluster.apply(&apply.payload, &options)).await {
+        match self.carry_out(&apply.payload, &self.options()).await {
             Ok(applied) => Ok((Action::Configured, applied)),
-            // What a dry run could not know: a webhook, or a write in between.
-            Err(error) if self.may_recreate(desired, &live, &error).await => {
+            // What a dry run could not know: a webhook, or a write in between. A conflict passes, as the dry run did.
+            Err(error) if is_final(&error) && self.may_recreate(desired, &live, &error).await => {
                 Ok((Action::Created, self.recreate(desired, &live).await?))
             }
             Err(error) => Err(self.refuse_change(&error, Attempt::Apply, desired, Some(&live))),
@@ -147,6 +144,11 @@ impl Run<'_> {
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
+}
+
+/// Says whether another try would be refused as well.
+fn is_final(error: &ApiError) -> bool {
+    error.is_invalid() || error.says_immutable()
 }
 
 fn untouched(left: AppliedObject) -> Written {

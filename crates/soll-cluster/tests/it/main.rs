@@ -7,5 +7,6 @@ mod definitions;
 mod faults;
 mod leasing;
 mod pruning;
+mod refusing;
 mod support;
 mod watching;
