@@ -1,12 +1,14 @@
 //! The one applier: carries out what `soll-plan` decides, stage by stage.
 //!
 //! Read [`Applier::apply`]; each stage is looked at ([`look`]), written ([`write`]) and, where later
-//! stages build on it, waited for ([`wait`]). [`prune`] removes what left the build.
+//! stages build on it, waited for ([`wait`]). [`prune`] removes what left the build, wherever ([`whereabouts`])
+//! it is by now.
 
 mod look;
 mod preview;
 mod prune;
 mod wait;
+mod whereabouts;
 mod write;
 
 use std::collections::HashSet;

@@ -1,7 +1,5 @@
 //! Reading and writing objects: the verbs of the Kubernetes API.
 
-use std::sync::Arc;
-
 use soll_api::{Gvk, Object, ObjectRef};
 use soll_yaml::{Map, Value};
 
@@ -200,11 +198,21 @@ impl Cluster {
 
     async fn read(&self, gvk: &Gvk, namespace: &str, name: &str, depth: Depth) -> Result<Object, ApiError> {
         let resource = self.resource(gvk).await?;
+        self.read_at(&resource, namespace, name, depth).await
+    }
+
+    async fn read_at(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        depth: Depth,
+    ) -> Result<Object, ApiError> {
         let mut request = Request::new(Verb::Get, resource.object_path(namespace, name)?);
         if depth == Depth::Metadata {
             request.accept = METADATA;
         }
-        let answer = self.exchange_object(&resource, &request).await?;
+        let answer = self.exchange_object(resource, &request).await?;
         self.object(&resource.gvk, answer)
     }
 
@@ -487,7 +495,33 @@ impl Cluster {
     /// # Errors
     /// Anything but that it does not exist.
     pub async fn find_ref(&self, reference: &ObjectRef, version: &str) -> Result<Option<Object>, ApiError> {
-        let resource: Arc<Resource> = self.resource_in_any_version(&gvk_of(reference, version)).await?;
-        self.find(&resource.gvk, &reference.namespace, &reference.name).await
+        let gvk = gvk_of(reference, version);
+        let resource = self.resource_in_any_version(&gvk).await?;
+        match self.find_at(&resource, &reference.namespace, &reference.name).await {
+            // This version is not served any more. Another may be, and discovery tells when it is read anew.
+            Err(ApiError::NotServed(_)) => {
+                self.forget_resource(&gvk);
+                let resource = self.resource_in_any_version(&gvk).await?;
+                self.find_at(&resource, &reference.namespace, &reference.name).await
+            }
+            found => found,
+        }
+    }
+
+    /// Reads an object that need not exist, at a place that is known.
+    ///
+    /// # Errors
+    /// As [`Cluster::find`].
+    pub(crate) async fn find_at(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Object>, ApiError> {
+        match self.read_at(resource, namespace, name, Depth::Whole).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -139,6 +139,39 @@ impl Cluster {
         Ok(self.known().resources.values().map(Arc::clone).collect())
     }
 
+    /// How objects of a group and kind are addressed in each version that serves them, by what the server says now.
+    ///
+    /// # Errors
+    /// A version that cannot be asked: it may be one of them.
+    pub(crate) async fn look_up(&self, gvk: &Gvk) -> Result<Vec<Resource>, ApiError> {
+        let discover = async |path: String| match self.exchange(&Request::new(Verb::Discover, path)).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        };
+        let root = match gvk.group.as_str() {
+            "" => "/api".to_owned(),
+            group => format!("/apis/{}", segment(group)),
+        };
+        let group = discover(root.clone()).await?.unwrap_or_default();
+        let named =
+            items(&group, "versions").iter().map(|version| version.lookup_str(&["version"]).or(version.as_str()));
+        let mut versions: Vec<&str> = named.flatten().collect();
+        // A server that is down may be missing from its group.
+        if !versions.contains(&gvk.version.as_str()) {
+            versions.push(&gvk.version);
+        }
+        let mut found = Vec::new();
+        for version in versions {
+            let Some(list) = discover(format!("{root}/{}", segment(version))).await? else { continue };
+            let group_version = Gvk { version: version.to_owned(), ..gvk.clone() }.api_version();
+            found.extend(
+                read_legacy(&group_version, &list).into_iter().filter(|resource| resource.gvk.kind == gvk.kind),
+            );
+        }
+        Ok(found)
+    }
+
     /// Forgets a kind, so that it is looked for when it is next needed: its CRD changed or vanished.
     pub fn forget_resource(&self, gvk: &Gvk) {
         self.amend(|known| {

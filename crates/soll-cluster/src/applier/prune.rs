@@ -4,9 +4,8 @@ use soll_api::{Class, Failure, Inventory, InventoryEntry, Object, ObjectRef, Ret
 use soll_plan::{Action, ChangeSet, Owner, Prune};
 
 use super::Applier;
-use crate::objects::gvk_of;
-use crate::transport::{Request, segment};
-use crate::{ApiError, DeleteOptions, Verb};
+use super::whereabouts::Whereabouts;
+use crate::{ApiError, DeleteOptions};
 
 /// What a prune did.
 #[derive(Debug, Clone, Default)]
@@ -38,10 +37,11 @@ impl Applier {
             }
         }
         targets.sort_by(|(a, _), (b, _)| soll_plan::apply_order(b, a));
+        let mut kinds = Whereabouts::default();
         let mut gone = false;
         for (reference, entry) in targets {
             // A server that does not answer will not answer the next question either.
-            let tried = if gone { None } else { Some(self.prune_one(&reference, entry, owner).await) };
+            let tried = if gone { None } else { Some(self.prune_one(&reference, entry, owner, &mut kinds).await) };
             let action = match tried {
                 Some(Ok(action)) => action,
                 Some(Err(error)) => {
@@ -63,12 +63,11 @@ impl Applier {
     /// The entries whose objects are there and still carry our owner's labels, or may.
     pub async fn still_owned(&self, inventory: &Inventory, owner: &Owner) -> Inventory {
         let mut owned = Inventory::default();
+        let mut kinds = Whereabouts::default();
         for entry in &inventory.entries {
             let Ok(reference) = entry.object_ref() else { continue };
-            let is_owned = match self.cluster.find_ref(&reference, &entry.v).await {
+            let is_owned = match self.find_entry(&reference, &entry.v, &mut kinds).await {
                 Ok(live) => live.is_some_and(|live| owner.owns(&live)),
-                // It was refused for that when it was to be made, so there is no such object.
-                Err(ApiError::NoNamespace(_)) => false,
                 // It is not known: as if.
                 Err(_) => true,
             };
@@ -84,14 +83,9 @@ impl Applier {
         reference: &ObjectRef,
         entry: &InventoryEntry,
         owner: &Owner,
+        kinds: &mut Whereabouts,
     ) -> Result<Action, ApiError> {
-        let live = match self.cluster.find_ref(reference, &entry.v).await {
-            // Nobody serves the kind any more, so there is no such object.
-            Err(ApiError::NotServed(_)) if self.is_really_gone(reference, &entry.v).await => None,
-            // It was refused for that when it was to be made, so there is no such object either.
-            Err(ApiError::NoNamespace(_)) => None,
-            found => found?,
-        };
+        let live = self.find_entry(reference, &entry.v, kinds).await?;
         let (live, uid) = match (soll_plan::prune(live.as_ref(), owner), live) {
             (Prune::Delete { uid }, Some(live)) => (live, uid),
             (Prune::Skip(_), _) => return Ok(Action::Skipped),
@@ -105,17 +99,6 @@ impl Applier {
         match self.cluster.delete(&live.gvk(), live.namespace(), live.name(), &options).await {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(Action::Deleted),
-        }
-    }
-
-    /// Tells a kind that was removed from one whose API server is down: discovery lacks both.
-    async fn is_really_gone(&self, reference: &ObjectRef, version: &str) -> bool {
-        let gvk = gvk_of(reference, version);
-        let root = if gvk.group.is_empty() { "/api" } else { "/apis" };
-        let path = format!("{root}/{}", gvk.api_version().split('/').map(segment).collect::<Vec<_>>().join("/"));
-        match self.cluster.as_itself().exchange(&Request::new(Verb::Discover, path)).await {
-            Ok(_) => true,
-            Err(error) => error.is_not_found(),
         }
     }
 }
@@ -140,13 +123,10 @@ impl Applier {
     /// The first that could not be asked for.
     pub async fn remaining(&self, inventory: &Inventory) -> Result<Vec<Object>, ApiError> {
         let mut remaining = Vec::new();
+        let mut kinds = Whereabouts::default();
         for entry in &inventory.entries {
             let Ok(reference) = entry.object_ref() else { continue };
-            match self.cluster.find_ref(&reference, &entry.v).await {
-                Ok(live) => remaining.extend(live),
-                Err(ApiError::NotServed(_) | ApiError::NoNamespace(_)) => {}
-                Err(error) => return Err(error),
-            }
+            remaining.extend(self.find_entry(&reference, &entry.v, &mut kinds).await?);
         }
         Ok(remaining)
     }

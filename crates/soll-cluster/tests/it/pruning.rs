@@ -1,5 +1,5 @@
 use soll_api::Gvk;
-use soll_cluster::{DeleteOptions, Mode};
+use soll_cluster::{ApplyOptions, DeleteOptions, Mode};
 
 use crate::support::{Bed, config_map, on_both};
 
@@ -55,5 +55,75 @@ async fn an_object_whose_kind_is_gone_is_gone(kind) {
     assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Spoke/NS/s deleted");
     assert_eq!(pruned.unconfirmed.entries, [broken], "what cannot be read is not forgotten");
     assert!(pruned.failure.is_some());
+}
+}
+
+/// A definition whose first version is served or not; the second one always is.
+fn axles(plural: &str, kind: &str, first: bool) -> String {
+    let version = |name: &str, served: bool, storage: bool| {
+        format!(
+            r#"{{"name":"{name}","served":{served},"storage":{storage},"schema":{{"openAPIV3Schema":{{"type":"object"}}}}}}"#
+        )
+    };
+    format!(
+        r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"{plural}.tests.soll.dev"}},
+        "spec":{{"group":"tests.soll.dev","scope":"Namespaced","names":{{"plural":"{plural}","kind":"{kind}"}},
+        "versions":[{},{}]}}}}"#,
+        version("v1beta1", first, false),
+        version("v1", true, true)
+    )
+}
+
+/// Waits until the server answers under an earlier version no more: it hears of definitions by a watch of its own.
+async fn until_withdrawn(bed: &Bed, plural: &str) {
+    let path = format!("/apis/tests.soll.dev/v1beta1/namespaces/{}/{plural}/a", bed.namespace);
+    while bed.cluster.get_path(&path).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+on_both! {
+/// One commit upgrades a definition and removes an object that was applied in a version that is served no more.
+async fn an_object_is_found_in_the_version_that_is_left(kind) {
+    let bed = Bed::new(kind, "prune-version").await;
+    let axle = r#"{"apiVersion":"tests.soll.dev/v1beta1","kind":"Axle","metadata":{"name":"a","namespace":"NS"}}"#;
+    let kept = axle.replace(r#""name":"a""#, r#""name":"b""#);
+    bed.apply(&[&axles("axles", "Axle", true), axle, &kept]).await.unwrap();
+    bed.apply(&[&axles("axles", "Axle", false)]).await.unwrap();
+    until_withdrawn(&bed, "axles").await;
+
+    let stale = bed.inventory(&[axle]);
+    assert_eq!(bed.applier().still_owned(&bed.inventory(&[&kept]), &bed.owner).await.len(), 1);
+    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Axle/NS/a deleted", "{:?}", pruned.failure);
+    assert!(bed.get("tests.soll.dev/v1", "Axle", "a").await.is_none());
+    assert!(bed.applier().remaining(&bed.inventory(&[&kept])).await.unwrap().len() == 1);
+}
+
+/// While a definition is there, its objects may be, even if no version is served.
+async fn what_is_defined_and_not_served_is_not_gone(kind) {
+    let bed = Bed::new(kind, "prune-unserved").await;
+    let axle = r#"{"apiVersion":"tests.soll.dev/v1beta1","kind":"Shaft","metadata":{"name":"a","namespace":"NS"}}"#;
+    let none = axles("shafts", "Shaft", false).replace(r#""name":"v1","served":true"#, r#""name":"v1","served":false"#);
+    bed.apply(&[&axles("shafts", "Shaft", true), axle]).await.unwrap();
+    bed.cluster.apply(&bed.object(&none), &ApplyOptions::forced("kustomize-controller")).await.unwrap();
+    until_withdrawn(&bed, "shafts").await;
+
+    let stale = bed.inventory(&[axle]);
+    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    assert_eq!(pruned.unconfirmed, stale, "{:?}", pruned.changes);
+    assert!(pruned.failure.is_some());
+    assert_eq!(bed.applier().still_owned(&stale, &bed.owner).await, stale);
+    assert!(bed.applier().remaining(&stale).await.is_err());
+
+    bed.apply(&[&axles("shafts", "Shaft", false)]).await.unwrap();
+    let served = async || bed.cluster.find(&Gvk::new("tests.soll.dev/v1", "Shaft"), &bed.namespace, "a").await;
+    while !matches!(served().await, Ok(Some(_))) {
+        bed.cluster.expect_new_resources();
+        tokio::task::yield_now().await;
+    }
+    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Shaft/NS/a deleted");
+    assert!(matches!(served().await, Ok(None)));
 }
 }
