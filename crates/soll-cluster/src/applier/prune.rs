@@ -1,6 +1,6 @@
 //! Removing what left the build.
 
-use soll_api::{Class, Failure, Inventory, InventoryEntry, Object, ObjectRef, Retry};
+use soll_api::{Class, Failure, Inventory, InventoryEntry, ObjectRef, Retry};
 use soll_plan::{Action, ChangeSet, Owner, Prune};
 
 use super::Applier;
@@ -14,8 +14,20 @@ pub struct Pruned {
     pub changes: ChangeSet,
     /// The entries of which it is not known that they are gone: they stay in the inventory.
     pub unconfirmed: Inventory,
+    /// The entries whose objects are on their way out, and were there until now.
+    pub leaving: Inventory,
     /// Why, if any.
     pub failure: Option<Failure>,
+}
+
+/// What became of the object of one entry.
+enum Fate {
+    /// It is gone, or was never there.
+    Gone,
+    /// It is on its way out.
+    Leaving,
+    /// It stays as it is.
+    Stays,
 }
 
 impl Applier {
@@ -41,9 +53,17 @@ impl Applier {
         let mut gone = false;
         for (reference, entry) in targets {
             // A server that does not answer will not answer the next question either.
-            let tried = if gone { None } else { Some(self.prune_one(&reference, entry, owner, &mut kinds).await) };
+            let tried = match gone {
+                true => None,
+                false => Some(self.prune_one(&reference, entry, owner, &mut kinds).await),
+            };
             let action = match tried {
-                Some(Ok(action)) => action,
+                Some(Ok(Fate::Gone)) => Action::Deleted,
+                Some(Ok(Fate::Leaving)) => {
+                    pruned.leaving.entries.push(entry.clone());
+                    Action::Deleted
+                }
+                Some(Ok(Fate::Stays)) => Action::Skipped,
                 Some(Err(error)) => {
                     gone = error.is_unreachable() && error.status().is_none();
                     problems.push(refused(&error, &reference));
@@ -78,27 +98,43 @@ impl Applier {
         owned
     }
 
+    /// The first object of an inventory that is still there; for `WaitForTermination`.
+    ///
+    /// # Errors
+    /// The first that could not be asked for.
+    pub async fn remaining(&self, inventory: &Inventory) -> Result<Option<ObjectRef>, ApiError> {
+        let mut kinds = Whereabouts::default();
+        for entry in &inventory.entries {
+            let Ok(reference) = entry.object_ref() else { continue };
+            if self.find_entry(&reference, &entry.v, &mut kinds).await?.is_some() {
+                return Ok(Some(reference));
+            }
+        }
+        Ok(None)
+    }
+
     async fn prune_one(
         &self,
         reference: &ObjectRef,
         entry: &InventoryEntry,
         owner: &Owner,
         kinds: &mut Whereabouts,
-    ) -> Result<Action, ApiError> {
+    ) -> Result<Fate, ApiError> {
         let live = self.find_entry(reference, &entry.v, kinds).await?;
         let (live, uid) = match (soll_plan::prune(live.as_ref(), owner), live) {
             (Prune::Delete { uid }, Some(live)) => (live, uid),
-            (Prune::Skip(_), _) => return Ok(Action::Skipped),
-            (Prune::Gone | Prune::Terminating | Prune::Delete { .. }, _) => {
+            (Prune::Skip(_), _) => return Ok(Fate::Stays),
+            (decided, live) => {
                 self.memory.forget(reference);
-                return Ok(Action::Deleted);
+                return Ok(if live.is_some() && decided == Prune::Terminating { Fate::Leaving } else { Fate::Gone });
             }
         };
         let options = DeleteOptions { uid: Some(uid), ..DeleteOptions::default() };
         self.memory.forget(reference);
         match self.cluster.delete(&live.gvk(), live.namespace(), live.name(), &options).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(Action::Deleted),
+            Ok(()) => Ok(Fate::Leaving),
+            Err(error) if error.is_not_found() => Ok(Fate::Gone),
+            Err(error) => Err(error),
         }
     }
 }
@@ -114,20 +150,4 @@ fn joined(problems: Vec<Failure>) -> Option<Failure> {
     let mut first = problems.into_iter().next()?;
     first.message = message;
     Some(first)
-}
-
-impl Applier {
-    /// The objects of an inventory that are still there, ours or not; for `WaitForTermination`.
-    ///
-    /// # Errors
-    /// The first that could not be asked for.
-    pub async fn remaining(&self, inventory: &Inventory) -> Result<Vec<Object>, ApiError> {
-        let mut remaining = Vec::new();
-        let mut kinds = Whereabouts::default();
-        for entry in &inventory.entries {
-            let Ok(reference) = entry.object_ref() else { continue };
-            remaining.extend(self.find_entry(&reference, &entry.v, &mut kinds).await?);
-        }
-        Ok(remaining)
-    }
 }

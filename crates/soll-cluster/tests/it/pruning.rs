@@ -1,5 +1,6 @@
-use soll_api::Gvk;
-use soll_cluster::{ApplyOptions, DeleteOptions, Mode};
+use soll_api::{Gvk, Inventory};
+use soll_cluster::{ApplyOptions, DeleteOptions, Mode, Patch, Verb};
+use soll_yaml::parse_json;
 
 use crate::support::{Bed, config_map, on_both};
 
@@ -31,7 +32,9 @@ async fn only_what_is_ours_and_may_go_is_deleted(kind) {
     assert!(pruned.failure.is_none() && pruned.unconfirmed.is_empty());
     assert!(bed.get("v1", "ConfigMap", "ours").await.is_none());
     assert!(bed.get("v1", "ConfigMap", "foreign").await.is_some());
-    assert_eq!(bed.applier().remaining(&stale).await.unwrap().len(), 2);
+    // What stays on purpose is not waited for.
+    assert_eq!(pruned.leaving.len(), 1);
+    assert_eq!(bed.applier().remaining(&pruned.leaving).await.unwrap(), None);
 }
 }
 
@@ -97,7 +100,7 @@ async fn an_object_is_found_in_the_version_that_is_left(kind) {
     let pruned = bed.applier().prune(&stale, &bed.owner).await;
     assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Axle/NS/a deleted", "{:?}", pruned.failure);
     assert!(bed.get("tests.soll.dev/v1", "Axle", "a").await.is_none());
-    assert!(bed.applier().remaining(&bed.inventory(&[&kept])).await.unwrap().len() == 1);
+    assert!(bed.applier().remaining(&bed.inventory(&[&kept])).await.unwrap().is_some());
 }
 
 /// While a definition is there, its objects may be, even if no version is served.
@@ -125,5 +128,39 @@ async fn what_is_defined_and_not_served_is_not_gone(kind) {
     let pruned = bed.applier().prune(&stale, &bed.owner).await;
     assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Shaft/NS/a deleted");
     assert!(matches!(served().await, Ok(None)));
+}
+
+/// Only what is on its way out is waited for, and the first that is there ends the look.
+async fn the_wait_for_the_end_is_for_what_was_deleted(kind) {
+    let bed = Bed::new(kind, "prune-wait").await;
+    let names = ["a", "b", "c", "d"];
+    let maps: Vec<_> = names.iter().map(|name| config_map(name, "{}")).collect();
+    bed.apply(&maps.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+    let gvk = Gvk::new("v1", "ConfigMap");
+    let patch = async |name: &str, text: &str| {
+        let patch = Patch::Merge(parse_json(text.as_bytes()).unwrap());
+        bed.cluster.patch(&gvk, &bed.namespace, name, &patch, "somebody").await.unwrap()
+    };
+    patch("a", r#"{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":"another"}}}"#).await;
+    for name in ["c", "d"] {
+        patch(name, r#"{"metadata":{"finalizers":["tests.soll.dev/hold"]}}"#).await;
+    }
+    let all = bed.inventory(&maps.iter().map(String::as_str).collect::<Vec<_>>());
+    // The second time they are on their way already.
+    for _ in 0..2 {
+        let pruned = bed.applier().prune(&all, &bed.owner).await;
+        let (left, counts) = bed.counting(bed.applier().remaining(&pruned.leaving)).await;
+        assert!(matches!(left.unwrap().unwrap().name.as_str(), "c" | "d"));
+        assert!(counts.of(Verb::Get) <= 2, "{counts:?}");
+    }
+    let pruned = bed.applier().prune(&all, &bed.owner).await;
+    assert_eq!(pruned.leaving.len(), 2);
+    for name in ["c", "d"] {
+        patch(name, r#"{"metadata":{"finalizers":null}}"#).await;
+    }
+    assert_eq!(bed.applier().remaining(&pruned.leaving).await.unwrap(), None);
+    let pruned = bed.applier().prune(&all, &bed.owner).await;
+    assert_eq!(pruned.leaving, Inventory::default());
+    assert!(bed.get("v1", "ConfigMap", "a").await.is_some());
 }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use soll_api::{Class, DeletionPolicy, Failure, Gvk, Inventory, Kustomization, Object, Retry};
+use soll_api::{Class, DeletionPolicy, Failure, Gvk, Inventory, Kustomization, KustomizationStatus, Object, Retry};
 use soll_cluster::{Applier, ApplierOptions};
 use soll_plan::Owner;
 use tracing::{debug, info, warn};
@@ -76,9 +76,14 @@ pub(super) async fn finalize(
         ctx.say(key, object, vec![info_said(deleted)]);
     }
     if ks.spec.deletion_policy == DeletionPolicy::WaitForTermination {
-        match applier.remaining(&inventory).await {
-            Ok(left) if left.is_empty() => {}
-            _ if !is_over(ks) => return Ok(Next::After(TERMINATION_POLL)),
+        // What stays on purpose is not waited for, and what is gone is not looked for again.
+        match applier.remaining(&pruned.leaving).await {
+            Ok(None) => {}
+            _ if !is_over(ks) => {
+                let status = KustomizationStatus { inventory: Some(pruned.leaving), ..ks.status.clone() };
+                ctx.write_status(key, object.clone(), &ks.status, &status).await?;
+                return Ok(Next::After(TERMINATION_POLL));
+            }
             _ => {
                 warn!(%key, "failed to wait for resources termination");
                 ctx.say(key, object, vec![info_said("failed to wait for resources termination".to_owned())]);

@@ -159,6 +159,18 @@ impl Bench {
         });
         found.await.unwrap_or_else(|_| panic!("{name} did not come to be {what}"));
     }
+
+    /// Waits until a Kustomization stands as wanted on the server.
+    pub(crate) async fn stored(&self, name: &str, what: &str, wanted: impl Fn(&Object) -> bool) {
+        let found = tokio::time::timeout(PATIENCE, async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(20));
+            let find = || self.find("kustomize.toolkit.fluxcd.io/v1", "Kustomization", name);
+            while !find().await.is_some_and(|live| wanted(&live)) {
+                ticks.tick().await;
+            }
+        });
+        found.await.unwrap_or_else(|_| panic!("{name} did not come to be {what}"));
+    }
 }
 
 fn run(cluster: &Cluster, data: &Path) -> (EngineHandle, CancellationToken, JoinHandle<()>) {

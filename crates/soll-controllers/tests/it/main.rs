@@ -5,11 +5,12 @@ mod bench;
 use std::time::{Duration, Instant};
 
 use bench::Bench;
-use soll_api::Object;
-use soll_cluster::Verb;
+use soll_api::{Gvk, Object};
+use soll_cluster::{Patch, Verb};
 use soll_controllers::{Kind, Readiness, Severity};
 
 const MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: fast}}\n";
+const THIRD: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: third}}\n";
 const OTHER: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: other}, data: {a: b}}\n";
 
 fn data<'o>(object: Option<&'o Object>, key: &str) -> Option<&'o str> {
@@ -213,4 +214,37 @@ async fn an_orphaned_inventory_stays() {
         changes.changed().await.expect("the engine runs");
     }
     assert!(bench.config_map("settings").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_for_what_was_deleted_and_not_for_what_stays() {
+    const KEPT: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: other,
+        annotations: {kustomize.toolkit.fluxcd.io/prune: disabled}}}\n";
+    let bench = Bench::start().await;
+    let revision = bench.commit(&[("app/settings.yaml", MAP), ("app/other.yaml", KEPT), ("app/third.yaml", THIRD)]);
+    bench.kustomization("app", "app", ", deletionPolicy: WaitForTermination, timeout: 1h").await;
+    bench.ready("app", &revision).await;
+    let hold = async |finalizers: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
+        let patch = Patch::Merge(soll_yaml::parse_json(patch.as_bytes()).expect("JSON"));
+        let gvk = Gvk::new("v1", "ConfigMap");
+        bench.cluster.patch(&gvk, "apps", "settings", &patch, "somebody").await.expect("patched");
+    };
+    hold(r#"["tests.soll.dev/hold"]"#).await;
+    bench.delete("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "app").await;
+    // The inventory is what is waited for.
+    bench
+        .stored("app", "waiting for the one that is held", |app| {
+            let entries = app.value().lookup(&["status", "inventory", "entries"]).and_then(soll_yaml::Value::as_list);
+            let ids = entries.into_iter().flatten().filter_map(|entry| entry.lookup_str(&["id"]));
+            ids.eq(["apps_settings__ConfigMap"])
+        })
+        .await;
+    hold("null").await;
+    let mut changes = bench.handle.changes();
+    while bench.handle.states().iter().any(|state| &*state.key.name == "app") {
+        changes.changed().await.expect("the engine runs");
+    }
+    assert!(bench.config_map("settings").await.is_none() && bench.config_map("third").await.is_none());
+    assert!(bench.config_map("other").await.is_some());
 }
