@@ -1,5 +1,7 @@
 //! Removing what left the build.
 
+use std::collections::HashSet;
+
 use soll_api::{Class, Failure, Inventory, InventoryEntry, ObjectRef, Retry};
 use soll_plan::{Action, ChangeSet, Owner, Prune};
 
@@ -28,13 +30,21 @@ enum Fate {
     Leaving,
     /// It stays as it is.
     Stays,
+    /// It is one that was just applied, under another name.
+    Applied,
 }
+
+/// Group, kind and name of objects that were just applied.
+type Names<'r> = HashSet<(&'r str, &'r str, &'r str)>;
 
 impl Applier {
     /// Deletes the objects of stale inventory entries that still carry our owner's labels and do not ask to stay.
     ///
     /// Every entry is tried, in the reverse of the order of applying. Returns without waiting for objects to go.
-    pub async fn prune(&self, stale: &Inventory, owner: &Owner) -> Pruned {
+    ///
+    /// Manifests of cluster-scoped kinds may name a namespace, and so do their entries: what is stale under one may have
+    /// been `applied` just now under another, and is left alone without a word.
+    pub async fn prune(&self, stale: &Inventory, applied: &[ObjectRef], owner: &Owner) -> Pruned {
         let mut pruned = Pruned::default();
         let mut problems: Vec<Failure> = Vec::new();
         let mut targets = Vec::with_capacity(stale.len());
@@ -49,15 +59,17 @@ impl Applier {
             }
         }
         targets.sort_by(|(a, _), (b, _)| soll_plan::apply_order(b, a));
+        let applied: Names<'_> = applied.iter().map(name).collect();
         let mut kinds = Whereabouts::default();
         let mut gone = false;
         for (reference, entry) in targets {
             // A server that does not answer will not answer the next question either.
             let tried = match gone {
                 true => None,
-                false => Some(self.prune_one(&reference, entry, owner, &mut kinds).await),
+                false => Some(self.prune_one(&reference, entry, &applied, owner, &mut kinds).await),
             };
             let action = match tried {
+                Some(Ok(Fate::Applied)) => continue,
                 Some(Ok(Fate::Gone)) => Action::Deleted,
                 Some(Ok(Fate::Leaving)) => {
                     pruned.leaving.entries.push(entry.clone());
@@ -117,10 +129,15 @@ impl Applier {
         &self,
         reference: &ObjectRef,
         entry: &InventoryEntry,
+        applied: &Names<'_>,
         owner: &Owner,
         kinds: &mut Whereabouts,
     ) -> Result<Fate, ApiError> {
         let live = self.find_entry(reference, &entry.v, kinds).await?;
+        let in_no_namespace = live.as_ref().is_some_and(|live| live.namespace().is_empty());
+        if in_no_namespace && applied.contains(&name(reference)) {
+            return Ok(Fate::Applied);
+        }
         let (live, uid) = match (soll_plan::prune(live.as_ref(), owner), live) {
             (Prune::Delete { uid }, Some(live)) => (live, uid),
             (Prune::Skip(_), _) => return Ok(Fate::Stays),
@@ -137,6 +154,10 @@ impl Applier {
             Err(error) => Err(error),
         }
     }
+}
+
+fn name(reference: &ObjectRef) -> (&str, &str, &str) {
+    (&reference.group, &reference.kind, &reference.name)
 }
 
 fn refused(error: &ApiError, reference: &ObjectRef) -> Failure {

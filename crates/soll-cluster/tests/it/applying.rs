@@ -387,7 +387,7 @@ async fn a_server_that_is_gone_is_asked_a_few_times_and_not_once_for_each_object
     assert_eq!(failure.class, Class::Internal);
     assert!(failure.message.contains("cannot reach the API server at http://127.0.0.1:9: "), "{failure}");
     let owner = Owner { name: "a".to_owned(), namespace: "a".to_owned() };
-    let pruned = applier.prune(&stale, &owner).await;
+    let pruned = applier.prune(&stale, &[], &owner).await;
     assert_eq!(pruned.unconfirmed.len(), 200);
     assert!(pruned.failure.is_some());
     let asked = cluster.requests().total();

@@ -52,7 +52,7 @@ async fn upgrade(bed: &Bed, cluster: &Cluster) -> bool {
         return false;
     }
     let stale = bed.inventory(&[&custom("Gear", 3), &config_map("old", "{}")]);
-    applier.prune(&stale, &bed.owner).await.failure.is_none()
+    applier.prune(&stale, &[], &bed.owner).await.failure.is_none()
 }
 
 /// A cluster in the first state.

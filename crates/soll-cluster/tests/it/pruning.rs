@@ -1,5 +1,6 @@
 use soll_api::{Gvk, Inventory};
 use soll_cluster::{ApplyOptions, DeleteOptions, Mode, Patch, Verb};
+use soll_plan::Action;
 use soll_yaml::parse_json;
 
 use crate::support::{Bed, config_map, on_both};
@@ -18,7 +19,7 @@ async fn only_what_is_ours_and_may_go_is_deleted(kind) {
     let never = config_map("never", "{}");
 
     let stale = bed.inventory(&[&ours, &kept, &foreign, &never]);
-    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    let pruned = bed.applier().prune(&stale, &[], &bed.owner).await;
     let mut lines: Vec<_> =
         pruned.changes.iter().map(|change| change.to_string().replace(&bed.namespace, "NS")).collect();
     lines.sort();
@@ -54,7 +55,7 @@ async fn an_object_whose_kind_is_gone_is_gone(kind) {
     let broken = soll_api::InventoryEntry { id: "nonsense".to_owned(), v: "v1".to_owned() };
     let mut stale = bed.inventory(&[spoke]);
     stale.entries.push(broken.clone());
-    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    let pruned = bed.applier().prune(&stale, &[], &bed.owner).await;
     assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Spoke/NS/s deleted");
     assert_eq!(pruned.unconfirmed.entries, [broken], "what cannot be read is not forgotten");
     assert!(pruned.failure.is_some());
@@ -97,7 +98,7 @@ async fn an_object_is_found_in_the_version_that_is_left(kind) {
 
     let stale = bed.inventory(&[axle]);
     assert_eq!(bed.applier().still_owned(&bed.inventory(&[&kept]), &bed.owner).await.len(), 1);
-    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    let pruned = bed.applier().prune(&stale, &[], &bed.owner).await;
     assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Axle/NS/a deleted", "{:?}", pruned.failure);
     assert!(bed.get("tests.soll.dev/v1", "Axle", "a").await.is_none());
     assert!(bed.applier().remaining(&bed.inventory(&[&kept])).await.unwrap().is_some());
@@ -113,7 +114,7 @@ async fn what_is_defined_and_not_served_is_not_gone(kind) {
     until_withdrawn(&bed, "shafts").await;
 
     let stale = bed.inventory(&[axle]);
-    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    let pruned = bed.applier().prune(&stale, &[], &bed.owner).await;
     assert_eq!(pruned.unconfirmed, stale, "{:?}", pruned.changes);
     assert!(pruned.failure.is_some());
     assert_eq!(bed.applier().still_owned(&stale, &bed.owner).await, stale);
@@ -125,9 +126,36 @@ async fn what_is_defined_and_not_served_is_not_gone(kind) {
         bed.cluster.expect_new_resources();
         tokio::task::yield_now().await;
     }
-    let pruned = bed.applier().prune(&stale, &bed.owner).await;
+    let pruned = bed.applier().prune(&stale, &[], &bed.owner).await;
     assert_eq!(pruned.changes.event().replace(&bed.namespace, "NS"), "Shaft/NS/a deleted");
     assert!(matches!(served().await, Ok(None)));
+}
+
+/// Manifests of cluster-scoped kinds may name a namespace: when that changes, it is the same object still.
+async fn what_was_applied_under_another_namespace_stays(kind) {
+    let bed = Bed::new(kind, "prune-scope").await;
+    let definition = axles("issuers", "Issuer", true).replace("Namespaced", "Cluster");
+    let issuer = |version: &str, name: &str, namespace: &str| {
+        format!(
+            r#"{{"apiVersion":"tests.soll.dev/{version}","kind":"Issuer","metadata":{{"name":"{name}","namespace":"{namespace}"}}}}"#
+        )
+    };
+    let old = [issuer("v1beta1", "a", "foo"), issuer("v1", "b", "foo"), config_map("b", "{}")];
+    bed.apply(&[&definition, &old[0], &old[1], &old[2]]).await.unwrap();
+    let new = issuer("v1", "a", "bar");
+    let applied = bed.apply(&[&new]).await.unwrap();
+    assert!(applied.changes.iter().all(|change| change.action != Action::Created), "{applied:?}");
+
+    let stale = bed.inventory(&[&old[0], &old[1], &old[2]]);
+    // A ConfigMap of the same name in another namespace is another object.
+    let references = [&new, &config_map("b", "{}").replace("NS", "elsewhere")].map(|text| bed.object(text).object_ref());
+    let pruned = bed.applier().prune(&stale, &references, &bed.owner).await;
+    let event = pruned.changes.event().replace(&bed.namespace, "NS");
+    assert_eq!(event, "Issuer/foo/b deleted\nConfigMap/NS/b deleted");
+    assert_eq!(pruned.changes.iter().count(), 2, "{:?}", pruned.changes);
+    assert!(pruned.unconfirmed.is_empty() && pruned.failure.is_none());
+    let live = bed.cluster.find(&Gvk::new("tests.soll.dev/v1", "Issuer"), "", "a").await.unwrap();
+    assert!(live.is_some_and(|live| !live.is_terminating()));
 }
 
 /// Only what is on its way out is waited for, and the first that is there ends the look.
@@ -148,18 +176,18 @@ async fn the_wait_for_the_end_is_for_what_was_deleted(kind) {
     let all = bed.inventory(&maps.iter().map(String::as_str).collect::<Vec<_>>());
     // The second time they are on their way already.
     for _ in 0..2 {
-        let pruned = bed.applier().prune(&all, &bed.owner).await;
+        let pruned = bed.applier().prune(&all, &[], &bed.owner).await;
         let (left, counts) = bed.counting(bed.applier().remaining(&pruned.leaving)).await;
         assert!(matches!(left.unwrap().unwrap().name.as_str(), "c" | "d"));
         assert!(counts.of(Verb::Get) <= 2, "{counts:?}");
     }
-    let pruned = bed.applier().prune(&all, &bed.owner).await;
+    let pruned = bed.applier().prune(&all, &[], &bed.owner).await;
     assert_eq!(pruned.leaving.len(), 2);
     for name in ["c", "d"] {
         patch(name, r#"{"metadata":{"finalizers":null}}"#).await;
     }
     assert_eq!(bed.applier().remaining(&pruned.leaving).await.unwrap(), None);
-    let pruned = bed.applier().prune(&all, &bed.owner).await;
+    let pruned = bed.applier().prune(&all, &[], &bed.owner).await;
     assert_eq!(pruned.leaving, Inventory::default());
     assert!(bed.get("v1", "ConfigMap", "a").await.is_some());
 }

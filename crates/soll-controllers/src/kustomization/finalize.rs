@@ -61,7 +61,7 @@ pub(super) async fn finalize(
         }
         warn!(%key, "what others build is left to them, though they have not taken it");
     }
-    let pruned = applier.prune(&inventory, &Owner::of(ks)).await;
+    let pruned = applier.prune(&inventory, &[], &Owner::of(ks)).await;
     let deleted = pruned.changes.event();
     if let Some(failure) = pruned.failure {
         warn!(%key, error = %failure, "pruning for deleted resource failed");

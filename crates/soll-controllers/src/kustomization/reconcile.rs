@@ -213,7 +213,7 @@ impl<'c> Pass<'c> {
         if self.ks.spec.prune {
             let left = old.difference(&inventory);
             let sorted = self.sort(left, &offer, &tree).await;
-            let result = applier.prune(&sorted.stale, &owner).await;
+            let result = applier.prune(&sorted.stale, &references().collect::<Vec<_>>(), &owner).await;
             pruned = result.changes.event();
             awaited = handover::not_taken(&sorted.awaited, &applier, &owner).await;
             inventory = inventory.union(&result.unconfirmed).union(&awaited);
