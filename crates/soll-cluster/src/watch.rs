@@ -66,29 +66,17 @@ pub struct Watch {
     list_depth: Depth,
     state: State,
     failures: u32,
-    bookmarks: Bookmarks,
     _place: OwnedSemaphorePermit,
 }
 
 enum State {
     /// Everything must be read anew, not before this moment.
     List(Instant),
-    /// The list was read up to this version; watch from there, not before this moment.
-    Resume { resource_version: String, from: Instant },
+    /// Everything was told up to this version; watch from there, not before this moment. After an interruption it may be ahead of
+    /// the server: who restores a cluster from a backup stops its servers first.
+    Resume { resource_version: String, from: Instant, may_be_ahead: bool },
     /// Changes arrive.
     Open(Box<Connection>),
-}
-
-/// What is known of a server's bookmarks: by them, a watch at rest can be told from one that waits for a version which the
-/// server will not come to for long, because it went back to an older state.
-#[derive(Clone, Copy, PartialEq)]
-enum Bookmarks {
-    /// None came yet.
-    Awaited,
-    /// They come.
-    Come,
-    /// None came in the time of several.
-    Missed,
 }
 
 struct Connection {
@@ -102,13 +90,6 @@ struct Connection {
 
 /// How long the server keeps a watch open: random in this range, so that not all end together.
 const LIFETIME_S: std::ops::Range<u64> = 300..600;
-/// Why there are no more lines.
-enum Broken {
-    /// Nothing came for [`LONGEST_SILENCE`].
-    Silent,
-    Failed(String),
-}
-
 /// Bookmarks come about once a minute; a connection that is silent for longer is dead.
 const LONGEST_SILENCE: Duration = Duration::from_secs(150);
 /// A watch that ends sooner than this without a word has failed.
@@ -132,7 +113,6 @@ impl Cluster {
             list_depth: depth,
             state: State::List(Instant::now()),
             failures: 0,
-            bookmarks: Bookmarks::Awaited,
             _place: place,
         })
     }
@@ -198,7 +178,8 @@ impl Watch {
         match self.cluster.list(&self.gvk, &self.selection, self.list_depth).await {
             Ok(list) => {
                 self.list_depth = self.depth;
-                self.state = State::Resume { resource_version: list.resource_version, from: Instant::now() };
+                let resource_version = list.resource_version;
+                self.state = State::Resume { resource_version, from: Instant::now(), may_be_ahead: false };
                 Ok(Some(WatchEvent::Restarted(list.items)))
             }
             Err(error) => {
@@ -209,8 +190,19 @@ impl Watch {
     }
 
     async fn open(&mut self) -> Result<Option<WatchEvent>, ApiError> {
-        let State::Resume { resource_version, .. } = &self.state else { return Ok(None) };
-        let resource_version = resource_version.clone();
+        let State::Resume { resource_version, may_be_ahead, .. } = &self.state else { return Ok(None) };
+        let (resource_version, may_be_ahead) = (resource_version.clone(), *may_be_ahead);
+        if may_be_ahead {
+            // Such a watch would be opened all the same, and stay silent until the server has counted so far again.
+            match newest(&self.cluster, &self.gvk, &self.selection).await {
+                Ok(newest) if is_lower(&newest, &resource_version) => {
+                    self.state = State::List(Instant::now());
+                    return Ok(None);
+                }
+                Ok(_) => {}
+                Err(error) => return Err(self.interrupted(resource_version, error)),
+            }
+        }
         let connecting = connect(&self.cluster, &self.gvk, &self.selection, self.depth, resource_version.clone());
         match connecting.await {
             Ok(connection) => {
@@ -226,42 +218,20 @@ impl Watch {
         let State::Open(connection) = &mut self.state else { return Ok(None) };
         let heard = connection.next_line().await;
         let resource_version = connection.resource_version.clone();
-        let heard_before = connection.heard;
-        let was_useful = heard_before || connection.opened.elapsed() >= SHORTEST_LIFE;
+        let was_useful = connection.heard || connection.opened.elapsed() >= SHORTEST_LIFE;
         match heard {
             Ok(Some(line)) => self.understand(&line),
             Ok(None) if was_useful => {
                 // The ordinary end of a watch's life.
                 self.failures = 0;
-                self.state = State::Resume { resource_version, from: Instant::now() };
+                self.state = State::Resume { resource_version, from: Instant::now(), may_be_ahead: false };
                 Ok(None)
             }
             Ok(None) => {
                 let cause = "the watch ended at once".to_owned();
                 Err(self.interrupted(resource_version, self.unreachable(cause)))
             }
-            Err(Broken::Silent) => {
-                let error = self.unreachable(format!("no word for {}s", LONGEST_SILENCE.as_secs()));
-                let error = self.interrupted(resource_version, error);
-                if !heard_before {
-                    self.doubt_version();
-                }
-                Err(error)
-            }
-            Err(Broken::Failed(cause)) => Err(self.interrupted(resource_version, self.unreachable(cause))),
-        }
-    }
-
-    /// After a watch that was silent from its beginning: lists again, unless the server is one that sends no bookmarks. Its
-    /// watches are silent whenever nothing changes, and a list every few minutes would be too much.
-    fn doubt_version(&mut self) {
-        if self.bookmarks != Bookmarks::Missed
-            && let State::Resume { from, .. } = self.state
-        {
-            self.state = State::List(from);
-        }
-        if self.bookmarks == Bookmarks::Awaited {
-            self.bookmarks = Bookmarks::Missed;
+            Err(cause) => Err(self.interrupted(resource_version, self.unreachable(cause))),
         }
     }
 
@@ -291,12 +261,7 @@ impl Watch {
         match kind {
             "ADDED" | "MODIFIED" => self.cluster.object(gvk, object).map(|object| Some(WatchEvent::Applied(object))),
             "DELETED" => self.cluster.object(gvk, object).map(|object| Some(WatchEvent::Deleted(object))),
-            // It only moves the version.
-            "BOOKMARK" => {
-                self.bookmarks = Bookmarks::Come;
-                Ok(None)
-            }
-            // What is not known yet is not for us.
+            // Bookmarks only move the version; what is not known yet is not for us.
             _ => Ok(None),
         }
     }
@@ -311,7 +276,7 @@ impl Watch {
             let from = if is_of_no_use && self.failures <= 1 { Instant::now() } else { from };
             State::List(from)
         } else {
-            State::Resume { resource_version, from }
+            State::Resume { resource_version, from, may_be_ahead: true }
         };
         error
     }
@@ -326,6 +291,20 @@ impl Watch {
     fn unreachable(&self, cause: String) -> ApiError {
         ApiError::Unreachable { url: self.cluster.url().to_owned(), cause }
     }
+}
+
+/// The newest version that the server knows of, at the price of a single object.
+async fn newest(cluster: &Cluster, gvk: &Gvk, selection: &Selection) -> Result<String, ApiError> {
+    let resource = cluster.resource(gvk).await?;
+    let request = selection.request(Verb::List, &resource, Depth::Metadata).query("limit", "1");
+    let page = cluster.exchange_object(&resource, &request).await?;
+    Ok(page.lookup_str(&["metadata", "resourceVersion"]).unwrap_or_default().to_owned())
+}
+
+/// Whether a version is before another one, as far as these are numbers.
+fn is_lower(version: &str, other: &str) -> bool {
+    let number = |version: &str| version.parse::<u64>().ok();
+    number(version).zip(number(other)).is_some_and(|(version, other)| version < other)
 }
 
 /// Opens a watch from a version on.
@@ -358,16 +337,16 @@ async fn connect(
 
 impl Connection {
     /// The next line; `None` at the end, or why there is none.
-    async fn next_line(&mut self) -> Result<Option<Bytes>, Broken> {
+    async fn next_line(&mut self) -> Result<Option<Bytes>, String> {
         use futures::StreamExt;
         loop {
-            if let Some(line) = self.lines.next().map_err(Broken::Failed)? {
+            if let Some(line) = self.lines.next()? {
                 return Ok(Some(line));
             }
             let frame = tokio::time::timeout(LONGEST_SILENCE, self.body.next()).await;
-            match frame.map_err(|_| Broken::Silent)? {
+            match frame.map_err(|_| format!("no word for {}s", LONGEST_SILENCE.as_secs()))? {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(Broken::Failed(error.to_string())),
+                Some(Err(error)) => return Err(error.to_string()),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         self.lines.add(&data);
@@ -445,10 +424,11 @@ mod tests {
         told
     }
 
-    /// The versions from which watches were opened; `list` for lists.
+    /// The versions from which watches were opened; `list` for lists, `newest` where only the version was asked for.
     fn asked(script: &Script) -> Vec<String> {
         let version = |path: &String| match path.split_once("resourceVersion=") {
             Some((_, version)) => version.to_owned(),
+            None if path.split(['?', '&']).any(|query| query == "limit=1") => "newest".to_owned(),
             None => "list".to_owned(),
         };
         script.asked().iter().map(version).collect()
@@ -497,38 +477,23 @@ mod tests {
         assert_eq!(watch.told_up_to(), "7");
         assert!(start.elapsed() < Duration::from_secs(1), "what was missed is wanted at once");
         let any = r#"{"kind":"Status","code":504,"reason":"Timeout","message":"etcdserver: request timed out"}"#;
-        let script = Script::new(&[(200, LIST), (504, any), (200, "")]);
+        let script = Script::new(&[(200, LIST), (504, any), (200, LIST), (200, "")]);
         tell(&mut follow(&script), 3).await;
-        assert_eq!(asked(&script), ["list", "10", "10"], "another timeout says nothing of the version");
+        assert_eq!(asked(&script), ["list", "10", "newest", "10"], "another timeout says nothing of the version");
     }
 
-    /// What of each connection is asked and told while every watch stays open for ever.
-    async fn at_rest(answers: &[(u16, &str)], silences: usize) -> Vec<String> {
-        let script = Script::that_holds_watches(answers);
+    #[tokio::test(start_paused = true)]
+    async fn asks_after_an_interruption_whether_the_server_went_back() {
+        let bookmark = r#"{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"20"}}}"#;
+        let (bookmark, back) = (format!("{bookmark}\n"), LIST.replace("\"10\"", "\"7\""));
+        let ahead = LIST.replace("\"10\"", "\"21\"");
+        // Connections end with their silence. The server is ahead, as ever, and then it is not.
+        let answers = [(200, LIST), (200, &bookmark), (200, &ahead), (200, ""), (200, &back), (200, &back), (200, "")];
+        let script = Script::that_holds_watches(&answers);
         let mut watch = follow(&script);
-        while asked(&script).len() <= silences {
-            watch.next().await;
-        }
-        asked(&script)
-    }
-
-    const BOOKMARK: &str = concat!(
-        r#"{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"20"}}}"#,
-        "\n"
-    );
-
-    #[tokio::test(start_paused = true)]
-    async fn lists_again_when_a_watch_stays_silent_that_was_not_before() {
-        let back = LIST.replace("\"10\"", "\"7\"");
-        // A connection that is dead is replaced by another one; if that one has no word either, it is the version.
-        let answers = [(200, LIST), (200, BOOKMARK), (200, ""), (200, &back), (200, BOOKMARK)];
-        assert_eq!(at_rest(&answers, 5).await, ["list", "10", "20", "list", "7", "20"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_server_without_bookmarks_is_not_listed_again_and_again() {
-        let answers = [(200, LIST), (200, ""), (200, LIST), (200, "")];
-        assert_eq!(at_rest(&answers, 6).await, ["list", "10", "list", "10", "10", "10", "10"]);
+        let told = ["restarted 1", "interrupted 0", "interrupted 0", "restarted 1", "interrupted 0"];
+        assert_eq!(tell(&mut watch, 5).await, told);
+        assert_eq!(asked(&script), ["list", "10", "newest", "20", "newest", "list", "7"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -192,6 +192,28 @@ impl ControlPlane {
         self.wait_until_ready();
     }
 
+    /// Keeps a copy of all objects, for [`ControlPlane::restore`]. The API server stops and starts meanwhile.
+    pub fn back_up(&mut self) {
+        self.with_etcd_stopped(copy_folder);
+    }
+
+    /// Has all objects be as they were at [`ControlPlane::back_up`], and versions count on from there.
+    pub fn restore(&mut self) {
+        self.with_etcd_stopped(|etcd, copy| {
+            fs::remove_dir_all(etcd).expect("etcd has written there");
+            copy_folder(copy, etcd);
+        });
+    }
+
+    fn with_etcd_stopped(&mut self, act: impl FnOnce(&Path, &Path)) {
+        self.stop_apiserver();
+        self.etcd.stop().expect("etcd runs");
+        let folder = self.keeper.folder();
+        act(&folder.join("etcd"), &folder.join("etcd-copy"));
+        self.etcd = self.keeper.start("etcd", &mut self.ports.etcd(folder)).expect("etcd can be started");
+        self.restart_apiserver();
+    }
+
     fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -278,6 +300,11 @@ impl Ports {
             .args(["--concurrent-deployment-syncs=20", "--concurrent-replicaset-syncs=20"]);
         command
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-R").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "{} can be copied", from.display());
 }
 
 /// A certificate for the loopback interface and a key for the tokens of service accounts.

@@ -97,6 +97,44 @@ async fn a_watch_outlives_the_api_server() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_starts_anew_when_the_cluster_is_restored_from_a_backup() {
+    let mut plane = tokio::task::spawn_blocking(|| {
+        let mut plane = ControlPlane::start_bare();
+        plane.back_up();
+        plane
+    })
+    .await
+    .unwrap();
+    let credentials = Credentials::Kubeconfig(plane.kubeconfig());
+    let options = ConnectOptions { credentials, ..ConnectOptions::default() };
+    let cluster = soll_cluster::Cluster::connect(&options).await.unwrap();
+    let mut watch = cluster.watch(&Gvk::new("v1", "Namespace"), Selection::all(), Depth::Whole).unwrap();
+    assert!(matches!(next(&mut watch).await, WatchEvent::Restarted(_)));
+    // Far ahead of what the restored cluster counts while the test lasts.
+    for number in 0..300 {
+        let text = format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"lost-{number}"}}}}"#);
+        cluster.create(&object(&text), "tests", Mode::Real).await.unwrap();
+    }
+    while changed(&mut watch).await.name() != "lost-299" {}
+
+    let _plane = tokio::task::spawn_blocking(move || {
+        plane.restore();
+        plane
+    })
+    .await
+    .unwrap();
+    let there = loop {
+        match next(&mut watch).await {
+            WatchEvent::Restarted(objects) => break objects,
+            WatchEvent::Interrupted(_) => {}
+            event => panic!("{event:?}"),
+        }
+    };
+    assert!(there.iter().any(|namespace| namespace.name() == "default"));
+    assert!(!there.iter().any(|namespace| namespace.name().starts_with("lost-")));
+}
+
 on_both! {
 async fn a_full_budget_refuses_one_more_watch(kind) {
     let bed = Bed::new(kind, "budget").await;
