@@ -2,7 +2,7 @@
 
 use soll_api::Object;
 
-use crate::bed::{Bed, Ground, Stage};
+use crate::bed::{Bed, Ground, Stage, condition, until};
 use crate::on_both_grounds;
 
 on_both_grounds!(
@@ -219,5 +219,14 @@ spec:
     let made = read();
     assert!(made.ends_with(" right"), "{made}");
     bed.kubectl(&["patch", "seals.pass.example.com", "great", "--type=merge", "-p", r#"{"spec":{"mode":"wrong"}}"#]);
-    crate::bed::until("it is corrected", || read() == made);
+    until("it is corrected", || read() == made);
+
+    bed.patch("Kustomization", "pass-scope", "app", r#"{"spec":{"targetNamespace":"default"}}"#);
+    let entries = |app: &Object| format!("{:?}", app.value().lookup(&["status", "inventory"]));
+    stage.wait("Kustomization", "app", |app| app.is_some_and(|app| entries(app).contains("default_great_")));
+    let app = stage.wait("Kustomization", "app", |app| {
+        app.is_some_and(|app| condition(app, "Ready").0 == "True" && !entries(app).contains("pass-scope_great_"))
+    });
+    assert!(app.is_some());
+    assert_eq!(read(), made, "it is the same object, and not deleted under its other name");
 }
