@@ -39,7 +39,7 @@ pub(super) async fn finalize(
         return release(key, object, ctx).await;
     }
     // Until the objects are gone nothing may bring them back.
-    ctx.runs.forget(key);
+    super::forget(key, ctx);
     let applier = Applier::new(applying(key, ks, ctx), Arc::clone(&ctx.live), ApplierOptions::default());
     if let Some(problem) = missing_identity(ks, ctx).await {
         let failure = Failure::new(
@@ -108,7 +108,7 @@ async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomizati
 }
 
 async fn release(key: &Key, object: &Object, ctx: &Context) -> Result<Next, WriteError> {
-    ctx.runs.forget(key);
+    super::forget(key, ctx);
     ctx.remove_finalizer(key, object).await?;
     info!(%key, "released");
     Ok(Next::Await)

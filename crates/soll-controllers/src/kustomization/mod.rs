@@ -30,4 +30,9 @@ pub(crate) fn let_go(key: &Key, ctx: &Context) {
     ctx.runs.forget(key);
 }
 
+/// Forgets a Kustomization that is gone, or about to go, and what it had in the cluster.
+fn forget(key: &Key, ctx: &Context) {
+    ctx.runs.forget(key).iter().for_each(|object| ctx.live.forget(object));
+}
+
 const GROUP: &str = "kustomize.toolkit.fluxcd.io";

@@ -27,7 +27,7 @@ use crate::schedule;
 /// Returns without waiting: health arrives as an event that calls it again.
 pub(crate) async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, WriteError> {
     let Some(object) = ctx.object(key) else {
-        ctx.runs.forget(key);
+        super::forget(key, ctx);
         ctx.builds.forget(key);
         ctx.metrics.forget(key);
         ctx.waker.forget(key);

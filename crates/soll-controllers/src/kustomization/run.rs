@@ -167,26 +167,29 @@ impl Runs {
         self.tables().handing_over.iter().cloned().collect()
     }
 
-    /// Forgets a Kustomization that is gone.
-    pub(super) fn forget(&self, key: &Key) {
+    /// Forgets a Kustomization that is gone. Returns the objects that were its own, and nobody else's since.
+    pub(super) fn forget(&self, key: &Key) -> Vec<ObjectRef> {
         let mut tables = self.tables();
         tables.handing_over.remove(key);
         tables.runs.remove(key);
         tables.signals.remove(key);
         tables.corrections.remove(key);
-        tables.disown(key);
+        tables.disown(key)
     }
 }
 
 impl Tables {
-    fn disown(&mut self, key: &Key) {
-        for object in self.owned.remove(key).unwrap_or_default() {
-            if let Entry::Occupied(owner) = self.owners.entry(object)
-                && owner.get() == key
-            {
+    /// Takes from a Kustomization what is its own, and nobody else's since.
+    fn disown(&mut self, key: &Key) -> Vec<ObjectRef> {
+        let mut owned = self.owned.remove(key).unwrap_or_default();
+        owned.retain(|object| match self.owners.entry(object.clone()) {
+            Entry::Occupied(owner) if owner.get() == key => {
                 owner.remove();
+                true
             }
-        }
+            _ => false,
+        });
+        owned
     }
 }
 
@@ -208,7 +211,9 @@ mod tests {
         runs.own(&a, [object("3")]);
         assert_eq!(runs.owner(&object("1")), None);
         assert_eq!(runs.owner(&object("2")), Some(key("b")), "what is another's by now stays its own");
-        runs.forget(&a);
+        runs.own(&a, [object("2"), object("3")]);
+        runs.own(&key("b"), [object("2")]);
+        assert_eq!(runs.forget(&a), [object("3")], "what others have is not forgotten with it");
         assert_eq!(runs.owner(&object("3")), None);
     }
 
