@@ -277,7 +277,9 @@ impl Ports {
             .arg("--service-account-issuer=https://kubernetes.default.svc")
             .args(["--token-auth-file=tokens.csv", "--authorization-mode=RBAC"])
             .args(["--max-requests-inflight=800", "--max-mutating-requests-inflight=400"])
-            .args(["--allow-privileged=true", "--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"]);
+            .args(["--allow-privileged=true", "--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"])
+            // An hour of a fleet is one log: whoever counts reads it from its beginning.
+            .arg("--audit-log-maxsize=100000");
         match parts {
             // Pods are made without tokens: nothing runs in them.
             Parts::All | Parts::Recorded => {
