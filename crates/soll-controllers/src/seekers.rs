@@ -1,6 +1,6 @@
 //! Who seeks the artifact of which source and has not got it: it may be gone with who served it, or with its disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -18,57 +18,31 @@ pub(crate) struct Seekers {
     by_source: Arc<Mutex<HashMap<Key, Sought>>>,
 }
 
-/// Why an artifact cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Lack {
-    /// It should be in our store, and is not.
-    Lost {
-        /// When that was first seen.
-        since: Instant,
-    },
-    /// Its server does not have it.
-    NotServed,
-}
-
 struct Sought {
     artifact: Artifact,
     /// Since when it is known that our store does not have it.
     lost: Option<Instant>,
-    /// By whom, and what the pass that is under way found out.
-    by: BTreeMap<Key, Option<Lack>>,
+    by: BTreeSet<Key>,
 }
 
 impl Seekers {
     /// Notes that a Kustomization seeks what a source offers.
     pub(crate) fn seek(&self, source: &Key, artifact: &Artifact, seeker: &Key) {
         let mut by_source = self.by_source();
-        let anew = || Sought { artifact: artifact.clone(), lost: None, by: BTreeMap::new() };
+        let anew = || Sought { artifact: artifact.clone(), lost: None, by: BTreeSet::new() };
         let sought = by_source.entry(source.clone()).or_insert_with(anew);
         if sought.artifact != *artifact {
-            let by = std::mem::take(&mut sought.by).into_keys().map(|seeker| (seeker, None)).collect();
-            *sought = Sought { by, ..anew() };
+            *sought = Sought { by: std::mem::take(&mut sought.by), ..anew() };
         }
-        sought.by.insert(seeker.clone(), None);
+        sought.by.insert(seeker.clone());
     }
 
-    /// Notes that nobody has what a Kustomization seeks, unless another offer was made since it seeks it.
-    pub(crate) fn lack(&self, source: &Key, artifact: &Artifact, seeker: &Key, lack: Lack) {
-        let mut by_source = self.by_source();
-        let Some(sought) = by_source.get_mut(source).filter(|sought| sought.artifact == *artifact) else { return };
-        let lack = match lack {
-            Lack::Lost { since } => Lack::Lost { since: *sought.lost.get_or_insert(since) },
-            Lack::NotServed => Lack::NotServed,
-        };
-        if let Some(found_out) = sought.by.get_mut(seeker) {
-            *found_out = Some(lack);
-        }
-    }
-
-    /// Why nobody has what a Kustomization seeks, if that was found out since it was last asked for.
-    pub(crate) fn take_lack(&self, source: &Key, artifact: &Artifact, seeker: &Key) -> Option<Lack> {
+    /// Notes that our store does not have what a source offers. Returns since when that is known; nothing if another offer was made
+    /// meanwhile.
+    pub(crate) fn lost(&self, source: &Key, artifact: &Artifact, now: Instant) -> Option<Instant> {
         let mut by_source = self.by_source();
         let sought = by_source.get_mut(source).filter(|sought| sought.artifact == *artifact)?;
-        sought.by.get_mut(seeker)?.take()
+        Some(*sought.lost.get_or_insert(now))
     }
 
     /// Notes that a Kustomization has what it sought of a source.
@@ -84,7 +58,7 @@ impl Seekers {
 
     /// Those that seek what a source offered until now; they are about to look again.
     pub(crate) fn take(&self, source: &Key) -> BTreeSet<Key> {
-        self.by_source().remove(source).map(|sought| sought.by.into_keys().collect()).unwrap_or_default()
+        self.by_source().remove(source).map(|sought| sought.by).unwrap_or_default()
     }
 
     /// Forgets a Kustomization that is gone.
@@ -114,7 +88,7 @@ mod tests {
             digest: "sha256:1".to_owned(),
             last_update_time: soll_api::Time::new(jiff::Timestamp::UNIX_EPOCH),
             size: None,
-            metadata: BTreeMap::new(),
+            metadata: std::collections::BTreeMap::new(),
         }
     }
 
@@ -143,37 +117,13 @@ mod tests {
         let (seekers, source, start) = (Seekers::default(), key(Kind::GitRepository, "s"), Instant::now());
         let [a, b] = ["a", "b"].map(|name| key(Kind::Kustomization, name));
         let lost = |url: &str, seeker: &Key, seconds| {
-            let since = start + Duration::from_secs(seconds);
             seekers.seek(&source, &artifact(url), seeker);
-            seekers.lack(&source, &artifact(url), seeker, Lack::Lost { since });
-            let Some(Lack::Lost { since }) = seekers.take_lack(&source, &artifact(url), seeker) else {
-                panic!("it is")
-            };
-            (since - start).as_secs()
+            let since = seekers.lost(&source, &artifact(url), start + Duration::from_secs(seconds));
+            since.map(|since| (since - start).as_secs())
         };
-        assert_eq!((lost("one", &a, 1), lost("one", &b, 5), lost("two", &b, 9)), (1, 1, 9));
+        assert_eq!((lost("one", &a, 1), lost("one", &b, 5), lost("two", &b, 9)), (Some(1), Some(1), Some(9)));
+        assert_eq!(seekers.lost(&source, &artifact("one"), start), None, "another one is offered by now");
         assert_eq!(seekers.take(&source), BTreeSet::from([a, b]));
-    }
-
-    #[test]
-    fn what_was_found_out_is_told_once_and_of_the_offer_that_it_is_about() {
-        let (seekers, source) = (Seekers::default(), key(Kind::GitRepository, "s"));
-        let [a, b] = ["a", "b"].map(|name| key(Kind::Kustomization, name));
-        let (one, two) = (artifact("one"), artifact("two"));
-        seekers.seek(&source, &one, &a);
-        seekers.seek(&source, &one, &b);
-        seekers.lack(&source, &two, &a, Lack::NotServed);
-        assert_eq!(seekers.take_lack(&source, &one, &a), None);
-        seekers.lack(&source, &one, &a, Lack::NotServed);
-        assert_eq!(seekers.take_lack(&source, &two, &a), None);
-        assert_eq!(seekers.take_lack(&source, &one, &b), None);
-        assert_eq!(seekers.take_lack(&source, &one, &a), Some(Lack::NotServed));
-        assert_eq!(seekers.take_lack(&source, &one, &a), None, "the next pass finds out for itself");
-        seekers.lack(&source, &one, &a, Lack::NotServed);
-        seekers.seek(&source, &two, &b);
-        assert_eq!(seekers.take_lack(&source, &two, &a), None);
-        seekers.take(&source);
-        seekers.lack(&source, &one, &a, Lack::NotServed);
-        assert!(seekers.by_source().is_empty(), "it was offered again meanwhile");
+        assert_eq!(seekers.lost(&source, &artifact("two"), start), None, "it was offered again");
     }
 }

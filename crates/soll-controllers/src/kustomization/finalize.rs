@@ -102,8 +102,8 @@ async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomizati
     }
     let Ok(offer) = source::offer(ks, ctx) else { return everything(inventory) };
     match source::tree(&offer, ctx).await {
-        Ok(Some(tree)) => handover::sort(inventory, key, &offer, &tree, ctx).await,
-        _ => everything(inventory),
+        Ok(tree) => handover::sort(inventory, key, &offer, &tree, ctx).await,
+        Err(_) => everything(inventory),
     }
 }
 

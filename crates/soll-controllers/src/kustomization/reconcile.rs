@@ -167,7 +167,7 @@ impl<'c> Pass<'c> {
         };
         let inputs = inputs::resolve(&self.ks, &self.object, ctx).await.map_err(failed(Step::Building))?;
         self.secrets = inputs.variables.secrets();
-        let tree = source::tree(&offer, ctx).await.map_err(failed(Step::Fetching))?.ok_or(Stop::Overtaken)?;
+        let tree = source::tree(&offer, ctx).await?;
         let made_anew = self.is_due(run, &revision) && self.renew(run, &revision);
         let unchanged =
             inputs.missing.is_none() && !made_anew && self.is_unchanged(run, &inputs.digest, &tree, signals);

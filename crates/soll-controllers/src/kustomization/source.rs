@@ -7,9 +7,8 @@ use soll_tree::Tree;
 use soll_yaml::{DecodeError, from_value};
 
 use super::reconcile::Stop;
-use super::status::{Outcome, Revision};
+use super::status::{Failed, Outcome, Revision, Step};
 use crate::context::Context;
-use crate::seekers::Lack;
 use crate::{Key, Kind};
 
 /// What a source offers.
@@ -26,7 +25,7 @@ impl Offer {
     }
 }
 
-/// What the source of a Kustomization offers now. If [`tree`] has just found that nobody has it, the pass ends with that.
+/// What the source of a Kustomization offers now.
 pub(super) fn offer(ks: &Kustomization, ctx: &Context) -> Result<Offer, Stop> {
     let source = ks.source();
     if ctx.config.no_cross_namespace_refs && source.namespace != ks.metadata.namespace {
@@ -48,15 +47,8 @@ pub(super) fn offer(ks: &Kustomization, ctx: &Context) -> Result<Offer, Stop> {
         let message = format!("Source artifact not found, retrying in {}", soll_api::Duration::from(wait));
         return Err(not_ready(message, Retry::After(wait)).into());
     };
-    let offer = Offer {
-        source: key,
-        artifact,
-        seeker: Key::new(Kind::Kustomization, &ks.metadata.namespace, &ks.metadata.name),
-    };
-    match ctx.artifacts.seekers.take_lack(&offer.source, &offer.artifact, &offer.seeker) {
-        Some(lack) => Err(lacking(lack, Instant::now(), ctx.config.requeue_dependency).into()),
-        None => Ok(offer),
-    }
+    let seeker = Key::new(Kind::Kustomization, &ks.metadata.namespace, &ks.metadata.name);
+    Ok(Offer { source: key, artifact, seeker })
 }
 
 /// The artifact in the status of a source. Nothing else is read: every pass of every Kustomization looks here.
@@ -71,46 +63,42 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The tree of the artifact: as its source handed it over, else from where artifacts are stored or served.
 ///
-/// Nothing if the pass has to begin anew: the source offers something else before it is there, or the same elsewhere or anew,
-/// for who served it may be gone, or its disk; or nobody has it, as the next look at the offer will say. Who does not get it is
-/// woken when the source offers something.
-pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Option<Tree>, Failure> {
+/// Who does not get it is woken when the source offers something else, or the same elsewhere or anew: who served it may be gone, or
+/// its disk.
+pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Tree, Stop> {
     let Offer { source, artifact, seeker } = offer;
     let handed_over = || ctx.trees.get(source, &artifact.digest);
     if let Some(tree) = handed_over() {
-        return Ok(Some(tree));
+        return Ok(tree);
     }
     let seekers = &ctx.artifacts.seekers;
     seekers.seek(source, artifact, seeker);
     if is_ours_to_make(ctx) && ctx.artifacts.is_lost(artifact).await {
         // It may have come before we were known to seek it. A source hands its tree over first, and then offers it.
-        let tree = handed_over();
-        match tree {
-            Some(_) => seekers.find(source, seeker),
-            None => seekers.lack(source, artifact, seeker, Lack::Lost { since: Instant::now() }),
+        if let Some(tree) = handed_over() {
+            seekers.find(source, seeker);
+            return Ok(tree);
         }
-        return Ok(tree);
+        let now = Instant::now();
+        let since = seekers.lost(source, artifact, now).ok_or(Stop::Overtaken)?;
+        return Err(lost(now.saturating_duration_since(since), now, ctx.config.requeue_dependency).into());
     }
     let opened = tokio::select! {
         biased;
-        () = overtaken(offer, ctx) => return Ok(None),
+        () = overtaken(offer, ctx) => return Err(Stop::Overtaken),
         opened = ctx.artifacts.open(artifact) => opened,
     };
-    let tree = match opened {
-        Ok(tree) => tree,
-        Err(failure) if failure.class == Class::Dependency => {
-            seekers.lack(source, artifact, seeker, Lack::NotServed);
-            return Ok(None);
-        }
-        Err(failure) => return Err(failure),
-    };
+    let tree = opened.map_err(|failure| match failure.class {
+        Class::Dependency => Stop::from(not_found(ctx.config.requeue_dependency)),
+        _ => Failed::at(Step::Fetching, &offer.revision(), failure).into(),
+    })?;
     seekers.find(source, seeker);
     ctx.trees.put(source.clone(), &artifact.digest, tree.clone());
     if ctx.object(source).is_none() {
         // What was told of its end came before there was a tree to let go of.
         ctx.trees.forget(source);
     }
-    Ok(Some(tree))
+    Ok(tree)
 }
 
 /// Whether it is we who make artifacts, so that one that we lost will be made anew.
@@ -118,16 +106,17 @@ fn is_ours_to_make(ctx: &Context) -> bool {
     ctx.config.controllers.contains(&Kind::GitRepository) && ctx.leadership.leads(Kind::GitRepository)
 }
 
-/// What comes of a pass whose artifact nobody has: of one that our own source has lost, at first nothing. After a start with
-/// an empty disk this befalls every object for a moment.
-fn lacking(lack: Lack, now: Instant, requeue: Duration) -> Outcome {
-    let quiet = match lack {
-        Lack::Lost { since } => REMADE_WITHIN.checked_sub(now.saturating_duration_since(since)).unwrap_or_default(),
-        Lack::NotServed => Duration::ZERO,
-    };
-    if !quiet.is_zero() {
-        return Outcome::Settling(now + quiet.min(LOOK_AGAIN));
+/// What comes of a pass whose artifact our own source has lost, so long ago: at first nothing. After a start with an empty disk
+/// this befalls every object for a moment.
+fn lost(so_long: Duration, now: Instant, requeue: Duration) -> Outcome {
+    match REMADE_WITHIN.checked_sub(so_long).filter(|quiet| !quiet.is_zero()) {
+        Some(quiet) => Outcome::Settling(now + quiet.min(LOOK_AGAIN)),
+        None => not_found(requeue),
     }
+}
+
+/// Nobody has the artifact.
+fn not_found(requeue: Duration) -> Outcome {
     let wait = soll_api::Duration::from(requeue);
     not_ready(format!("Source is not ready, artifact not found, retrying in {wait}"), Retry::After(requeue))
 }
@@ -162,12 +151,12 @@ mod tests {
     #[test]
     fn a_lost_artifact_is_nothing_to_tell_before_it_had_time_to_be_made_anew() {
         let (now, requeue) = (Instant::now(), Duration::from_secs(20));
-        let outcome = |seconds| lacking(Lack::Lost { since: now }, now + Duration::from_secs(seconds), requeue);
+        let outcome = |seconds| lost(Duration::from_secs(seconds), now, requeue);
         for (waited, again) in [(0, 10), (15, 10), (25, 5)] {
             let Outcome::Settling(at) = outcome(waited) else { panic!("nothing is said after {waited}s") };
-            assert_eq!(at - now, Duration::from_secs(waited + again));
+            assert_eq!(at - now, Duration::from_secs(again));
         }
-        for outcome in [outcome(30), outcome(100), lacking(Lack::NotServed, now, requeue)] {
+        for outcome in [outcome(30), outcome(100)] {
             let Outcome::SourceNotReady(failure) = outcome else { panic!("the status says it, and no event") };
             assert_eq!((failure.reason.as_str(), failure.retry), ("ArtifactFailed", Retry::After(requeue)));
             assert_eq!(failure.message, "Source is not ready, artifact not found, retrying in 20s");
