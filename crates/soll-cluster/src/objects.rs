@@ -189,11 +189,7 @@ impl Cluster {
     /// # Errors
     /// Anything but that it does not exist.
     pub async fn find(&self, gvk: &Gvk, namespace: &str, name: &str) -> Result<Option<Object>, ApiError> {
-        match self.get(gvk, namespace, name).await {
-            Ok(object) => Ok(Some(object)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(self.get(gvk, namespace, name).await)
     }
 
     async fn read(&self, gvk: &Gvk, namespace: &str, name: &str, depth: Depth) -> Result<Object, ApiError> {
@@ -518,10 +514,15 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Object>, ApiError> {
-        match self.read_at(resource, namespace, name, Depth::Whole).await {
-            Ok(object) => Ok(Some(object)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(self.read_at(resource, namespace, name, Depth::Whole).await)
+    }
+}
+
+/// Nothing if an object does not exist.
+fn if_there(read: Result<Object, ApiError>) -> Result<Option<Object>, ApiError> {
+    match read {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
     }
 }
