@@ -194,8 +194,9 @@ impl<'c> Pass<'c> {
         ctx.check_ownership(self.key)?;
         let applier = self.applier(run);
         self.recall(&desired, &old).await;
-        let references = || desired.iter().map(|object| ctx.live.resolve(object.object_ref()));
-        ctx.runs.own(self.key, references());
+        let references = || -> Vec<_> { desired.iter().map(|object| ctx.live.resolve(object.object_ref())).collect() };
+        let owned = references();
+        ctx.runs.own(self.key, owned.clone());
         let applied = applier.apply(stages, &settings, &sources).await.map_err(|stopped| {
             let mut failed = Failed::at(Step::Applying, &revision, stopped.failure);
             failed.digest = Some(digest.clone());
@@ -205,7 +206,10 @@ impl<'c> Pass<'c> {
             Stop::from(failed)
         })?;
         // What lives outside of namespaces is known by now.
-        ctx.runs.own(self.key, references());
+        let applied_as = references();
+        if applied_as != owned {
+            ctx.runs.own(self.key, applied_as.clone());
+        }
         ctx.live_watches.ensure(desired.iter().map(Object::gvk));
         let mut inventory = applied.changes.inventory();
         let mut pruned = String::new();
@@ -213,7 +217,7 @@ impl<'c> Pass<'c> {
         if self.ks.spec.prune {
             let left = old.difference(&inventory);
             let sorted = self.sort(left, &offer, &tree).await;
-            let result = applier.prune(&sorted.stale, &references().collect::<Vec<_>>(), &owner).await;
+            let result = applier.prune(&sorted.stale, &applied_as, &owner).await;
             pruned = result.changes.event();
             awaited = handover::not_taken(&sorted.awaited, &applier, &owner).await;
             inventory = inventory.union(&result.unconfirmed).union(&awaited);
