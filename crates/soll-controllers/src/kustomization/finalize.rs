@@ -9,7 +9,7 @@ use soll_plan::Owner;
 use tracing::{debug, info, warn};
 
 use super::handover::{self, Sorted};
-use super::reconcile::applying;
+use super::reconcile::{Stop, applying};
 use super::source;
 use super::status::{self, Outcome};
 use crate::Key;
@@ -52,7 +52,10 @@ pub(super) async fn finalize(
         return release(key, object, ctx).await;
     }
     ctx.check_ownership(key)?;
-    let Sorted { stale: inventory, awaited } = sort(inventory, key, object, ks, ctx).await;
+    let Some(Sorted { stale: inventory, awaited }) = sort(inventory, key, object, ks, ctx).await else {
+        debug!(%key, "it is not known yet whether others build what it has");
+        return Ok(Next::After(TAKEN_POLL));
+    };
     if !handover::not_taken(&awaited, &applier, &Owner::of(ks)).await.is_empty() {
         if !is_over(ks) {
             debug!(%key, "others build what it has: it waits until they have taken it");
@@ -93,18 +96,22 @@ pub(super) async fn finalize(
     release(key, object, ctx).await
 }
 
-/// Sorts what it has: what others build, as when it is renamed, is theirs to take. If what they build cannot be found out for want
-/// of a source, it is deleted as by Flux.
-async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomization, ctx: &Context) -> Sorted {
-    let everything = |stale| Sorted { stale, ..Sorted::default() };
+/// Sorts what it has: what others build, as when it is renamed, is theirs to take. Nothing if it is worth asking again what they
+/// build; if that cannot be found out for want of a source, or in time, all is deleted, as by Flux.
+async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomization, ctx: &Context) -> Option<Sorted> {
+    let everything = |stale| Some(Sorted { stale, ..Sorted::default() });
     if !ctx.config.behaviours.of_object(object).hand_over {
         return everything(inventory);
     }
     let Ok(offer) = source::offer(ks, ctx) else { return everything(inventory) };
-    match source::tree(&offer, ctx).await {
-        Ok(tree) => handover::sort(inventory, key, &offer, &tree, ctx).await,
-        Err(_) => everything(inventory),
-    }
+    let sorted = match source::tree(&offer, ctx).await {
+        Ok(tree) => handover::sort(&inventory, key, &offer, &tree, ctx).await,
+        // The source has just moved on, or is about to make its artifact anew.
+        Err(Stop::Overtaken) => None,
+        Err(Stop::Outcome(outcome)) if matches!(*outcome, Outcome::Settling(_)) => None,
+        Err(_) => return everything(inventory),
+    };
+    if sorted.is_none() && is_over(ks) { everything(inventory) } else { sorted }
 }
 
 async fn release(key: &Key, object: &Object, ctx: &Context) -> Result<Next, WriteError> {

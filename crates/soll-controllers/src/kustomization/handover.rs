@@ -26,8 +26,8 @@ pub(super) struct Sorted {
     pub(super) awaited: Inventory,
 }
 
-/// Sorts what left the build of a Kustomization by what all others make of it.
-pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree, ctx: &Context) -> Sorted {
+/// Sorts what left the build of a Kustomization by what all others make of it. Nothing if that cannot be found out now.
+pub(super) async fn sort(left: &Inventory, key: &Key, offer: &Offer, tree: &Tree, ctx: &Context) -> Option<Sorted> {
     let (mut awaited, mut to_come) = (HashSet::new(), HashSet::new());
     let ids: HashSet<&str> = left.entries.iter().map(|entry| entry.id.as_str()).collect();
     // Whoever comes while this goes on is to come.
@@ -59,10 +59,10 @@ pub(super) async fn sort(left: Inventory, key: &Key, offer: &Offer, tree: &Tree,
                 let inventory = ks.status.inventory.unwrap_or_default().entries.into_iter();
                 awaited.extend(inventory.map(|entry| entry.id).filter(|id| ids.contains(id.as_str())));
             }
-            Made::Unknown => return Sorted { stale: Inventory::default(), awaited: left },
+            Made::Unknown => return None,
         }
     }
-    split(&left, &awaited)
+    Some(split(left, &awaited))
 }
 
 /// Whether a Kustomization that another one builds is not there yet, or not as it will be.

@@ -381,7 +381,8 @@ impl<'c> Pass<'c> {
         if left.is_empty() || !self.behaviours.hand_over {
             return Sorted { stale: left, ..Sorted::default() };
         }
-        handover::sort(left, self.key, offer, tree, self.ctx).await
+        let sorted = handover::sort(&left, self.key, offer, tree, self.ctx).await;
+        sorted.unwrap_or_else(|| Sorted { awaited: left, ..Sorted::default() })
     }
 
     /// Has what an earlier process applied listed, kind by kind, so that it need not be read object by object.
