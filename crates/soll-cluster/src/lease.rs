@@ -381,6 +381,8 @@ fn now() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::JoinHandle;
+
     use super::*;
     use crate::testing::Objects;
 
@@ -393,6 +395,15 @@ mod tests {
 
     async fn until(state: &mut watch::Receiver<LeaseState>, wanted: impl FnMut(&LeaseState) -> bool) -> LeaseState {
         state.wait_for(wanted).await.expect("the contender runs").clone()
+    }
+
+    /// A contender that leads for as long as nobody stops it.
+    async fn leader(objects: &Objects) -> (JoinHandle<LeaseEnd>, watch::Receiver<LeaseState>) {
+        let contender = Contender::new(&objects.cluster(), options("a"));
+        let mut state = contender.state();
+        let run = tokio::spawn(contender.run(CancellationToken::new()));
+        until(&mut state, LeaseState::is_held).await;
+        (run, state)
     }
 
     #[tokio::test(start_paused = true)]
@@ -442,10 +453,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_holder_that_cannot_renew_gives_up_before_others_may_take_over() {
         let objects = Objects::default();
-        let contender = Contender::new(&objects.cluster(), options("a"));
-        let mut state = contender.state();
-        let run = tokio::spawn(contender.run(CancellationToken::new()));
-        until(&mut state, LeaseState::is_held).await;
+        let (run, state) = leader(&objects).await;
         let held = Instant::now();
         objects.refuse_all();
         assert_eq!(run.await.expect("no panic"), LeaseEnd::Lost);
@@ -456,10 +464,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_lapsed_is_not_held_again() {
         let objects = Objects::default();
-        let contender = Contender::new(&objects.cluster(), options("a"));
-        let mut state = contender.state();
-        let run = tokio::spawn(contender.run(CancellationToken::new()));
-        until(&mut state, LeaseState::is_held).await;
+        let (run, _state) = leader(&objects).await;
         let held = Instant::now();
         // The first renewal is made, and its answer not waited for; what follows from that takes longer than the lease lasts.
         objects.answer_late("leases", Duration::from_secs(16));

@@ -394,6 +394,11 @@ spec:
         self.bed.find(kind, &self.namespace, name)
     }
 
+    /// The value of a ConfigMap.
+    pub(crate) fn value_of(&self, name: &str) -> Option<String> {
+        self.find("ConfigMap", name)?.value().lookup_str(&["data", "key"]).map(str::to_owned)
+    }
+
     pub(crate) fn ready(&self, name: &str, commit: &str) -> Object {
         self.bed.ready(&self.namespace, name, commit)
     }
@@ -415,6 +420,21 @@ fn start_engine(keeper: &Keeper, kubeconfig: &Path) -> Kept {
     command.args(["--requeue-dependency=1s", "--log-level=debug"]);
     keeper.start("engine", &mut command).expect("the engine starts")
 }
+
+/// A ConfigMap with a value under `key`.
+pub(crate) fn config_map(name: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: \"{value}\"\n")
+}
+
+/// A Job that is gone as soon as it has run.
+pub(crate) const FLEETING_JOB: &str = "apiVersion: batch/v1
+kind: Job
+metadata: {name: once}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec: {restartPolicy: Never, containers: [{name: once, image: 'example.com/once:1'}]}
+";
 
 /// The documents of a YAML text as objects.
 pub(crate) fn objects(yaml: &str) -> Vec<Object> {

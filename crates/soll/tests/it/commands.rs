@@ -4,7 +4,7 @@ use std::path::Path;
 
 use soll_yaml::Value;
 
-use crate::bed::{Bed, Ground, Ran, Stage, until};
+use crate::bed::{Bed, Ground, Ran, Stage, config_map, until};
 use crate::on_both_grounds;
 
 on_both_grounds!(
@@ -27,13 +27,9 @@ fn shows(stage: &Stage<'_>, arguments: &[&str], wanted: &[&str]) {
     }
 }
 
-fn config_map(value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  key: \"{value}\"\n")
-}
-
 fn commands_show_and_steer_what_is_reconciled(ground: Ground) {
     let stage = Bed::shared(ground).stage("commands");
-    let first = stage.repository.write("a.yaml", &config_map("one")).push("one");
+    let first = stage.repository.write("a.yaml", &config_map("a", "one")).push("one");
     stage.bed.apply(&format!(
         "apiVersion: source.toolkit.fluxcd.io/v1
 kind: GitRepository
@@ -52,7 +48,7 @@ spec: {{url: {}, interval: 10m, ref: {{branch: main}}}}
     shows(&stage, &in_namespace(&["events", "--for", "Kustomization/app"]), &["ReconciliationSucceeded"]);
     shows(&stage, &in_namespace(&["tree", "kustomization", "app"]), &["ConfigMap/commands/a"]);
 
-    let second = stage.repository.write("a.yaml", &config_map("two")).push("two");
+    let second = stage.repository.write("a.yaml", &config_map("a", "two")).push("two");
     shows(&stage, &in_namespace(&["reconcile", "kustomization", "app", "--with-source"]), &[&second[..8]]);
     stage.ready("app", &second);
     shows(&stage, &in_namespace(&["suspend", "kustomization", "app"]), &["suspended"]);
@@ -71,7 +67,7 @@ fn diff_shows_what_an_apply_would_change(ground: Ground) {
     let secret =
         |value: &str| format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  password: {value}\n");
     let write = |map: &str, password: &str| {
-        std::fs::write(folder.path().join("a.yaml"), config_map(map)).expect("writable");
+        std::fs::write(folder.path().join("a.yaml"), config_map("a", map)).expect("writable");
         std::fs::write(folder.path().join("s.yaml"), secret(password)).expect("writable");
     };
     write("one", "hunter1");
@@ -125,7 +121,7 @@ spec:
     let buoy = "apiVersion: commands.soll.dev/v1\nkind: Buoy\nmetadata: {name: b}\nspec: {depth: 3}\n";
     let map = format!(
         "{}---\n{namespace}",
-        config_map("one").replace("name: a", "name: a\n  namespace: commands-first-made")
+        config_map("a", "one").replace("name: a", "name: a\n  namespace: commands-first-made")
     );
     for (name, text) in [("crd.yaml", definition), ("b.yaml", buoy), ("a.yaml", &map)] {
         std::fs::write(folder.path().join(name), text).expect("writable");

@@ -1,6 +1,6 @@
 //! The life of a Kustomization: installed, upgraded, pruned, corrected, suspended, deleted.
 
-use crate::bed::{Bed, Ground, condition};
+use crate::bed::{Bed, Ground, condition, config_map};
 use crate::on_both_grounds;
 
 on_both_grounds!(
@@ -12,14 +12,6 @@ on_both_grounds!(
     answers_requests,
 );
 
-fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: \"{value}\"\n")
-}
-
-fn value_of(stage: &crate::bed::Stage<'_>, name: &str) -> Option<String> {
-    stage.find("ConfigMap", name)?.value().lookup_str(&["data", "key"]).map(str::to_owned)
-}
-
 fn installs_upgrades_and_prunes(ground: Ground) {
     let stage = Bed::shared(ground).stage("life-install");
     let repository = &stage.repository;
@@ -30,7 +22,7 @@ fn installs_upgrades_and_prunes(ground: Ground) {
     stage.source();
     stage.kustomization("app", "./app", "prune: true\ntargetNamespace: life-install");
     let object = stage.ready("app", &first);
-    assert_eq!(value_of(&stage, "a").as_deref(), Some("one"));
+    assert_eq!(stage.value_of("a").as_deref(), Some("one"));
     let inventory = object.value().lookup(&["status", "inventory", "entries"]).and_then(|entries| entries.as_list());
     assert_eq!(inventory.map(<[_]>::len), Some(2));
     assert_eq!(condition(&object, "Ready").2, format!("Applied revision: main@sha1:{first}"));
@@ -38,7 +30,7 @@ fn installs_upgrades_and_prunes(ground: Ground) {
 
     let second = repository.write("app/a.yaml", &config_map("a", "two")).push("two");
     stage.ready("app", &second);
-    assert_eq!(value_of(&stage, "a").as_deref(), Some("two"));
+    assert_eq!(stage.value_of("a").as_deref(), Some("two"));
     assert_eq!(stage.find("ConfigMap", "b").expect("b").resource_version(), before, "b did not change in Git");
 
     let third = repository.remove("app/a.yaml").push("three");
@@ -138,10 +130,10 @@ fn does_nothing_while_suspended(ground: Ground) {
     stage.wait("Kustomization", "app", |app| {
         app.and_then(|app| app.value().lookup_str(&["status", "lastHandledReconcileAt"])) == Some("now")
     });
-    assert_eq!(value_of(&stage, "a").as_deref(), Some("one"));
+    assert_eq!(stage.value_of("a").as_deref(), Some("one"));
     stage.kustomization("app", "./", "prune: true\ntargetNamespace: life-suspend\nsuspend: false");
     stage.ready("app", &second);
-    assert_eq!(value_of(&stage, "a").as_deref(), Some("two"));
+    assert_eq!(stage.value_of("a").as_deref(), Some("two"));
 }
 
 fn answers_requests(ground: Ground) {

@@ -2,7 +2,7 @@
 
 use soll_api::Object;
 
-use crate::bed::{Bed, Ground, Stage, condition, until};
+use crate::bed::{Bed, FLEETING_JOB, Ground, Stage, condition, config_map, until};
 use crate::on_both_grounds;
 
 on_both_grounds!(
@@ -15,17 +15,9 @@ on_both_grounds!(
     what_lives_outside_of_namespaces_is_one_object_whatever_namespace_is_written,
 );
 
-fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: \"{value}\"\n")
-}
-
-fn key(object: Option<&Object>) -> Option<&str> {
-    object?.value().lookup_str(&["data", "key"])
-}
-
 /// Waits for the value of a ConfigMap.
 fn await_value(stage: &Stage<'_>, name: &str, value: &str) {
-    stage.wait("ConfigMap", name, |map| key(map) == Some(value));
+    stage.wait("ConfigMap", name, |map| map.is_some_and(|map| map.value().lookup_str(&["data", "key"]) == Some(value)));
 }
 
 /// What keeps a Kustomization waiting until the test makes it.
@@ -84,16 +76,8 @@ fn drift_is_corrected_at_the_interval_if_events_may_not(ground: Ground) {
 
 fn a_job_that_removed_itself_does_not_run_again_for_drift_during_a_wait(ground: Ground) {
     let stage = Bed::shared(ground).stage("pass-job");
-    let job = "apiVersion: batch/v1
-kind: Job
-metadata: {name: once}
-spec:
-  ttlSecondsAfterFinished: 0
-  template:
-    spec: {restartPolicy: Never, containers: [{name: once, image: 'example.com/once:1'}]}
-";
     let repository = &stage.repository;
-    let commit = repository.write("job.yaml", job).write("a.yaml", &config_map("a", "right")).push("one");
+    let commit = repository.write("job.yaml", FLEETING_JOB).write("a.yaml", &config_map("a", "right")).push("one");
     stage.source();
     stage.kustomization("app", "./", &format!("prune: true\ntargetNamespace: pass-job\n{}", gate(&stage)));
     let made = stage.wait("Job", "once", |job| job.is_some()).expect("it is made");
@@ -123,7 +107,7 @@ fn what_a_suspended_kustomization_once_had_is_pruned_by_who_has_it(ground: Groun
     let commit = repository.remove("new/x.yaml").push("three");
     stage.wait("ConfigMap", "x", |x| x.is_none());
     stage.ready("new", &commit);
-    assert_eq!(key(stage.find("ConfigMap", "a").as_ref()), Some("old"), "what is suspended is left alone");
+    assert_eq!(stage.value_of("a").as_deref(), Some("old"), "what is suspended is left alone");
 }
 
 /// A Kustomization of `./path` in the namespace of a stage.
@@ -143,6 +127,15 @@ spec:
     )
 }
 
+/// Has `all` make `old`, and this the ConfigMap `x`; returns the uid of that.
+fn old_made_x(stage: &Stage<'_>, commit: &str) -> String {
+    stage.source();
+    stage.kustomization("all", "./all", "prune: true");
+    stage.ready("all", commit);
+    stage.ready("old", commit);
+    stage.find("ConfigMap", "x").expect("x").uid().to_owned()
+}
+
 /// Waits until a ConfigMap has another owner, and sees that nobody has deleted it on the way.
 fn await_owner(stage: &Stage<'_>, name: &str, uid: &str, owner: &str) {
     let label = "kustomize.toolkit.fluxcd.io/name";
@@ -155,11 +148,7 @@ fn what_moves_to_a_kustomization_of_the_same_commit_stays_what_it_is(ground: Gro
     let repository = &stage.repository;
     repository.write("all/old.yaml", &kustomization(&stage, "old", "old")).write("old/a.yaml", &config_map("a", "one"));
     let commit = repository.write("old/x.yaml", &config_map("x", "one")).push("one");
-    stage.source();
-    stage.kustomization("all", "./all", "prune: true");
-    stage.ready("all", &commit);
-    stage.ready("old", &commit);
-    let uid = stage.find("ConfigMap", "x").expect("x").uid().to_owned();
+    let uid = old_made_x(&stage, &commit);
 
     repository.write("all/new.yaml", &kustomization(&stage, "new", "new")).write("new/b.yaml", &config_map("b", "one"));
     repository.git(&["mv", "old/x.yaml", "new/x.yaml"]);
@@ -177,11 +166,7 @@ fn what_a_renamed_kustomization_has_stays_what_it_is(ground: Ground) {
     let repository = &stage.repository;
     repository.write("all/old.yaml", &kustomization(&stage, "old", "app"));
     let commit = repository.write("app/x.yaml", &config_map("x", "one")).push("one");
-    stage.source();
-    stage.kustomization("all", "./all", "prune: true");
-    stage.ready("all", &commit);
-    stage.ready("old", &commit);
-    let uid = stage.find("ConfigMap", "x").expect("x").uid().to_owned();
+    let uid = old_made_x(&stage, &commit);
 
     repository.write("all/new.yaml", &kustomization(&stage, "new", "app"));
     let commit = repository.remove("all/old.yaml").push("renamed");

@@ -8,7 +8,7 @@ use soll_testkit::Keeper;
 use soll_yaml::parse_json;
 use tokio::time::timeout;
 
-use crate::bed::{Bed, Ground, PATIENCE, runtime};
+use crate::bed::{Bed, FLEETING_JOB, Ground, PATIENCE, config_map, runtime};
 use crate::on_both_grounds;
 
 on_both_grounds!(more_kinds_than_watches_converge_all_the_same, a_job_that_removes_itself_runs_once_for_each_revision,);
@@ -102,16 +102,7 @@ fn more_kinds_than_watches_converge_all_the_same(ground: Ground) {
 
 fn a_job_that_removes_itself_runs_once_for_each_revision(ground: Ground) {
     let stage = Bed::shared(ground).stage("ttl");
-    let job = "apiVersion: batch/v1
-kind: Job
-metadata: {name: once}
-spec:
-  ttlSecondsAfterFinished: 0
-  template:
-    spec: {restartPolicy: Never, containers: [{name: once, image: 'example.com/once:1'}]}
-";
-    let map = |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{key: {value}}}\n");
-    let first = stage.repository.write("job.yaml", job).write("a.yaml", &map("one")).push("one");
+    let first = stage.repository.write("job.yaml", FLEETING_JOB).write("a.yaml", &config_map("a", "one")).push("one");
 
     let (namespace, all) = (stage.namespace.clone(), Selection::all());
     let mut jobs =
@@ -149,7 +140,7 @@ spec:
     stage.wait("ConfigMap", "a", |a| key(a).as_deref() == Some("one"));
     assert!(stage.find("Job", "once").is_none());
     // Another revision runs it again, as with Flux.
-    let second = stage.repository.write("a.yaml", &map("two")).push("two");
+    let second = stage.repository.write("a.yaml", &config_map("a", "two")).push("two");
     assert_ne!(run(), once);
     stage.ready("app", &second);
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use soll_testkit::{Asked, Fault, Point, Webhook};
 
 use super::play::Play;
-use crate::bed::{Bed, Ground, Stage, condition, until};
+use crate::bed::{Bed, Ground, Stage, condition, config_map, until};
 use crate::on_both_grounds;
 
 on_both_grounds!(
@@ -12,14 +12,6 @@ on_both_grounds!(
     a_kind_that_vanishes_may_come_back,
     a_kind_that_vanishes_before_it_is_watched_is_noticed,
 );
-
-fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")
-}
-
-fn value_of(stage: &Stage<'_>, name: &str) -> Option<String> {
-    stage.find("ConfigMap", name)?.value().lookup_str(&["data", "key"]).map(str::to_owned)
-}
 
 /// Waits until a Kustomization has failed for a reason that its message tells.
 fn failed_for(stage: &Stage<'_>, name: &str, why: &str) -> String {
@@ -173,10 +165,10 @@ fn a_webhook_that_denies_is_told_of_and_obeyed() {
     let message = failed_for(&stage, "app", "not on a Friday");
     assert!(message.contains("fridays.example.com") && message.contains("ConfigMap/denied/"), "{message}");
     assert!(message.contains(".yaml:1:1"), "it names the place: {message}");
-    assert_eq!(value_of(&stage, "a").as_deref(), Some("one"));
+    assert_eq!(stage.value_of("a").as_deref(), Some("one"));
     webhook.allow();
     stage.ready("app", &second);
-    assert_eq!((value_of(&stage, "a").as_deref(), inventory(&stage, "app")), (Some("two"), 3));
+    assert_eq!((stage.value_of("a").as_deref(), inventory(&stage, "app")), (Some("two"), 3));
 
     // A webhook that is away denies, too.
     drop(webhook);
