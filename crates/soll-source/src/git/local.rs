@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use soll_tree::Limits;
 
@@ -17,7 +18,7 @@ pub fn local(path: &Path, reference: &Reference, limits: &Limits) -> Result<Fetc
     let shown = path.display().to_string();
     let (odb, revision, commit) = find(path, &shown, reference)?;
     let blobs = Arc::new(OdbBlobs::new(odb.clone(), ()));
-    let tree = snapshot::tree(&odb, &shown, revision.commit, limits, blobs)?;
+    let tree = snapshot::tree(&odb, &shown, revision.commit, limits, blobs, &AtomicBool::new(false))?;
     Ok(Fetched { revision, commit, tree })
 }
 
@@ -56,7 +57,7 @@ fn find(path: &Path, shown: &str, reference: &Reference) -> Result<(gix::odb::Ha
     let candidates = reference.resolve(shown, &listed)?;
     let objects = repository.common_dir().join("objects");
     let odb = gix::odb::at(objects, gix::hash::Kind::Sha1).map_err(GitError::storage)?;
-    let (revision, commit) = super::newest(&odb, shown, candidates)?;
+    let (revision, commit) = super::newest(&odb, shown, candidates, &AtomicBool::new(false))?;
     Ok((odb, revision, commit))
 }
 

@@ -122,7 +122,7 @@ pub fn cached(cache: &GitCache, revision: &Revision, limits: &Limits) -> Result<
         return Ok(None);
     }
     let candidate = Candidate { revision: revision.clone(), want: revision.commit.0 };
-    read_blocking("the cache", &generation, vec![candidate], limits).map(Some)
+    read_blocking("the cache", &generation, vec![candidate], limits, &AtomicBool::new(false)).map(Some)
 }
 
 async fn within<T>(
@@ -235,7 +235,7 @@ async fn read(
     limits: &Limits,
 ) -> Result<Fetched, GitError> {
     let (url, limits) = (remote.url().to_owned(), *limits);
-    blocking(move |_| read_blocking(&url, &generation, candidates, &limits)).await
+    blocking(move |stop| read_blocking(&url, &generation, candidates, &limits, stop)).await
 }
 
 fn read_blocking(
@@ -243,9 +243,11 @@ fn read_blocking(
     generation: &Arc<Generation>,
     candidates: Vec<Candidate>,
     limits: &Limits,
+    stop: &AtomicBool,
 ) -> Result<Fetched, GitError> {
     let odb = generation.odb()?;
     for candidate in &candidates {
+        snapshot::wanted(stop)?;
         // The list and the objects are two answers of the server.
         let found = snapshot::peel(&odb, url, candidate.want)?;
         if found != candidate.revision.commit {
@@ -253,18 +255,24 @@ fn read_blocking(
             return Err(GitError::protocol(url, why));
         }
     }
-    let (revision, commit) = newest(&odb, url, candidates)?;
+    let (revision, commit) = newest(&odb, url, candidates, stop)?;
     let blobs = Arc::new(OdbBlobs::new(odb.clone(), generation.clone()));
-    let tree = snapshot::tree(&odb, url, revision.commit, limits, blobs)?;
+    let tree = snapshot::tree(&odb, url, revision.commit, limits, blobs, stop)?;
     // Only now is it known that everything is here.
     generation.add_tips(&[revision.commit.0])?;
     Ok(Fetched { revision, commit, tree })
 }
 
 /// The candidate that was committed last.
-fn newest(odb: &gix::odb::Handle, url: &str, candidates: Vec<Candidate>) -> Result<(Revision, Commit), GitError> {
+fn newest(
+    odb: &gix::odb::Handle,
+    url: &str,
+    candidates: Vec<Candidate>,
+    stop: &AtomicBool,
+) -> Result<(Revision, Commit), GitError> {
     let mut newest: Option<(Revision, Commit)> = None;
     for candidate in candidates {
+        snapshot::wanted(stop)?;
         let id = snapshot::peel(odb, url, candidate.want)?;
         let commit = snapshot::commit(odb, url, id)?;
         if newest.as_ref().is_none_or(|(_, newest)| commit.time > newest.time) {

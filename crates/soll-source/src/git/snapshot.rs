@@ -1,5 +1,6 @@
 //! From a commit to its tree.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::ObjectId;
@@ -76,16 +77,19 @@ pub(super) fn commit(odb: &gix::odb::Handle, url: &str, id: CommitId) -> Result<
 }
 
 /// The tree of a commit: files and directories, symbolic links left out, submodules as empty directories.
+///
+/// Ends soon after `stop` is raised, with an error that nobody waits for.
 pub(super) fn tree(
     odb: &gix::odb::Handle,
     url: &str,
     id: CommitId,
     limits: &Limits,
     blobs: Arc<dyn Blobs>,
+    stop: &AtomicBool,
 ) -> Result<Tree, GitError> {
     let mut buffer = Vec::new();
     let commit = odb.find_commit(&id.0, &mut buffer).map_err(|error| GitError::protocol(url, error.to_string()))?;
-    let mut walk = Walk { odb, url, tally: Tally::new(limits), builder: TreeBuilder::default() };
+    let mut walk = Walk { odb, url, tally: Tally::new(limits), builder: TreeBuilder::default(), stop };
     let mut open = vec![(TreePath::root(), commit.tree())];
     while let Some((path, id)) = open.pop() {
         walk.directory(&path, id, &mut open)?;
@@ -98,19 +102,24 @@ struct Walk<'a> {
     url: &'a str,
     tally: Tally<'a>,
     builder: TreeBuilder,
+    stop: &'a AtomicBool,
 }
 
 impl Walk<'_> {
+    /// Entries are read one by one, so that the tally can stop in the middle of a large directory.
     fn directory(&mut self, at: &TreePath, id: ObjectId, open: &mut Vec<(TreePath, ObjectId)>) -> Result<(), GitError> {
+        wanted(self.stop)?;
         let mut buffer = Vec::new();
-        let tree = self.odb.find_tree(&id, &mut buffer).map_err(|error| self.wrong(error.to_string()))?;
-        for entry in &tree.entries {
+        let tree = self.odb.find_tree_iter(&id, &mut buffer).map_err(|error| self.wrong(error.to_string()))?;
+        for entry in tree {
+            let entry = entry.map_err(|error| self.wrong(format!("directory `{at}`: {error}")))?;
             let path = self.path(at, entry.filename.as_ref())?;
+            // What is left out counts too: reading it costs as much.
+            self.tally.entry(&path).map_err(|limit| GitError::limit(self.url, &limit))?;
             let file = |executable| (entry.oid.to_owned(), executable);
             let (blob, executable) = match entry.mode.kind() {
                 EntryKind::Link => continue,
                 kind @ (EntryKind::Tree | EntryKind::Commit) => {
-                    self.tally.entry(&path).map_err(|limit| GitError::limit(self.url, &limit))?;
                     self.builder.insert_directory(&path).map_err(|error| GitError::tree(self.url, &error))?;
                     if kind == EntryKind::Tree {
                         open.push((path, entry.oid.to_owned()));
@@ -126,7 +135,7 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, path: &TreePath, id: ObjectId, executable: bool) -> Result<(), GitError> {
-        self.tally.entry(path).map_err(|limit| GitError::limit(self.url, &limit))?;
+        wanted(self.stop)?;
         let header = self.odb.try_header(&id).map_err(|error| self.wrong(error.to_string()))?;
         let header = header.ok_or_else(|| self.wrong(format!("the content of `{path}` is missing")))?;
         if header.kind != gix::objs::Kind::Blob {
@@ -153,6 +162,11 @@ impl Walk<'_> {
     }
 }
 
+/// An error once nobody waits for the work any more.
+pub(super) fn wanted(stop: &AtomicBool) -> Result<(), GitError> {
+    if stop.load(Ordering::Relaxed) { Err(GitError::storage("the work was given up")) } else { Ok(()) }
+}
+
 fn find<'b>(
     odb: &gix::odb::Handle,
     url: &str,
@@ -161,4 +175,40 @@ fn find<'b>(
 ) -> Result<gix::objs::Data<'b>, GitError> {
     let found = odb.try_find(&id, buffer).map_err(|error| GitError::protocol(url, error.to_string()))?;
     found.ok_or_else(|| GitError::protocol(url, format!("object {id} is missing")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+    use std::process::Command;
+
+    use soll_tree::MemoryBlobs;
+
+    use super::*;
+
+    fn git(dir: &Path, arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments).current_dir(dir);
+        let output = command.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    #[test]
+    fn a_raised_flag_ends_the_walk() {
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "-q"]);
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        git(dir.path(), &["add", "-A"]);
+        git(dir.path(), &["commit", "-q", "-m", "one"]);
+        let id = git(dir.path(), &["rev-parse", "HEAD"]).parse().unwrap();
+        let odb = gix::odb::at(dir.path().join(".git/objects"), gix::hash::Kind::Sha1).unwrap();
+        let walk = |stop: bool| {
+            let blobs = Arc::new(MemoryBlobs::default());
+            tree(&odb, "url", id, &Limits::default(), blobs, &AtomicBool::new(stop)).map(|tree| tree.walk().count())
+        };
+        assert_eq!(walk(false), Ok(1));
+        assert_eq!(walk(true), Err(GitError::Storage("the work was given up".to_owned())));
+    }
 }

@@ -356,6 +356,23 @@ async fn links_are_left_out_and_names_that_escape_are_refused() {
 }
 
 #[tokio::test]
+async fn links_count_although_they_are_left_out() {
+    let bed = Bed::new();
+    for name in ["one", "two", "three", "four"] {
+        std::os::unix::fs::symlink("readme", bed.repository.dir().join(name)).unwrap();
+    }
+    bed.repository.git(&["rm", "-q", "-r", "--", "app", "readme"]);
+    bed.repository.commit("links only");
+    let server = bed.server();
+    let remote = anonymous(&server.url("repo"));
+    let limits = Limits { entries: 3, ..Limits::default() };
+    let error = git::fetch(&remote, &main_branch(), &bed.cache, &limits, TIMEOUT).await.unwrap_err();
+    assert!(error.to_string().contains("more than 3 files and directories"), "{error}");
+    let fetched = bed.fetch(&remote, &main_branch()).await.unwrap();
+    assert_eq!(paths(&fetched), [""; 0]);
+}
+
+#[tokio::test]
 async fn ssh_works_with_the_right_keys_only() {
     let bed = Bed::new();
     bed.repository.git(&["tag", "-a", "v1.0.0", "-m", "annotated"]);
