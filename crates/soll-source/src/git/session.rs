@@ -11,11 +11,14 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use url::Url;
 
 use super::http::{AGENT, HttpAccess, Known};
-use super::pkt::{Packet, PacketReader, Request};
+use super::pkt::{Packet, PacketError, PacketReader, Request, TOLD_BYTES};
 use super::reference::ListedRef;
 use super::remote::{Access, Remote};
 use super::ssh::SshChannel;
 use super::{GitError, Reference};
+
+/// What a greeting may name. It is kept as long as the server is known; real ones name some ten.
+const MAX_CAPABILITIES: usize = 1000;
 
 /// One conversation.
 pub(super) struct Session<'a> {
@@ -154,6 +157,7 @@ impl<'a> Session<'a> {
             }
             Wire::Ssh(channel) => {
                 channel.send(url, &request).await?;
+                channel.reader().bound(TOLD_BYTES);
                 Ok(Answer { url, reader: Reader::Borrowed(channel.reader()) })
             }
         }
@@ -173,11 +177,15 @@ enum Reader<'a> {
 
 impl Answer<'_> {
     async fn packet(&mut self) -> Result<Option<Packet>, GitError> {
-        let reader = match &mut self.reader {
+        let url = self.url;
+        next(url, self.reader()).await
+    }
+
+    fn reader(&mut self) -> &mut PacketReader {
+        match &mut self.reader {
             Reader::Owned(reader) => reader,
             Reader::Borrowed(reader) => reader,
-        };
-        next(self.url, reader).await
+        }
     }
 
     /// A line; none at the end of the message.
@@ -203,7 +211,7 @@ impl Answer<'_> {
 
     async fn pack(&mut self, sink: &mut (impl AsyncWrite + Unpin), limits: &soll_tree::Limits) -> Result<(), GitError> {
         let mut pack = PackStart::default();
-        let mut written = 0;
+        let (mut written, mut transferred) = (0, 0);
         loop {
             let data = match self.packet().await? {
                 Some(Packet::Data(data)) => data,
@@ -213,12 +221,16 @@ impl Answer<'_> {
                 None if written > 0 => return Err(self.wrong("the pack ends too early")),
                 None => return Err(self.wrong("the answer has no pack")),
             };
+            transferred += data.len() as u64;
+            if transferred > limits.transfer_bytes {
+                return Err(self.limit(format!("more than {} bytes are transferred", limits.transfer_bytes)));
+            }
             match data.split_first() {
                 Some((1, bytes)) => {
-                    written += bytes.len() as u64;
-                    if written > limits.transfer_bytes {
-                        return Err(self.limit(format!("more than {} bytes are transferred", limits.transfer_bytes)));
+                    if written == 0 {
+                        self.reader().unbound();
                     }
+                    written += bytes.len() as u64;
                     if pack.objects(bytes).is_some_and(|objects| u64::from(objects) > limits.objects) {
                         return Err(self.limit(format!("the pack has more than {} objects", limits.objects)));
                     }
@@ -263,9 +275,15 @@ impl PackStart {
 
 /// Reads a frame and turns the server's own errors into ours.
 async fn next(url: &str, reader: &mut PacketReader) -> Result<Option<Packet>, GitError> {
-    let packet = reader.next().await.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => GitError::protocol(url, with_causes(&error)),
-        _ => GitError::Unreachable { url: url.to_owned(), why: with_causes(&error) },
+    let packet = reader.next().await.map_err(|error| match error {
+        PacketError::TooMuch => {
+            let limit = format!("the server tells more than {TOLD_BYTES} bytes of itself, its branches and its tags");
+            GitError::Limit { url: url.to_owned(), limit }
+        }
+        PacketError::Io(error) => match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => GitError::protocol(url, with_causes(&error)),
+            _ => GitError::Unreachable { url: url.to_owned(), why: with_causes(&error) },
+        },
     })?;
     if let Some(Packet::Data(data)) = &packet
         && let Some(message) = data.strip_prefix(b"ERR ")
@@ -320,6 +338,10 @@ async fn greeting(url: &str, reader: &mut PacketReader) -> Result<Server, GitErr
                 list_v0(url, name, &mut listed)?;
             }
             None => list_v0(url, &line, &mut listed)?,
+        }
+        if capabilities.len() > MAX_CAPABILITIES {
+            let limit = format!("the server names more than {MAX_CAPABILITIES} capabilities");
+            return Err(GitError::Limit { url: url.to_owned(), limit });
         }
         packet = next(url, reader).await?;
     }
@@ -480,6 +502,21 @@ mod tests {
         assert!(matches!(told("upload-pack: not our ref 12").await, GitError::NoSuchReference { .. }));
         assert!(matches!(told("Repository not found.").await, GitError::NotFound { .. }));
         assert!(matches!(told("access denied").await, GitError::Denied { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_greeting_that_goes_on_meets_a_limit() {
+        let told = async |bytes: Vec<u8>| {
+            let mut reader = PacketReader::new(std::io::Cursor::new(bytes));
+            reader.bound(10_000);
+            greeting("url", &mut reader).await.err().unwrap().to_string()
+        };
+        let names: Vec<String> = (0..200).map(|n| format!("{ID} refs/heads/{n}")).collect();
+        let first = format!("{ID} refs/heads/x\0side-band-64k");
+        let lines: Vec<&str> = std::iter::once(&first).chain(&names).map(String::as_str).collect();
+        assert!(told(frames(&lines)).await.contains("bytes of itself, its branches and its tags"));
+        let lines: Vec<&str> = std::iter::once("version 2").chain(std::iter::repeat_n("x", 1500)).collect();
+        assert!(told(frames(&lines)).await.contains("more than 1000 capabilities"));
     }
 
     #[tokio::test]

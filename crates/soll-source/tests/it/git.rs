@@ -356,6 +356,19 @@ async fn links_are_left_out_and_names_that_escape_are_refused() {
 }
 
 #[tokio::test]
+async fn names_without_end_meet_a_limit() {
+    let bed = Bed::new();
+    let server = bed.server();
+    server.behave(Behaviour::EndlessRefs);
+    let remote = anonymous(&server.url("repo"));
+    let listed = git::ls_remote(&remote, &main_branch(), TIMEOUT).await.unwrap_err();
+    let fetched = bed.fetch(&remote, &main_branch()).await.unwrap_err();
+    for error in [listed, fetched] {
+        assert!(matches!(&error, GitError::Limit { limit, .. } if limit.contains("its branches")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn links_count_although_they_are_left_out() {
     let bed = Bed::new();
     for name in ["one", "two", "three", "four"] {

@@ -50,6 +50,8 @@ pub(crate) enum Behaviour {
     CutPack,
     /// By redirecting to another base URL.
     Redirect(String),
+    /// As it should until its names are asked for, of which there is no end.
+    EndlessRefs,
 }
 
 struct Shared {
@@ -196,12 +198,22 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let target = format!("{base}{}", request.uri().path_and_query().expect("requests have one"));
             return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, target)]).into_response();
         }
-        Behaviour::Honest | Behaviour::Old | Behaviour::DamagedPack | Behaviour::CutPack => {}
+        Behaviour::EndlessRefs if request.method() == axum::http::Method::POST => return endless_refs(),
+        Behaviour::Honest | Behaviour::Old | Behaviour::DamagedPack | Behaviour::CutPack | Behaviour::EndlessRefs => {}
     }
     if !shared.lets_in(request.headers()) {
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"git\"")]).into_response();
     }
     backend(&shared, &behaviour, request).await
+}
+
+/// Long names, so that the limit is met after few of them.
+fn endless_refs() -> Response {
+    let line = format!("{} refs/heads/main/{}\n", "0123456789".repeat(4), "x".repeat(60_000));
+    let frame = bytes::Bytes::from(format!("{:04x}{line}", line.len() + 4));
+    let frames = futures::stream::repeat_with(move || Ok::<_, std::convert::Infallible>(frame.clone()));
+    let kind = [(header::CONTENT_TYPE, "application/x-git-upload-pack-result")];
+    (kind, Body::from_stream(frames)).into_response()
 }
 
 impl Shared {
