@@ -211,13 +211,7 @@ fn client(tls: &Tls, proxy: Option<&Proxy>) -> Result<Client, String> {
             builder.identity(Identity::from_pem(&pem).map_err(|error| format!("tls.crt: {}", with_causes(&error)))?);
     }
     if let Some(proxy) = proxy {
-        let scheme = proxy.address.split("://").next().unwrap_or_default();
-        if !matches!(scheme, "http" | "https" | "socks5") {
-            return Err(format!("a proxy address begins with http://, https:// or socks5://, not {scheme}"));
-        }
-        // Names are resolved by the proxy, as Go's client does.
-        let address = proxy.address.replacen("socks5://", "socks5h://", 1);
-        let mut through = reqwest::Proxy::all(&address).map_err(|error| with_causes(&error))?;
+        let mut through = reqwest::Proxy::all(proxy_address(&proxy.address)?).map_err(|error| with_causes(&error))?;
         if let Some(username) = &proxy.username {
             let password = proxy.password.as_ref().map(|password| password.expose_text()).transpose();
             let password = password.map_err(|_| "the proxy password is not UTF-8".to_owned())?;
@@ -226,6 +220,22 @@ fn client(tls: &Tls, proxy: Option<&Proxy>) -> Result<Client, String> {
         builder = builder.proxy(through);
     }
     builder.build().map_err(|error| with_causes(&error))
+}
+
+/// Checks the address of a proxy. It may carry a password, so that no message quotes it.
+fn proxy_address(address: &str) -> Result<Url, String> {
+    let wanted = "a proxy address begins with http://, https:// or socks5://";
+    let (scheme, rest) = address.split_once("://").ok_or_else(|| format!("{wanted}; this one has no scheme"))?;
+    // Names are resolved by the proxy, as Go's client does.
+    let scheme = match scheme {
+        "http" | "https" => scheme,
+        "socks5" => "socks5h",
+        scheme if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            return Err(format!("{wanted}, not {scheme}://"));
+        }
+        _ => return Err(format!("{wanted}; this one has another scheme")),
+    };
+    Url::parse(&format!("{scheme}://{rest}")).map_err(|error| format!("the proxy address is no URL: {error}"))
 }
 
 fn body(response: Response) -> PacketReader {
@@ -280,6 +290,28 @@ mod tests {
         assert!(!may("https://a/x", "https://b/x"));
         assert!(!may("https://a/x", "http://a/x"));
         assert!(!may("https://a/x", "https://a:8443/x"));
+    }
+
+    #[test]
+    fn no_message_quotes_what_may_be_a_password() {
+        let refusal = |address: &str| {
+            let proxy = Proxy { address: address.to_owned(), username: None, password: None };
+            client(&Tls::default(), Some(&proxy)).expect_err("the address is wrong")
+        };
+        for address in [
+            "user:s3cret@proxy:3128",
+            "user:s3cret@proxy",
+            "s3cret",
+            "user:s3cret@proxy://x",
+            "http://user:s3cret@proxy:port",
+            "http://user:s3cret@[proxy",
+            "socks5://user:s3cret@",
+        ] {
+            let refusal = refusal(address);
+            assert!(!refusal.contains("s3cret") && !refusal.is_empty(), "{address}: {refusal}");
+        }
+        assert!(refusal("user:s3cret@proxy:3128").ends_with("this one has no scheme"));
+        assert!(refusal("ftp://user:s3cret@proxy").ends_with("not ftp://"));
     }
 
     #[test]

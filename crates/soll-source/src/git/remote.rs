@@ -118,12 +118,15 @@ impl fmt::Debug for Remote {
 #[must_use]
 pub fn redacted(url: &str) -> String {
     match Url::parse(url) {
-        Ok(parsed) => http::without_credentials(&parsed).to_string(),
-        // What cannot be parsed may still have a password before its `@`.
-        Err(_) => match (url.find("://"), url.rfind('@')) {
-            (Some(scheme), Some(at)) if at > scheme => format!("{}://…{}", &url[..scheme], &url[at..]),
-            _ => url.to_owned(),
-        },
+        Ok(parsed) if parsed.has_host() || parsed.scheme() == "file" => http::without_credentials(&parsed).to_string(),
+        // What is no URL, or one without a host as `me:password@host`, may still have a password before its `@`.
+        _ => {
+            let (scheme, rest) = url.find("://").map_or(("", url), |end| url.split_at(end + "://".len()));
+            match rest.rsplit_once('@') {
+                Some((user, host)) if !scheme.is_empty() || user.contains(':') => format!("{scheme}…@{host}"),
+                _ => url.to_owned(),
+            }
+        }
     }
 }
 
@@ -140,6 +143,8 @@ mod tests {
     fn urls_are_checked_and_shown_without_credentials() {
         assert_eq!(redacted("https://me:hunter2@git/x.git"), "https://git/x.git");
         assert_eq!(redacted("https://me:hunter2@[bad/x.git"), "https://…@[bad/x.git");
+        assert_eq!(redacted("me:hunter2@git/x.git"), "…@git/x.git");
+        assert_eq!(redacted("git@github.com:org/repo"), "git@github.com:org/repo");
         assert!(refusal("ftp://me:hunter2@git/x").starts_with("`ftp://git/x` is not a usable Git URL"));
         assert!(refusal("git@github.com:org/repo").contains("is not a usable Git URL"));
         assert!(refusal("ssh://git@host/x").contains("identity"));
