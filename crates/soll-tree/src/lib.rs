@@ -17,7 +17,7 @@ mod tree;
 pub use archive::{ArchiveError, Links, Written, read_archive, write_archive};
 pub use content::{Blobs, ContentId, MemoryBlobs};
 pub use disk::DirTree;
-pub use ignore::{IGNORE_FILE, IgnoreRules};
+pub use ignore::{IGNORE_FILE, IgnoreError, IgnoreRules};
 pub use limits::{LimitError, Limits, Tally};
 pub use mounts::{MountedTree, SharedTree};
 pub use path::{PathError, TreePath};

@@ -196,9 +196,8 @@ impl Pass<'_> {
             let directories: Vec<_> = directories.collect::<Result<_, _>>()?;
             tree = tree.sparse(&directories).map_err(|error| wrong(error.to_string()))?;
         }
-        let rules = IgnoreRules::of(&tree, spec.ignore.as_deref());
-        let rules = rules.map_err(|error| failed("SourceIgnoreError", error.to_string()))?;
-        Ok(rules.apply(&tree))
+        let kept = IgnoreRules::of(&tree, spec.ignore.as_deref()).and_then(|rules| rules.apply(&tree));
+        kept.map_err(|error| failed("SourceIgnoreError", error.to_string()))
     }
 
     /// Writes and says what the pass came to, and decides when the next one is.
