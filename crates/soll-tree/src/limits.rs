@@ -22,6 +22,9 @@ pub struct Limits {
     pub transfer_bytes: u64,
     /// Objects that one pack may hold. Default: 5 million.
     pub objects: u64,
+    /// Bytes of objects that must be in memory at once, so that others can be built upon them by deltas, while a pack is
+    /// taken in. Default: 256 MiB.
+    pub delta_bytes: u64,
 }
 
 impl Default for Limits {
@@ -34,6 +37,7 @@ impl Default for Limits {
             path_bytes: 4096,
             transfer_bytes: 1 << 30,
             objects: 5_000_000,
+            delta_bytes: 256 << 20,
         }
     }
 }

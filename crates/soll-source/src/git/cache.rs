@@ -10,6 +10,7 @@ use gix::ObjectId;
 use soll_tree::Limits;
 
 use super::GitError;
+use super::pack::{self, Survey};
 
 /// A directory with the objects of one repository.
 ///
@@ -139,23 +140,33 @@ impl Generation {
     }
 
     /// Checks a pack, writes its index and takes both in. Nothing of a bad pack stays.
-    pub(super) fn index(&self, url: &str, pack: &Path, limits: &Limits, stop: &AtomicBool) -> Result<(), GitError> {
-        let file = fs::File::open(pack).map_err(GitError::storage)?;
+    pub(super) fn index(&self, url: &str, path: &Path, limits: &Limits, stop: &AtomicBool) -> Result<(), GitError> {
+        let reader = || -> Result<_, GitError> {
+            let file = fs::File::open(path).map_err(GitError::storage)?;
+            Ok(std::io::BufReader::with_capacity(1 << 16, file))
+        };
         // Servers look at what we have only when the pack may build upon it.
         let bases = self.odb()?;
+        // The pack comes from a stranger: should a parser panic, only this fetch is lost.
+        let is_here = |id: &ObjectId| gix::objs::Exists::exists(&bases, id);
+        let surveyed = reader()?;
+        let surveyed =
+            std::panic::catch_unwind(AssertUnwindSafe(|| pack::survey(url, surveyed, limits, is_here, stop)));
+        let Survey { thin } = surveyed.unwrap_or_else(|_| Err(beyond_reading(url)))?;
         let options = gix::odb::pack::bundle::write::Options {
             thread_limit: Some(1),
             alloc_limit_bytes: usize::try_from(limits.file_bytes).ok(),
             ..Default::default()
         };
-        // The pack comes from a stranger: should the parser panic, only this fetch is lost.
+        let mut reader = reader()?;
         let indexed = std::panic::catch_unwind(AssertUnwindSafe(|| {
             gix::odb::pack::Bundle::write_to_directory(
-                &mut std::io::BufReader::with_capacity(1 << 16, file),
+                &mut reader,
                 Some(&self.dir.join("objects/pack")),
                 &mut gix::progress::Discard,
                 stop,
-                Some(bases),
+                // Without bases to look for the pack is taken as it is, which costs less.
+                thin.then_some(bases),
                 gix::hash::Kind::Sha1,
                 options,
             )
@@ -167,7 +178,7 @@ impl Generation {
                 return Err(GitError::Limit { url: url.to_owned(), limit });
             }
             Ok(Err(error)) => return Err(GitError::protocol(url, format!("the pack is damaged: {error}"))),
-            Err(_) => return Err(GitError::protocol(url, "the pack is damaged beyond reading")),
+            Err(_) => return Err(beyond_reading(url)),
         };
         if let Some(keep) = written.keep_path {
             // It guards against `git gc`, which never runs here.
@@ -175,6 +186,10 @@ impl Generation {
         }
         Ok(())
     }
+}
+
+fn beyond_reading(url: &str) -> GitError {
+    GitError::protocol(url, "the pack is damaged beyond reading")
 }
 
 fn over_limit(error: &gix::Error) -> bool {

@@ -13,6 +13,7 @@ mod error;
 mod http;
 mod known_hosts;
 mod local;
+mod pack;
 mod pkt;
 mod reference;
 mod remote;

@@ -319,7 +319,7 @@ async fn hostile_repositories_meet_limits() {
     let defaults = Limits::default();
     for (limits, part) in [
         (Limits { depth: 3, ..defaults }, "directories deep"),
-        (Limits { file_bytes: 4999, ..defaults }, "4999"),
+        (Limits { file_bytes: 4999, ..defaults }, "has 5000 bytes; a single file may have 4999"),
         (Limits { total_bytes: 5000, ..defaults }, "larger than 5000 bytes together"),
         (Limits { entries: 3, ..defaults }, "more than 3 files and directories"),
         (Limits { transfer_bytes: 100, ..defaults }, "more than 100 bytes are transferred"),
