@@ -186,7 +186,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// User and password of a URL are percent-encoded.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 

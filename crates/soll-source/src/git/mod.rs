@@ -9,6 +9,7 @@
 //! of GitHub Apps, a proxy for ssh, host certificates, repositories with SHA-256 ids.
 
 mod cache;
+mod derivation;
 mod error;
 mod http;
 mod known_hosts;

@@ -16,10 +16,11 @@ use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::GitError;
+use super::http::decoded;
 use super::known_hosts::{self, Trusted};
 use super::pkt::PacketReader;
 use super::remote::Credentials;
+use super::{GitError, derivation};
 
 const DEFAULT_PORT: u16 = 22;
 const DEFAULT_USER: &str = "git";
@@ -53,6 +54,9 @@ impl SshAccess {
         };
         let passphrase = passphrase.as_ref().map(|secret| text(secret, "password")).transpose()?;
         let identity = identity.as_ref().map(|secret| text(secret, "identity")).transpose()?;
+        if let Some(identity) = &identity {
+            derivation::check(identity).map_err(|why| bad("identity", why))?;
+        }
         let key = identity.map(|identity| russh::keys::decode_secret_key(&identity, passphrase.as_deref())).transpose();
         let key = match key {
             // The agent has it without the passphrase, if anybody has.
@@ -73,9 +77,9 @@ impl SshAccess {
                 format!("it has no key of `{name}`; `ssh-keyscan` shows the ones to compare"),
             ));
         }
-        let user = if url.username().is_empty() { DEFAULT_USER } else { url.username() };
-        let path = percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().into_owned();
-        Ok(Self { host, port, user: user.to_owned(), path, key: key.map(Arc::new), agent: agent.clone(), trusted })
+        let user = if url.username().is_empty() { DEFAULT_USER.to_owned() } else { decoded(url.username()) };
+        let path = decoded(url.path());
+        Ok(Self { host, port, user, path, key: key.map(Arc::new), agent: agent.clone(), trusted })
     }
 
     /// Connects, proves who we are and starts the server's program.
@@ -317,4 +321,26 @@ impl Trusted {
 /// So that keys can be compared without their comments.
 pub(super) fn parse_key(algorithm: &str, base64: &str) -> Option<PublicKey> {
     PublicKey::from_openssh(&format!("{algorithm} {base64}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_of_a_url_is_decoded() {
+        let url = Url::parse("ssh://me%40corp@host/x%20y").expect("valid");
+        let seed = russh::keys::ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
+        let key = PrivateKey::from(seed);
+        let identity = key.to_openssh(russh::keys::ssh_key::LineEnding::LF).expect("a key can be written").to_string();
+        let known_hosts = format!("host {}", key.public_key().to_openssh().expect("a key can be written"));
+        let credentials = Credentials::Ssh {
+            identity: Some(crate::Secret::new(identity)),
+            passphrase: None,
+            known_hosts,
+            agent: None,
+        };
+        let access = SshAccess::new(&url, "shown", &credentials).expect("valid");
+        assert_eq!((access.user.as_str(), access.path.as_str()), ("me@corp", "/x y"));
+    }
 }
