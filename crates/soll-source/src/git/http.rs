@@ -60,6 +60,19 @@ impl HttpAccess {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
+    /// Whether a redirect led there.
+    pub(super) fn is_elsewhere(&self, base: &Url) -> bool {
+        base_of(&endpoint(&self.url, ADVERTISEMENT)).as_ref() != Some(base)
+    }
+
+    /// Forgets where a redirect led: it may lead elsewhere by now.
+    pub(super) fn forget_redirect(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_some_and(|known| self.is_elsewhere(&known.base)) {
+            *known = None;
+        }
+    }
+
     /// Asks for the greeting, following redirects. Returns where it was found.
     pub(super) async fn greet(&self) -> Result<(Url, PacketReader), GitError> {
         let mut target = endpoint(&self.url, ADVERTISEMENT);

@@ -37,6 +37,7 @@ pub use snapshot::Commit;
 
 use cache::Generation;
 use reference::Candidate;
+use remote::Access;
 use session::{Session, Wanted};
 use snapshot::OdbBlobs;
 
@@ -133,7 +134,13 @@ async fn within<T>(
     work: impl Future<Output = Result<T, GitError>>,
 ) -> Result<T, GitError> {
     let result = tokio::time::timeout(timeout, Box::pin(work)).await;
-    result.unwrap_or_else(|_| Err(GitError::Timeout { url: remote.url().to_owned(), after: timeout }))
+    result.unwrap_or_else(|_| {
+        if let Access::Http(access) = remote.access() {
+            // A server that is silent may be one that a redirect led to once.
+            access.forget_redirect();
+        }
+        Err(GitError::Timeout { url: remote.url().to_owned(), after: timeout })
+    })
 }
 
 /// Finds the commits that a reference may mean; if there are none, looks for what there is instead.
@@ -189,7 +196,14 @@ async fn fetch_commit(
 ) -> Result<Arc<Generation>, GitError> {
     let generation = cache.for_fetch()?;
     let alone = Wanted { wants: &[id.0], haves: &[], shallow: true };
-    match receive(remote, session, &alone, &generation, limits).await {
+    let mut result = receive(remote, session, &alone, &generation, limits).await;
+    if let Err(error) = &result
+        && session.is_outdated(error)
+    {
+        session.greet_anew().await?;
+        result = receive(remote, session, &alone, &generation, limits).await;
+    }
+    match result {
         Err(GitError::NoSuchReference { .. } | GitError::Protocol { .. } | GitError::Unreachable { .. }) => {}
         result => return result.map(|()| generation),
     }

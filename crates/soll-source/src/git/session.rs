@@ -103,16 +103,33 @@ impl<'a> Session<'a> {
             Server::V2 { capabilities } => capabilities.clone(),
         };
         match self.list_v2(&capabilities, prefixes).await {
-            // The server may have been replaced by another one since it was greeted.
-            Err(GitError::Protocol { .. } | GitError::NotFound { .. }) if self.from_memory => {
-                if let Access::Http(access) = self.remote.access() {
-                    access.remember(None);
-                }
-                *self = Self::greeted(self.remote).await?;
+            Err(error) if self.is_outdated(&error) => {
+                self.greet_anew().await?;
                 Box::pin(self.list_prefixes(prefixes)).await
             }
             result => result,
         }
+    }
+
+    /// Whether an error may be due to what is remembered: the server may have been replaced by another one since it was
+    /// greeted, and where it redirected to then need not be where it would redirect to now.
+    pub(super) fn is_outdated(&self, error: &GitError) -> bool {
+        let Wire::Http { access, base } = &self.wire else { return false };
+        self.from_memory
+            && match error {
+                GitError::Protocol { .. } | GitError::NotFound { .. } => true,
+                GitError::Unreachable { .. } | GitError::Denied { .. } => access.is_elsewhere(base),
+                _ => false,
+            }
+    }
+
+    /// Forgets what the server told earlier and asks again.
+    pub(super) async fn greet_anew(&mut self) -> Result<(), GitError> {
+        if let Access::Http(access) = self.remote.access() {
+            access.remember(None);
+        }
+        *self = Self::greeted(self.remote).await?;
+        Ok(())
     }
 
     async fn list_v2(&mut self, capabilities: &[String], prefixes: &[String]) -> Result<Vec<ListedRef>, GitError> {

@@ -292,6 +292,49 @@ async fn redirects_are_followed_without_taking_credentials_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_redirect_target_that_dies_is_asked_for_anew() {
+    for pinned in [false, true] {
+        let bed = Bed::new();
+        let (front, mut one, two) = (bed.server(), bed.server(), bed.server());
+        let base = |server: &GitServer| server.url("").trim_end_matches('/').to_owned();
+        front.behave(Behaviour::Redirect(base(&one)));
+        let remote = anonymous(&front.url("repo"));
+        let first = git::ls_remote(&remote, &main_branch(), TIMEOUT).await.unwrap();
+        one.stop();
+        front.behave(Behaviour::Redirect(base(&two)));
+        if pinned {
+            let reference = Reference::Commit { id: first.commit, branch: None };
+            assert_eq!(read(&bed.fetch(&remote, &reference).await.unwrap(), "readme"), "hello");
+            assert_eq!(two.requests(), 2, "a greeting, and the commit alone");
+        } else {
+            assert_eq!(git::ls_remote(&remote, &main_branch(), TIMEOUT).await.unwrap(), first);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_target_that_closes_or_goes_silent_is_asked_for_anew() {
+    let bed = Bed::new();
+    let (front, one, two) = (bed.server(), bed.server(), bed.server());
+    let base = |server: &GitServer| server.url("").trim_end_matches('/').to_owned();
+    for (behaviour, timeout) in [(Behaviour::Status(403), TIMEOUT), (Behaviour::Hang, Duration::from_millis(300))] {
+        one.behave(Behaviour::Honest);
+        front.behave(Behaviour::Redirect(base(&one)));
+        let remote = anonymous(&front.url("repo"));
+        git::ls_remote(&remote, &main_branch(), TIMEOUT).await.unwrap();
+        one.behave(behaviour.clone());
+        front.behave(Behaviour::Redirect(base(&two)));
+        let silent = behaviour == Behaviour::Hang;
+        assert_eq!(
+            git::ls_remote(&remote, &main_branch(), timeout).await.is_err(),
+            silent,
+            "a timeout is for all of it"
+        );
+        git::ls_remote(&remote, &main_branch(), TIMEOUT).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_named() {
     let bed = Bed::new();
     let server = bed.server();
