@@ -204,7 +204,15 @@ async fn fetch_commit(
         result = receive(remote, session, &alone, &generation, limits).await;
     }
     match result {
-        Err(GitError::NoSuchReference { .. } | GitError::Protocol { .. } | GitError::Unreachable { .. }) => {}
+        // Servers have many words for that they do not give out what they do not list. Whom the server does not let in
+        // hears so again with the list.
+        Err(
+            GitError::NoSuchReference { .. }
+            | GitError::NotFound { .. }
+            | GitError::Denied { .. }
+            | GitError::Protocol { .. }
+            | GitError::Unreachable { .. },
+        ) => {}
         result => return result.map(|()| generation),
     }
     let mut session = Session::open(remote).await?;

@@ -312,7 +312,7 @@ async fn next(url: &str, reader: &mut PacketReader) -> Result<Option<Packet>, Gi
 
 /// The only place that looks at what a server says in words: the protocol has no codes.
 fn refusal(url: &str, message: &str) -> GitError {
-    let missing = ["not our ref", "unadvertised object", "bad object", "could not parse commit"];
+    let missing = ["not our ref", "not valid", "unadvertised object", "bad object", "could not parse commit"];
     if missing.iter().any(|words| message.contains(words)) {
         return GitError::NoSuchReference {
             url: url.to_owned(),
@@ -517,6 +517,7 @@ mod tests {
     async fn errors_of_the_server_are_told_apart() {
         let told = async |message: &str| greet(frames(&[&format!("ERR {message}")])).await.err().unwrap();
         assert!(matches!(told("upload-pack: not our ref 12").await, GitError::NoSuchReference { .. }));
+        assert!(matches!(told("want 12 not valid").await, GitError::NoSuchReference { .. }));
         assert!(matches!(told("Repository not found.").await, GitError::NotFound { .. }));
         assert!(matches!(told("access denied").await, GitError::Denied { .. }));
     }

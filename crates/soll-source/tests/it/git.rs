@@ -335,6 +335,20 @@ async fn a_redirect_target_that_closes_or_goes_silent_is_asked_for_anew() {
 }
 
 #[tokio::test]
+async fn a_commit_is_found_where_only_what_is_listed_is_given_out() {
+    for behaviour in [Behaviour::ListedOnly, Behaviour::ListedOnlyInOtherWords] {
+        let bed = Bed::new();
+        let first = bed.repository.git(&["rev-parse", "HEAD"]);
+        bed.repository.write("readme", "second").commit("second");
+        let server = bed.server();
+        server.behave(behaviour);
+        let reference = Reference::Commit { id: first.parse().unwrap(), branch: None };
+        let fetched = bed.fetch(&anonymous(&server.url("repo")), &reference).await.unwrap();
+        assert_eq!(read(&fetched, "readme"), "hello");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_named() {
     let bed = Bed::new();
     let server = bed.server();

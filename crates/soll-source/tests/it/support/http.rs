@@ -52,6 +52,10 @@ pub(crate) enum Behaviour {
     Redirect(String),
     /// As it should until its names are asked for, of which there is no end.
     EndlessRefs,
+    /// As it should, but it gives out only what a branch or tag names, and says otherwise what JGit says.
+    ListedOnly,
+    /// As [`Behaviour::ListedOnly`], in words that nobody knows.
+    ListedOnlyInOtherWords,
 }
 
 struct Shared {
@@ -199,7 +203,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, target)]).into_response();
         }
         Behaviour::EndlessRefs if request.method() == axum::http::Method::POST => return endless_refs(),
-        Behaviour::Honest | Behaviour::Old | Behaviour::DamagedPack | Behaviour::CutPack | Behaviour::EndlessRefs => {}
+        Behaviour::Honest
+        | Behaviour::Old
+        | Behaviour::DamagedPack
+        | Behaviour::CutPack
+        | Behaviour::EndlessRefs
+        | Behaviour::ListedOnly
+        | Behaviour::ListedOnlyInOtherWords => {}
     }
     if !shared.lets_in(request.headers()) {
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"git\"")]).into_response();
@@ -234,6 +244,18 @@ async fn backend(shared: &Shared, behaviour: &Behaviour, request: Request) -> Re
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let text =
         |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let words = match behaviour {
+        Behaviour::ListedOnly => Some("not valid"),
+        Behaviour::ListedOnlyInOtherWords => Some("is none of your business"),
+        _ => None,
+    };
+    if let Some(words) = words
+        && let Some(want) = unlisted(shared, parts.uri.path(), &body)
+    {
+        let line = format!("ERR want {want} {words}\n");
+        let kind = [(header::CONTENT_TYPE, "application/x-git-upload-pack-result")];
+        return (kind, format!("{:04x}{line}", line.len() + 4)).into_response();
+    }
     let protocol = if *behaviour == Behaviour::Old { String::new() } else { text("git-protocol") };
     let mut child = tokio::process::Command::new("git")
         .arg("http-backend")
@@ -264,6 +286,17 @@ async fn backend(shared: &Shared, behaviour: &Behaviour, request: Request) -> Re
     let output = output.expect("git has run").stdout;
     shared.sent.fetch_add(output.len(), Ordering::SeqCst);
     response(&output, behaviour)
+}
+
+/// The first object that a request wants and no branch or tag names.
+fn unlisted(shared: &Shared, path: &str, body: &[u8]) -> Option<String> {
+    let repository = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let mut command = std::process::Command::new("git");
+    command.args(["for-each-ref", "--format=%(objectname)"]).current_dir(shared.root.join(repository));
+    let listed = String::from_utf8(command.output().expect("git can be started").stdout).expect("ids are text");
+    let body = String::from_utf8_lossy(body);
+    let mut wants = body.lines().filter_map(|line| line.split_once("want ")).map(|(_, want)| want.to_owned());
+    wants.find(|want| !listed.lines().any(|id| id == want))
 }
 
 /// Turns what a CGI program prints into a response.
