@@ -122,8 +122,10 @@ pub fn redacted(url: &str) -> String {
         // What is no URL, or one without a host as `me:password@host`, may still have a password before its `@`.
         _ => {
             let (scheme, rest) = url.find("://").map_or(("", url), |end| url.split_at(end + "://".len()));
+            // `git@host:path@version` names a user and no password.
+            let has_password = !scheme.is_empty() || rest.split('@').next().is_some_and(|user| user.contains(':'));
             match rest.rsplit_once('@') {
-                Some((user, host)) if !scheme.is_empty() || user.contains(':') => format!("{scheme}…@{host}"),
+                Some((_, host)) if has_password => format!("{scheme}…@{host}"),
                 _ => url.to_owned(),
             }
         }
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(redacted("https://me:hunter2@git/x.git"), "https://git/x.git");
         assert_eq!(redacted("https://me:hunter2@[bad/x.git"), "https://…@[bad/x.git");
         assert_eq!(redacted("me:hunter2@git/x.git"), "…@git/x.git");
-        assert_eq!(redacted("git@github.com:org/repo"), "git@github.com:org/repo");
+        assert_eq!(redacted("git@github.com:org/repo@v1"), "git@github.com:org/repo@v1");
         assert!(refusal("ftp://me:hunter2@git/x").starts_with("`ftp://git/x` is not a usable Git URL"));
         assert!(refusal("git@github.com:org/repo").contains("is not a usable Git URL"));
         assert!(refusal("ssh://git@host/x").contains("identity"));
