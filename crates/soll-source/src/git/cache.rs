@@ -10,6 +10,7 @@ use gix::ObjectId;
 use soll_tree::Limits;
 
 use super::GitError;
+use super::error::is_full;
 use super::pack::{self, Survey};
 
 /// A directory with the objects of one repository.
@@ -32,6 +33,8 @@ pub(super) struct Generation {
 }
 
 const MAX_PACKS: usize = 24;
+/// What packs may have together, besides twice the largest one: the rest is mostly what nobody reads any more.
+const MAX_PACK_BYTES: u64 = 256 << 20;
 /// Lists the commits that are here completely, oldest first.
 const TIPS: &str = "tips";
 
@@ -62,10 +65,13 @@ impl GitCache {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The generation to fetch into: a new one if the current one has many packs.
+    /// The generation to fetch into: a new one if the current one has many packs, or large ones.
     pub(super) fn for_fetch(&self) -> Result<Arc<Generation>, GitError> {
         let current = self.current();
-        if current.packs()? < MAX_PACKS { Ok(current) } else { self.renew() }
+        let sizes = current.packs()?;
+        let largest = sizes.iter().copied().max().unwrap_or_default();
+        let is_large = sizes.iter().sum::<u64>() > 2 * largest + MAX_PACK_BYTES;
+        if sizes.len() < MAX_PACKS && !is_large { Ok(current) } else { self.renew() }
     }
 
     /// Leaves all objects behind.
@@ -116,8 +122,26 @@ impl Generation {
         self.dir.join("incoming")
     }
 
-    fn packs(&self) -> Result<usize, GitError> {
-        Ok(fs::read_dir(self.dir.join("objects/pack")).map_err(GitError::storage)?.count() / 2)
+    /// The sizes of the packs.
+    fn packs(&self) -> Result<Vec<u64>, GitError> {
+        let mut sizes = Vec::new();
+        for entry in fs::read_dir(self.dir.join("objects/pack")).map_err(GitError::storage)? {
+            let entry = entry.map_err(GitError::storage)?;
+            if entry.path().extension().is_some_and(|extension| extension == "pack") {
+                sizes.push(entry.metadata().map_err(GitError::storage)?.len());
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// Whether there is anything to leave behind.
+    pub(super) fn is_empty(&self) -> Result<bool, GitError> {
+        Ok(self.packs()?.is_empty())
+    }
+
+    /// Removes a pack that the last fetch has brought and nobody reads.
+    pub(super) fn remove(&self, pack: &Path) -> Result<(), GitError> {
+        fs::remove_file(pack.with_extension("idx")).and_then(|()| fs::remove_file(pack)).map_err(GitError::storage)
     }
 
     /// The commits that are here completely, oldest first.
@@ -134,13 +158,17 @@ impl Generation {
         tips.extend(commits);
         let text: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
         let temporary = self.dir.join("tips.new");
-        fs::write(&temporary, text)
-            .and_then(|()| fs::rename(&temporary, self.dir.join(TIPS)))
-            .map_err(GitError::storage)
+        fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, self.dir.join(TIPS))).map_err(GitError::disk)
     }
 
-    /// Checks a pack, writes its index and takes both in. Nothing of a bad pack stays.
-    pub(super) fn index(&self, url: &str, path: &Path, limits: &Limits, stop: &AtomicBool) -> Result<(), GitError> {
+    /// Checks a pack, writes its index and takes both in. Nothing of a bad pack stays. Returns where it is, if it is new.
+    pub(super) fn index(
+        &self,
+        url: &str,
+        path: &Path,
+        limits: &Limits,
+        stop: &AtomicBool,
+    ) -> Result<Option<PathBuf>, GitError> {
         let reader = || -> Result<_, GitError> {
             let file = fs::File::open(path).map_err(GitError::storage)?;
             Ok(std::io::BufReader::with_capacity(1 << 16, file))
@@ -177,14 +205,16 @@ impl Generation {
                 let limit = format!("an object is larger than the {} bytes that a file may have", limits.file_bytes);
                 return Err(GitError::Limit { url: url.to_owned(), limit });
             }
+            Ok(Err(error)) if error.downcast_any_ref().is_some_and(is_full) => {
+                return Err(GitError::Full(error.to_string()));
+            }
             Ok(Err(error)) => return Err(GitError::protocol(url, format!("the pack is damaged: {error}"))),
             Err(_) => return Err(beyond_reading(url)),
         };
-        if let Some(keep) = written.keep_path {
-            // It guards against `git gc`, which never runs here.
-            fs::remove_file(keep).map_err(GitError::storage)?;
-        }
-        Ok(())
+        let Some(keep) = written.keep_path else { return Ok(None) };
+        // It guards against `git gc`, which never runs here.
+        fs::remove_file(keep).map_err(GitError::storage)?;
+        Ok(written.data_path)
     }
 }
 
@@ -264,6 +294,24 @@ mod tests {
         GitCache::open(dir.path()).unwrap();
         assert_eq!(names(), good);
         assert_eq!(fs::read_dir(dir.path().join("0/incoming")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn packs_that_are_large_together_are_left_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = GitCache::open(dir.path()).unwrap();
+        let number = || cache.for_fetch().unwrap().number;
+        let sparse = |name: &str, size: u64| {
+            let file = fs::File::create(dir.path().join("0/objects/pack").join(name)).unwrap();
+            file.set_len(size).unwrap();
+        };
+        sparse("pack-1.pack", 10 * MAX_PACK_BYTES);
+        sparse("pack-2.pack", 10 * MAX_PACK_BYTES);
+        assert_eq!(number(), 0, "a large repository is not fetched whole because it is large");
+        sparse("pack-3.pack", MAX_PACK_BYTES);
+        assert_eq!(number(), 0);
+        sparse("pack-4.pack", 1);
+        assert_eq!(number(), 1);
     }
 
     #[test]

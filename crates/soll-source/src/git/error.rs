@@ -1,5 +1,6 @@
 //! What can go wrong with a Git repository.
 
+use std::io;
 use std::time::Duration;
 
 use soll_api::{Class, Failure, Retry};
@@ -95,6 +96,9 @@ pub enum GitError {
     /// Our own disk.
     #[error("cannot use the Git cache: {0}")]
     Storage(String),
+    /// Our own disk has no room.
+    #[error("the disk of the Git cache is full: {0}")]
+    Full(String),
 }
 
 impl GitError {
@@ -105,7 +109,7 @@ impl GitError {
             Self::Url { .. } => "URLInvalid",
             Self::Credentials(_) => "AuthenticationFailed",
             Self::Empty { .. } => "EmptyGitRepository",
-            Self::Storage(_) => "DirectoryCreationFailed",
+            Self::Storage(_) | Self::Full(_) => "DirectoryCreationFailed",
             Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Denied { .. }
@@ -131,7 +135,7 @@ impl GitError {
             | Self::Empty { .. }
             | Self::Unsupported { .. }
             | Self::Limit { .. } => Class::Configuration,
-            Self::Storage(_) => Class::Internal,
+            Self::Storage(_) | Self::Full(_) => Class::Internal,
         }
     }
 
@@ -147,9 +151,19 @@ impl GitError {
         Self::protocol(url, error.to_string())
     }
 
+    /// An error of the disk where much is written.
+    pub(crate) fn disk(error: io::Error) -> Self {
+        if is_full(&error) { Self::Full(error.to_string()) } else { Self::storage(error) }
+    }
+
     pub(crate) fn storage(error: impl std::fmt::Display) -> Self {
         Self::Storage(error.to_string())
     }
+}
+
+/// Whether freeing space would help.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl From<GitError> for Failure {

@@ -22,6 +22,7 @@ mod session;
 mod snapshot;
 mod ssh;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -86,33 +87,64 @@ pub async fn fetch(
     timeout: Duration,
 ) -> Result<Fetched, GitError> {
     within(remote, timeout, async {
-        let known = match reference {
-            Reference::Commit { id, .. } => cache.current().tips().contains(&id.0),
-            _ => false,
-        };
-        if known {
-            let candidates = reference.resolve(remote.url(), &[])?;
-            return read(remote, cache.current(), candidates, limits).await;
-        }
-        let mut session = Session::open(remote).await?;
-        let candidates = match reference {
-            Reference::Commit { .. } => reference.resolve(remote.url(), &[])?,
-            _ => resolve(remote, &mut session, reference).await?,
-        };
-        let generation = match reference {
-            Reference::Commit { id, branch } => {
-                fetch_commit(remote, &mut session, *id, branch.as_deref(), cache, limits).await?
-            }
-            _ => fetch_tips(remote, &mut session, &candidates, cache, limits).await?,
-        };
-        let result = read(remote, generation, candidates, limits).await;
-        if let Err(GitError::Protocol { .. } | GitError::Storage(_)) = &result {
-            // What is missing now would be missing again: the next attempt starts from nothing.
-            cache.renew()?;
-        }
-        result
+        let result = attempt(remote, reference, cache, limits).await;
+        if makes_room(cache, &result)? { attempt(remote, reference, cache, limits).await } else { result }
     })
     .await
+}
+
+/// Whether to try once more: on a full disk, what is kept for later fetches makes room for this one.
+fn makes_room<T>(cache: &GitCache, result: &Result<T, GitError>) -> Result<bool, GitError> {
+    let full = matches!(result, Err(GitError::Full(_))) && !cache.current().is_empty()?;
+    if full {
+        cache.renew()?;
+    }
+    Ok(full)
+}
+
+async fn attempt(
+    remote: &Remote,
+    reference: &Reference,
+    cache: &GitCache,
+    limits: &Limits,
+) -> Result<Fetched, GitError> {
+    let known = match reference {
+        Reference::Commit { id, .. } => cache.current().tips().contains(&id.0),
+        _ => false,
+    };
+    if known {
+        let candidates = reference.resolve(remote.url(), &[])?;
+        return read(remote, cache.current(), candidates, limits).await;
+    }
+    let mut session = Session::open(remote).await?;
+    let candidates = match reference {
+        Reference::Commit { .. } => reference.resolve(remote.url(), &[])?,
+        _ => resolve(remote, &mut session, reference).await?,
+    };
+    let Received { generation, pack } = match reference {
+        Reference::Commit { id, branch } => {
+            fetch_commit(remote, &mut session, *id, branch.as_deref(), cache, limits).await?
+        }
+        _ => fetch_tips(remote, &mut session, &candidates, cache, limits).await?,
+    };
+    let result = read(remote, generation.clone(), candidates, limits).await;
+    match (&result, pack) {
+        // What is missing now would be missing again: the next attempt starts from nothing.
+        (Err(GitError::Protocol { .. } | GitError::Storage(_)), _) => {
+            cache.renew()?;
+        }
+        // Nobody will read it.
+        (Err(GitError::Limit { .. }), Some(pack)) => generation.remove(&pack)?,
+        _ => {}
+    }
+    result
+}
+
+/// Where objects are now.
+struct Received {
+    generation: Arc<Generation>,
+    /// The pack that has come.
+    pack: Option<PathBuf>,
 }
 
 /// The tree of a commit that an earlier fetch brought; none if the cache does not have it. No network.
@@ -170,19 +202,18 @@ async fn fetch_tips(
     candidates: &[Candidate],
     cache: &GitCache,
     limits: &Limits,
-) -> Result<Arc<Generation>, GitError> {
+) -> Result<Received, GitError> {
     let current = cache.current();
     let tips = current.tips();
     if candidates.iter().all(|candidate| tips.contains(&candidate.revision.commit.0)) {
-        return Ok(current);
+        return Ok(Received { generation: current, pack: None });
     }
     let wants: Vec<_> = candidates.iter().map(|candidate| candidate.want).collect();
     let generation = cache.for_fetch()?;
     let tips = generation.tips();
     let haves = tips.last().map(std::slice::from_ref).unwrap_or_default();
     let wanted = Wanted { wants: &wants, haves, shallow: true };
-    receive(remote, session, &wanted, &generation, limits).await?;
-    Ok(generation)
+    receive(remote, session, &wanted, generation, limits).await
 }
 
 /// Asks for one commit; a server that gives out only what it lists is asked for everything.
@@ -193,15 +224,15 @@ async fn fetch_commit(
     branch: Option<&str>,
     cache: &GitCache,
     limits: &Limits,
-) -> Result<Arc<Generation>, GitError> {
+) -> Result<Received, GitError> {
     let generation = cache.for_fetch()?;
     let alone = Wanted { wants: &[id.0], haves: &[], shallow: true };
-    let mut result = receive(remote, session, &alone, &generation, limits).await;
+    let mut result = receive(remote, session, &alone, generation.clone(), limits).await;
     if let Err(error) = &result
         && session.is_outdated(error)
     {
         session.greet_anew().await?;
-        result = receive(remote, session, &alone, &generation, limits).await;
+        result = receive(remote, session, &alone, generation, limits).await;
     }
     match result {
         // Servers have many words for that they do not give out what they do not list. Whom the server does not let in
@@ -213,7 +244,7 @@ async fn fetch_commit(
             | GitError::Protocol { .. }
             | GitError::Unreachable { .. },
         ) => {}
-        result => return result.map(|()| generation),
+        result => return result,
     }
     let mut session = Session::open(remote).await?;
     let listed = session.list_all(branch).await?;
@@ -229,9 +260,9 @@ async fn fetch_commit(
     // The whole history, in a place of its own: what is shallow here would make gaps there.
     let generation = cache.renew()?;
     let everything = Wanted { wants: &wants, haves: &[], shallow: false };
-    receive(remote, &mut session, &everything, &generation, limits).await?;
-    let odb = generation.odb()?;
-    if gix::objs::Exists::exists(&odb, &id.0) { Ok(generation) } else { Err(missing()) }
+    let received = receive(remote, &mut session, &everything, generation, limits).await?;
+    let odb = received.generation.odb()?;
+    if gix::objs::Exists::exists(&odb, &id.0) { Ok(received) } else { Err(missing()) }
 }
 
 /// Lets a pack come in and takes it into the database.
@@ -239,16 +270,20 @@ async fn receive(
     remote: &Remote,
     session: &mut Session<'_>,
     wanted: &Wanted<'_>,
-    generation: &Arc<Generation>,
+    generation: Arc<Generation>,
     limits: &Limits,
-) -> Result<(), GitError> {
+) -> Result<Received, GitError> {
     let incoming = tempfile::Builder::new().suffix(".pack").tempfile_in(generation.incoming());
-    let incoming = incoming.map_err(GitError::storage)?.into_temp_path();
-    let mut file = tokio::fs::File::create(&incoming).await.map_err(GitError::storage)?;
+    let incoming = incoming.map_err(GitError::disk)?.into_temp_path();
+    let mut file = tokio::fs::File::create(&incoming).await.map_err(GitError::disk)?;
     session.fetch(wanted, &mut file, limits).await?;
     drop(file);
-    let (url, generation, limits) = (remote.url().to_owned(), generation.clone(), *limits);
-    blocking(move |stop| generation.index(&url, &incoming, &limits, stop)).await
+    let (url, limits) = (remote.url().to_owned(), *limits);
+    blocking(move |stop| {
+        let pack = generation.index(&url, &incoming, &limits, stop)?;
+        Ok(Received { generation, pack })
+    })
+    .await
 }
 
 /// Decides between candidates and reads the tree.
@@ -321,4 +356,23 @@ async fn blocking<T: Send + 'static>(
     let result = tokio::task::spawn_blocking(move || work(&stop)).await;
     // A panic over a stranger's objects costs this fetch only.
     result.unwrap_or_else(|_| Err(GitError::Storage("reading the objects failed".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn on_a_full_disk_what_is_kept_makes_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = GitCache::open(dir.path()).unwrap();
+        let full = Err::<(), _>(GitError::disk(std::io::ErrorKind::StorageFull.into()));
+        assert_eq!(makes_room(&cache, &full), Ok(false), "nothing is there to leave behind");
+        std::fs::write(dir.path().join("0/objects/pack/pack-1.pack"), "old").unwrap();
+        assert_eq!(makes_room(&cache, &Err::<(), _>(GitError::disk(std::io::ErrorKind::NotFound.into()))), Ok(false));
+        assert_eq!(makes_room(&cache, &full), Ok(true));
+        assert!(!dir.path().join("0").exists(), "the old objects are gone");
+        assert_eq!(makes_room(&cache, &full), Ok(false));
+    }
 }

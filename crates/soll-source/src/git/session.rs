@@ -251,7 +251,7 @@ impl Answer<'_> {
                     if pack.objects(bytes).is_some_and(|objects| u64::from(objects) > limits.objects) {
                         return Err(self.limit(format!("the pack has more than {} objects", limits.objects)));
                     }
-                    sink.write_all(bytes).await.map_err(GitError::storage)?;
+                    sink.write_all(bytes).await.map_err(GitError::disk)?;
                 }
                 Some((2, _)) => {}
                 Some((3, bytes)) => return Err(self.wrong(format!("the server says `{}`", text(bytes)))),
@@ -260,7 +260,7 @@ impl Answer<'_> {
                 _ => return Err(self.wrong(format!("`{}` instead of a pack", text(&data)))),
             }
         }
-        sink.flush().await.map_err(GitError::storage)?;
+        sink.flush().await.map_err(GitError::disk)?;
         if written == 0 { Err(self.wrong("the answer has no pack")) } else { Ok(()) }
     }
 

@@ -164,6 +164,32 @@ async fn many_revisions_do_not_pile_up_packs_and_old_trees_stay_readable() {
     assert_eq!(generations(), 1);
 }
 
+/// The packs in the current generation of a bed's cache.
+fn packs(bed: &Bed) -> Vec<std::path::PathBuf> {
+    let generations = std::fs::read_dir(bed.root.path().join("cache")).unwrap();
+    let current = generations.map(|entry| entry.unwrap().path()).max().unwrap();
+    let files = std::fs::read_dir(current.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "pack")).collect()
+}
+
+#[tokio::test]
+async fn what_passes_a_limit_is_not_kept() {
+    let bed = Bed::new();
+    let server = bed.server();
+    let remote = anonymous(&server.url("repo"));
+    let good = bed.fetch(&remote, &main_branch()).await.unwrap();
+    let before = packs(&bed);
+    for number in 0..3 {
+        bed.repository.write("app/k.yaml", format!("n: {number}\n")).write("more", "x").commit("too much");
+        let limits = Limits { entries: 3, ..Limits::default() };
+        let error = git::fetch(&remote, &main_branch(), &bed.cache, &limits, TIMEOUT).await.unwrap_err();
+        assert!(matches!(error, GitError::Limit { .. }), "{error}");
+        assert_eq!(packs(&bed), before, "what was here stays, what came goes");
+    }
+    assert_eq!(read(&good, "app/k.yaml"), "kind: A\n");
+    assert_eq!(read(&bed.fetch(&remote, &main_branch()).await.unwrap(), "app/k.yaml"), "n: 2\n");
+}
+
 #[tokio::test]
 async fn the_cache_survives_a_restart() {
     let bed = Bed::new();
