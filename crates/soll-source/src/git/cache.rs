@@ -30,6 +30,8 @@ pub(super) struct Generation {
     dir: PathBuf,
     number: u64,
     obsolete: AtomicBool,
+    /// A content could not be read that should be here.
+    damaged: AtomicBool,
 }
 
 const MAX_PACKS: usize = 24;
@@ -74,6 +76,14 @@ impl GitCache {
         if sizes.len() < MAX_PACKS && !is_large { Ok(current) } else { self.renew() }
     }
 
+    /// Leaves all objects behind if one of them could not be read.
+    pub(super) fn mend(&self) -> Result<(), GitError> {
+        if self.current().damaged.load(Ordering::Relaxed) {
+            self.renew()?;
+        }
+        Ok(())
+    }
+
     /// Leaves all objects behind.
     pub(super) fn renew(&self) -> Result<Arc<Generation>, GitError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +99,7 @@ impl Generation {
         let dir = cache.join(number.to_string());
         fs::create_dir_all(dir.join("objects/pack")).map_err(GitError::storage)?;
         fs::create_dir_all(dir.join("incoming")).map_err(GitError::storage)?;
-        Ok(Self { dir, number, obsolete: AtomicBool::new(false) })
+        Ok(Self { dir, number, obsolete: AtomicBool::new(false), damaged: AtomicBool::new(false) })
     }
 
     /// Removes what a process that was killed in the middle of a fetch has left: packs that did not come to their end, and
@@ -142,6 +152,11 @@ impl Generation {
     /// Removes a pack that the last fetch has brought and nobody reads.
     pub(super) fn remove(&self, pack: &Path) -> Result<(), GitError> {
         fs::remove_file(pack.with_extension("idx")).and_then(|()| fs::remove_file(pack)).map_err(GitError::storage)
+    }
+
+    /// Notes that a content could not be read, so that the next fetch does not rely on what is here.
+    pub(super) fn note_damage(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
     }
 
     /// The commits that are here completely, oldest first.

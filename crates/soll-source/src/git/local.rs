@@ -17,7 +17,7 @@ use super::{Commit, Fetched, GitError, Reference, Revision};
 pub fn local(path: &Path, reference: &Reference, limits: &Limits) -> Result<Fetched, GitError> {
     let shown = path.display().to_string();
     let (odb, revision, commit) = find(path, &shown, reference)?;
-    let blobs = Arc::new(OdbBlobs::new(odb.clone(), ()));
+    let blobs = Arc::new(OdbBlobs::new(odb.clone(), None));
     let tree = snapshot::tree(&odb, &shown, revision.commit, limits, blobs, &AtomicBool::new(false))?;
     Ok(Fetched { revision, commit, tree })
 }

@@ -108,13 +108,19 @@ async fn attempt(
     cache: &GitCache,
     limits: &Limits,
 ) -> Result<Fetched, GitError> {
+    cache.mend()?;
     let known = match reference {
         Reference::Commit { id, .. } => cache.current().tips().contains(&id.0),
         _ => false,
     };
     if known {
         let candidates = reference.resolve(remote.url(), &[])?;
-        return read(remote, cache.current(), candidates, limits).await;
+        match read(remote, cache.current(), candidates, limits).await {
+            Err(GitError::Protocol { .. } | GitError::Storage(_)) => {
+                cache.renew()?;
+            }
+            result => return result,
+        }
     }
     let mut session = Session::open(remote).await?;
     let candidates = match reference {
@@ -152,6 +158,7 @@ struct Received {
 /// # Errors
 /// If the cache is damaged or a limit is passed.
 pub fn cached(cache: &GitCache, revision: &Revision, limits: &Limits) -> Result<Option<Fetched>, GitError> {
+    cache.mend()?;
     let generation = cache.current();
     if !generation.tips().contains(&revision.commit.0) {
         return Ok(None);
@@ -315,7 +322,7 @@ fn read_blocking(
         }
     }
     let (revision, commit) = newest(&odb, url, candidates, stop)?;
-    let blobs = Arc::new(OdbBlobs::new(odb.clone(), generation.clone()));
+    let blobs = Arc::new(OdbBlobs::new(odb.clone(), Some(generation.clone())));
     let tree = snapshot::tree(&odb, url, revision.commit, limits, blobs, stop)?;
     // Only now is it known that everything is here.
     generation.add_tips(&[revision.commit.0])?;

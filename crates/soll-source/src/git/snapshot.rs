@@ -8,6 +8,7 @@ use gix::objs::tree::EntryKind;
 use gix::objs::{Find as _, FindExt as _, FindHeader as _};
 use soll_tree::{Blobs, ContentId, FileEntry, Limits, Tally, Tree, TreeBuilder, TreePath};
 
+use super::cache::Generation;
 use super::{CommitId, GitError};
 
 /// What a commit says of itself.
@@ -21,28 +22,37 @@ pub struct Commit {
     pub time: i64,
 }
 
-/// File contents in an object database. What keeps the files alive is kept with it.
-pub(super) struct OdbBlobs<K> {
+/// File contents in an object database.
+pub(super) struct OdbBlobs {
     /// Guards caches of the reader, not data.
     reader: Mutex<gix::odb::Handle>,
-    _keep: K,
+    /// Keeps the files alive; none for a repository of somebody else.
+    cache: Option<Arc<Generation>>,
 }
 
-impl<K> OdbBlobs<K> {
-    pub(super) fn new(reader: gix::odb::Handle, keep: K) -> Self {
-        Self { reader: Mutex::new(reader), _keep: keep }
+impl OdbBlobs {
+    pub(super) fn new(reader: gix::odb::Handle, cache: Option<Arc<Generation>>) -> Self {
+        Self { reader: Mutex::new(reader), cache }
+    }
+
+    /// What is wrong here would be wrong again: the next fetch brings all anew.
+    fn damaged(&self, why: String) -> String {
+        if let Some(cache) = &self.cache {
+            cache.note_damage();
+        }
+        why
     }
 }
 
-impl<K: Send + Sync> Blobs for OdbBlobs<K> {
+impl Blobs for OdbBlobs {
     fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
         let ContentId::GitSha1(bytes) = id else { return Err(format!("content {id} is not in this repository")) };
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = Vec::new();
         match reader.try_find(&ObjectId::from(*bytes), &mut buffer) {
             Ok(Some(object)) => Ok(object.data.into()),
-            Ok(None) => Err(format!("blob {} is not in the repository any more", hex::encode(bytes))),
-            Err(error) => Err(error.to_string()),
+            Ok(None) => Err(self.damaged(format!("blob {} is not in the repository any more", hex::encode(bytes)))),
+            Err(error) => Err(self.damaged(error.to_string())),
         }
     }
 }

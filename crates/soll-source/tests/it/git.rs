@@ -191,6 +191,26 @@ async fn what_passes_a_limit_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_content_that_is_damaged_on_disk_is_fetched_anew() {
+    use std::os::unix::fs::FileExt as _;
+
+    let bed = Bed::new();
+    let noise: Vec<u8> = (0..100_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    bed.repository.write("noise", &noise).commit("noise");
+    let server = bed.server();
+    let remote = anonymous(&server.url("repo"));
+    let noise_of = |fetched: &Fetched| fetched.tree.read(&"noise".parse().unwrap());
+    let fetched = bed.fetch(&remote, &main_branch()).await.unwrap();
+    let pack = packs(&bed).remove(0);
+    let middle = std::fs::metadata(&pack).unwrap().len() / 2;
+    std::fs::set_permissions(&pack, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&pack).unwrap().write_all_at(&[0x55; 500], middle).unwrap();
+    noise_of(&fetched).unwrap_err();
+    let again = bed.fetch(&remote, &main_branch()).await.unwrap();
+    assert_eq!(noise_of(&again).unwrap().as_ref(), noise);
+}
+
+#[tokio::test]
 async fn the_cache_survives_a_restart() {
     let bed = Bed::new();
     let mut server = bed.server();
