@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use soll_yaml::{DecodeError, Value, from_value};
 
+use crate::text::set_text;
 use crate::{Artifact, Conditions, Duration, LocalRef, Metadata, Resource};
 
 /// Where manifests come from: a Git repository and the revision of it that counts.
@@ -50,7 +51,7 @@ pub struct GitRepositorySpec {
     #[serde(default)]
     pub provider: GitProvider,
     /// Identity for cloud providers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub service_account_name: Option<String>,
     /// Which revision.
     #[serde(default)]
@@ -102,14 +103,19 @@ pub enum GitProvider {
 #[serde(default)]
 pub struct GitReference {
     /// Branch; `master` if nothing else is said.
+    #[serde(deserialize_with = "set_text")]
     pub branch: Option<String>,
     /// Tag.
+    #[serde(deserialize_with = "set_text")]
     pub tag: Option<String>,
     /// Range over tags.
+    #[serde(deserialize_with = "set_text")]
     pub semver: Option<String>,
     /// Full reference name: `refs/pull/1/head`.
+    #[serde(deserialize_with = "set_text")]
     pub name: Option<String>,
     /// Commit.
+    #[serde(deserialize_with = "set_text")]
     pub commit: Option<String>,
 }
 
@@ -135,10 +141,10 @@ pub struct GitInclude {
     /// Which.
     pub repository: LocalRef,
     /// What of it; all if unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "set_text", skip_serializing_if = "Option::is_none")]
     pub from_path: Option<String>,
     /// Where to; a directory of the repository's name if unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "set_text", skip_serializing_if = "Option::is_none")]
     pub to_path: Option<String>,
 }
 

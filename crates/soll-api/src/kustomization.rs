@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use soll_yaml::{DecodeError, Value, from_value};
 
+use crate::text::set_text;
 use crate::{Conditions, Duration, GitRepository, Inventory, LocalRef, Metadata, ObjectRef, Resource, Time};
 
 /// What to build from a source and apply to a cluster.
@@ -101,7 +102,7 @@ pub struct KustomizationSpec {
     #[serde(default)]
     pub timeout: Option<Duration>,
     /// Directory in the artifact; its root if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub path: Option<String>,
     /// Where manifests come from.
     pub source_ref: SourceRef,
@@ -129,13 +130,13 @@ pub struct KustomizationSpec {
     #[serde(default)]
     pub depends_on: Vec<Dependency>,
     /// Namespace for all objects.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub target_namespace: Option<String>,
     /// Prefix for the names of all objects.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub name_prefix: Option<String>,
     /// Suffix for the names of all objects.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub name_suffix: Option<String>,
     /// Patches on top of those in the source.
     #[serde(default)]
@@ -162,7 +163,7 @@ pub struct KustomizationSpec {
     #[serde(default)]
     pub decryption: Option<Decryption>,
     /// Identity that applies, prunes and checks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub service_account_name: Option<String>,
     /// Another cluster to apply to.
     #[serde(default)]
@@ -177,14 +178,14 @@ pub struct KustomizationSpec {
 #[serde(rename_all = "camelCase")]
 pub struct SourceRef {
     /// API version; that of the kind if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub api_version: Option<String>,
     /// `GitRepository`, `OCIRepository`, `Bucket` or `ExternalArtifact`.
     pub kind: String,
     /// Name.
     pub name: String,
     /// Namespace; that of the Kustomization if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub namespace: Option<String>,
 }
 
@@ -207,14 +208,14 @@ pub enum DeletionPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
     /// API version; `apps/v1` if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub api_version: Option<String>,
     /// Kind.
     pub kind: String,
     /// Name.
     pub name: String,
     /// Namespace; never defaulted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub namespace: Option<String>,
 }
 
@@ -225,15 +226,15 @@ pub struct HealthCheckExpr {
     /// API version; only its group counts.
     pub api_version: String,
     /// Kind; all of the group if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub kind: Option<String>,
     /// True when it is as wanted.
     pub current: String,
     /// True while it is on its way.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub in_progress: Option<String>,
     /// True when it will not get there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub failed: Option<String>,
 }
 
@@ -244,10 +245,10 @@ pub struct Dependency {
     /// Name.
     pub name: String,
     /// Namespace; that of the dependent if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub namespace: Option<String>,
     /// When it counts as ready, in CEL over `self` and `dep`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub ready_expr: Option<String>,
 }
 
@@ -266,18 +267,25 @@ pub struct Patch {
 #[serde(rename_all = "camelCase", default)]
 pub struct Selector {
     /// API group, an anchored regular expression like all below.
+    #[serde(deserialize_with = "set_text")]
     pub group: Option<String>,
     /// API version.
+    #[serde(deserialize_with = "set_text")]
     pub version: Option<String>,
     /// Kind.
+    #[serde(deserialize_with = "set_text")]
     pub kind: Option<String>,
     /// Name.
+    #[serde(deserialize_with = "set_text")]
     pub name: Option<String>,
     /// Namespace.
+    #[serde(deserialize_with = "set_text")]
     pub namespace: Option<String>,
     /// Label selector.
+    #[serde(deserialize_with = "set_text")]
     pub label_selector: Option<String>,
     /// Label selector over annotations.
+    #[serde(deserialize_with = "set_text")]
     pub annotation_selector: Option<String>,
 }
 
@@ -288,13 +296,13 @@ pub struct Image {
     /// Name as it stands in the manifests.
     pub name: String,
     /// Name to write instead.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub new_name: Option<String>,
     /// Tag to write instead.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub new_tag: Option<String>,
     /// Digest to write instead of a tag.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub digest: Option<String>,
 }
 
@@ -361,7 +369,7 @@ pub struct Decryption {
     #[serde(default)]
     pub secret_ref: Option<SecretName>,
     /// Identity towards key services.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub service_account_name: Option<String>,
 }
 
@@ -390,7 +398,7 @@ pub struct SecretKey {
     /// Name.
     pub name: String,
     /// Key; `value`, then `value.yaml` if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "set_text")]
     pub key: Option<String>,
 }
 
@@ -532,6 +540,21 @@ mod tests {
         assert_eq!(ks.source().to_string(), "GitRepository/b/s");
         let dependencies: Vec<_> = ks.dependencies().map(|dependency| dependency.to_string()).collect();
         assert_eq!(dependencies, ["Kustomization/b/x", "Kustomization/z/y"]);
+    }
+
+    #[test]
+    fn empty_texts_are_unset() {
+        let texts = |text: &str| {
+            let spec = r#""interval":"1m","path":"","serviceAccountName":"","targetNamespace":"",
+                "sourceRef":{"kind":"GitRepository","name":"s","namespace":"","apiVersion":""},
+                "dependsOn":[{"name":"x","namespace":"","readyExpr":""}],
+                "healthChecks":[{"kind":"Deployment","name":"d","namespace":"","apiVersion":""}],
+                "images":[{"name":"i","newName":"","newTag":"","digest":""}],
+                "patches":[{"patch":"p","target":{"group":"","kind":"","name":"","labelSelector":""}}],
+                "kubeConfig":{"secretRef":{"name":"k","key":""}}"#;
+            kustomization(&spec.replace("\"\"", text)).spec
+        };
+        assert_eq!(texts("\"\""), texts("null"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod names;
 mod object;
 mod secrets;
 mod suggestion;
+mod text;
 
 pub use artifact::Artifact;
 pub use causes::with_causes;

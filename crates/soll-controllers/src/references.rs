@@ -78,6 +78,7 @@ fn references(key: &Key, object: &Object) -> BTreeSet<Reference> {
 
 /// The object that a reference with a name and, if it is another one, a namespace means.
 fn named(kind: Kind, reference: &Value, from: &Key) -> Option<Key> {
-    let namespace = reference.lookup_str(&["namespace"]).unwrap_or(&from.namespace);
+    let namespace = reference.lookup_str(&["namespace"]).filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.unwrap_or(&from.namespace);
     Some(Key::new(kind, namespace, reference.lookup_str(&["name"])?))
 }

@@ -150,9 +150,7 @@ fn selector(target: &soll_api::Selector, at: At, builder: &Builder<'_>) -> Optio
 
 /// Tag and digest are one unit; what the spec leaves open stays as the file has it.
 fn merge_image(ks: &mut Kustomization, image: &soll_api::Image, at: At) {
-    let text = |value: &Option<String>| {
-        value.as_deref().filter(|value| !value.is_empty()).map(|value| Text { text: value.into(), at })
-    };
+    let text = |value: &Option<String>| value.as_deref().map(|value| Text { text: value.into(), at });
     let (new_name, new_tag, digest) = (text(&image.new_name), text(&image.new_tag), text(&image.digest));
     match ks.images.iter_mut().find(|known| known.name.as_str() == image.name) {
         Some(known) => {

@@ -105,17 +105,14 @@ pub(super) async fn origin(key: &Key, repository: &GitRepository, ctx: &Context)
 
 /// The reference that a spec means. Of several fields commit wins over name, tag, semver and branch.
 pub(super) fn reference(spec: &GitReference) -> Result<Reference, Failure> {
-    fn set(field: &Option<String>) -> Option<&String> {
-        field.as_ref().filter(|text| !text.is_empty())
-    }
-    let branch = set(&spec.branch).cloned();
-    Ok(if let Some(commit) = set(&spec.commit) {
+    let branch = spec.branch.clone();
+    Ok(if let Some(commit) = &spec.commit {
         Reference::Commit { id: commit.parse::<soll_source::git::CommitId>()?, branch }
-    } else if let Some(name) = set(&spec.name) {
+    } else if let Some(name) = &spec.name {
         Reference::Name(name.clone())
-    } else if let Some(tag) = set(&spec.tag) {
+    } else if let Some(tag) = &spec.tag {
         Reference::Tag(tag.clone())
-    } else if let Some(range) = set(&spec.semver) {
+    } else if let Some(range) = &spec.semver {
         Reference::Semver(range.clone())
     } else {
         branch.map_or_else(Reference::default_branch, Reference::Branch)

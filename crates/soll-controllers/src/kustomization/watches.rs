@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn references_without_a_namespace_stay_in_their_own() {
         let objects = memory(&[
-            ("a", r#"{"sourceRef":{"kind":"GitRepository","name":"s"}}"#),
+            ("a", r#"{"sourceRef":{"kind":"GitRepository","name":"s","namespace":""}}"#),
             ("b", r#"{"sourceRef":{"kind":"GitRepository","name":"s","namespace":"other"}}"#),
             ("c", r#"{"sourceRef":{"kind":"Bucket","name":"s"},"dependsOn":[{"name":"a"}]}"#),
             ("d", r#"{"dependsOn":[{"name":"x"},{"name":"a","namespace":"apps"}]}"#),
