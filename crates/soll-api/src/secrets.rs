@@ -22,21 +22,7 @@ impl Secrets {
     /// Adds a text, without the blanks around it; a text of several lines also line by line. What messages quote is taken out as
     /// it stands between quotes, too.
     pub fn add(&mut self, text: &str) {
-        let lines = text.lines().filter(|_| text.contains('\n'));
-        for part in std::iter::once(text).chain(lines).map(str::trim).filter(|part| !part.is_empty()) {
-            for part in [part.to_owned(), escaped(part)] {
-                if !self.0.contains(&part) {
-                    self.0.push(part);
-                }
-            }
-        }
-        // A text that holds another one is looked for first.
-        self.0.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    }
-
-    /// Adds all of the others.
-    pub fn extend(&mut self, others: &Self) {
-        others.0.iter().for_each(|text| self.add(text));
+        self.extend([text]);
     }
 
     /// Says whether there are none.
@@ -56,9 +42,21 @@ impl Secrets {
 }
 
 /// A text as it stands between the quotes of JSON, and of Go's `%q`.
-fn escaped(text: &str) -> String {
+fn quoted(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// A text as it stands between the quotes of Go's JSON, which is safe to put into HTML.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in quoted(text).chars() {
+        match letter {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => escaped.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
 }
 
 /// Replaces a text where no letter or digit adjoins it.
@@ -75,6 +73,20 @@ fn hide_word(text: &str, word: &str) -> String {
     }
     hidden.push_str(rest);
     hidden
+}
+
+/// Adds each as [`Secrets::add`] does.
+impl<'t> Extend<&'t str> for Secrets {
+    fn extend<T: IntoIterator<Item = &'t str>>(&mut self, texts: T) {
+        for text in texts {
+            let lines = text.lines().filter(|_| text.contains('\n'));
+            let parts = std::iter::once(text).chain(lines).map(str::trim).filter(|part| !part.is_empty());
+            self.0.extend(parts.flat_map(|part| [part.to_owned(), quoted(part), escaped(part)]));
+        }
+        // A text that holds another one is looked for first.
+        self.0.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.0.dedup();
+    }
 }
 
 impl fmt::Debug for Secrets {
@@ -108,5 +120,6 @@ mod tests {
         let secrets = secrets(&[r#"ab\cd"ef"#]);
         assert_eq!(secrets.hide(r#"Invalid value: "ab\\cd\"ef": no"#), r#"Invalid value: "***": no"#);
         assert_eq!(secrets.hide(r#"got ab\cd"ef"#), "got ***");
+        assert_eq!(self::secrets(&["pa<ss&w>"]).hide(r#"{"Value":"pa\u003css\u0026w\u003e"}"#), r#"{"Value":"***"}"#);
     }
 }

@@ -1,8 +1,9 @@
 //! `postBuild` variable substitution: the dialect of shell expansion that Flux knows.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
-use soll_api::{Object, ObjectRef};
+use soll_api::{Object, ObjectRef, Secrets};
 use soll_yaml::{At, Data, FieldPath, Map, ParseOptions, SourceId, Sources, Value, emit_yaml, parse_yaml};
 
 pub use variables::{Giver, Variables};
@@ -47,25 +48,27 @@ pub const SWITCH: &str = "kustomize.toolkit.fluxcd.io/substitute";
 /// # Errors
 /// The first expression that is none, or the first unset variable.
 pub fn substitute(text: &str, vars: &BTreeMap<String, String>, unset: Unset) -> Result<String, SubstituteError> {
-    if let Some(name) = vars.keys().find(|name| !is_name(name)) {
-        return Err(SubstituteError::Name(name.clone()));
-    }
-    // A NUL ends the text for the scanner.
-    let text = text.split('\0').next().unwrap_or_default();
-    Expansion { vars, unset }.text(text)
+    Expansion { vars, unset, derived: None }.whole(text)
 }
 
 /// Substitutes in every object that does not opt out. Each is written as YAML, and read again afterwards:
 /// what was text may become a number. Values keep their places as far as old and new have the same shape, and
 /// remember which variables changed them.
 ///
-/// `strict` refuses unset variables, as Flux does unless its gate says otherwise; else they are empty.
+/// `strict` refuses unset variables, as Flux does unless its gate says otherwise; else they are empty. `secrets` gets what
+/// expressions make of [secret variables](Variables::secrets): `${password:0:8}`.
 ///
 /// # Errors
 /// Every object that fails, with its place and cause.
-pub fn substitute_objects(build: &mut Build, vars: &Variables, strict: bool) -> Result<(), BuildErrors> {
+pub fn substitute_objects(
+    build: &mut Build,
+    vars: &Variables,
+    strict: bool,
+    secrets: &mut Secrets,
+) -> Result<(), BuildErrors> {
     let unset = if strict { Unset::Refused } else { Unset::Empty };
-    let substitution = Substitution { vars, unset, sources: &build.sources };
+    let derived = Derived { vars, values: RefCell::default() };
+    let substitution = Substitution { vars, unset, sources: &build.sources, derived: &derived };
     let mut problems = Vec::new();
     for object in &mut build.objects {
         // Most objects have no `$` at all and need no detour over text.
@@ -77,6 +80,7 @@ pub fn substitute_objects(build: &mut Build, vars: &Variables, strict: bool) -> 
             Err(problem) => problems.push(problem.of(&object.object_ref())),
         }
     }
+    variables::add_forms(derived.values.borrow().iter().map(String::as_str), secrets);
     if problems.is_empty() {
         return Ok(());
     }
@@ -123,12 +127,14 @@ struct Substitution<'b> {
     vars: &'b Variables,
     unset: Unset,
     sources: &'b Sources,
+    derived: &'b Derived<'b>,
 }
 
 impl Substitution<'_> {
     fn object(&self, object: &Object) -> Result<Object, Problem> {
         let text = emit_yaml(object.value());
-        let text = substitute(&text, &self.vars.values, self.unset).map_err(|error| self.fault(object, &error))?;
+        let expansion = Expansion { vars: &self.vars.values, unset: self.unset, derived: Some(self.derived) };
+        let text = expansion.whole(&text).map_err(|error| self.fault(object, &error))?;
         let parsed = parse_yaml(&text, SourceId::default(), &ParseOptions::go_v2());
         let values = parsed.map_err(|error| self.breakage(object, &error.message))?;
         let Some(value) = values.into_iter().next() else {
@@ -328,9 +334,26 @@ fn is_name(name: &str) -> bool {
         && letters.all(|letter| letter == b'_' || letter.is_ascii_alphanumeric())
 }
 
+/// What expressions made of secret variables.
+struct Derived<'v> {
+    vars: &'v Variables,
+    values: RefCell<BTreeSet<String>>,
+}
+
+impl Derived<'_> {
+    /// Notes the value of an expression over a variable, if that is secret; how long one is is none.
+    fn note(&self, expression: &str, value: &str) {
+        let (name, operation) = name(&expression[2..]);
+        if !operation.starts_with('}') && self.vars.is_secret(name) && !self.vars.values[name].is_empty() {
+            self.values.borrow_mut().insert(value.to_owned());
+        }
+    }
+}
+
 struct Expansion<'v> {
     vars: &'v BTreeMap<String, String>,
     unset: Unset,
+    derived: Option<&'v Derived<'v>>,
 }
 
 /// Expressions within expressions, deeper than anyone writes.
@@ -339,6 +362,14 @@ const DEEPEST: usize = 32;
 type Expanded = Result<String, SubstituteError>;
 
 impl Expansion<'_> {
+    fn whole(&self, text: &str) -> Expanded {
+        if let Some(name) = self.vars.keys().find(|name| !is_name(name)) {
+            return Err(SubstituteError::Name(name.clone()));
+        }
+        // A NUL ends the text for the scanner.
+        self.text(text.split('\0').next().unwrap_or_default())
+    }
+
     fn text(&self, text: &str) -> Expanded {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -363,6 +394,14 @@ impl Expansion<'_> {
 
     /// Reads `${…}` at the start of the text; returns its value and what follows.
     fn expression<'t>(&self, start: &'t str, depth: usize) -> Result<(String, &'t str), SubstituteError> {
+        let (value, after) = self.evaluate(start, depth)?;
+        if let Some(derived) = self.derived {
+            derived.note(start, &value);
+        }
+        Ok((value, after))
+    }
+
+    fn evaluate<'t>(&self, start: &'t str, depth: usize) -> Result<(String, &'t str), SubstituteError> {
         let fail = |message| Err(error(message, start));
         if depth == DEEPEST {
             return fail("expressions nest too deeply");

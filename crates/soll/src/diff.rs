@@ -38,7 +38,11 @@ pub(crate) async fn diff(arguments: &Diff) -> anyhow::Result<u8> {
 /// Prints what would become of each object; says whether anything would change, and what would be refused.
 async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<(bool, Vec<Failure>), Failure> {
     let built = site.build()?;
-    let mut objects = soll_plan::unowned(built.objects, &built.sources)?;
+    let hidden = |mut failure: Failure| {
+        failure.hide(&built.secrets);
+        failure
+    };
+    let mut objects = soll_plan::unowned(built.objects, &built.sources).map_err(hidden)?;
     let to_come = namespaced_kinds(&objects);
     for object in &mut objects {
         set_namespace(object, cluster, &to_come, &arguments.namespace).await;
@@ -51,7 +55,7 @@ async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<(bo
             owner.mark(object);
         }
     }
-    let stages = soll_plan::stages(objects, &[], &built.sources)?;
+    let stages = soll_plan::stages(objects, &[], &built.sources).map_err(hidden)?;
     let settings = ApplySettings {
         managers: Managers::new(names::managers::KUSTOMIZE),
         force: site.kustomization.spec.force,
@@ -62,14 +66,14 @@ async fn preview(site: &Site, cluster: &Cluster, arguments: &Diff) -> Result<(bo
     let mut printer = Printer {
         palette: Palette::stdout(),
         output: arguments.output,
-        secrets: site.secrets(),
+        secrets: built.secrets.clone(),
         keys: RandomState::new(),
         changed: false,
     };
     let mut refused = Vec::new();
     for preview in applier.preview(&stages, &settings, &built.sources).await {
         match preview.outcome {
-            Outcome::Refused(failure) => refused.push(*failure),
+            Outcome::Refused(failure) => refused.push(hidden(*failure)),
             outcome => printer.show(&preview.desired, &outcome),
         }
     }

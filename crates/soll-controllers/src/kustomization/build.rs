@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use soll_api::{Class, Failure, Kustomization, Object, Origin, Retry, SubstituteStrategy};
+use soll_api::{Class, Failure, Kustomization, Object, Origin, Retry, Secrets, SubstituteStrategy};
 use soll_kustomize::flux::Overrides;
 use soll_kustomize::substitute::{self, Variables};
 use soll_kustomize::{Build, Options};
@@ -19,6 +19,8 @@ pub struct Built {
     pub objects: Vec<Object>,
     /// Explains the positions in the objects.
     pub sources: Arc<Sources>,
+    /// What no message about the objects may hold: secret variables, and what expressions made of them.
+    pub secrets: Secrets,
     pub(super) reads: Reads,
     /// Of all objects, in their order: what history shows.
     pub(super) digest: String,
@@ -63,10 +65,11 @@ pub fn build_objects(
     if let Some(missing) = missing {
         return Err(with_use(missing, &built, variables));
     }
+    let mut secrets = variables.secrets();
     if !variables.is_empty() || always {
-        substitute::substitute_objects(&mut built, variables, strict).map_err(|errors| {
+        substitute::substitute_objects(&mut built, variables, strict, &mut secrets).map_err(|errors| {
             let mut failure = errors.failure();
-            failure.hide(&variables.secrets());
+            failure.hide(&secrets);
             failure
         })?;
     }
@@ -82,6 +85,7 @@ pub fn build_objects(
     Ok(Built {
         objects: built.objects,
         sources: built.sources,
+        secrets,
         reads: recorder.into_reads(),
         digest: format!("sha256:{digest}"),
     })

@@ -176,10 +176,11 @@ impl<'c> Pass<'c> {
         }
 
         // Decide.
-        let Built { objects, sources, reads, digest } =
+        let Built { objects, sources, secrets, reads, digest } =
             build::build(&self.ks, tree.clone(), inputs.variables, inputs.missing, &ctx.config)
                 .await
                 .map_err(failed(Step::Building))?;
+        self.secrets = secrets;
         let owner = Owner::of(&self.ks);
         let objects = soll_plan::prepare(objects, &owner, &sources).map_err(failed(Step::Building))?;
         let kinds = ctx.config.custom_stages();

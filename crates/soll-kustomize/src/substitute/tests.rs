@@ -74,7 +74,7 @@ const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\
 #[test]
 fn objects_keep_their_places_and_get_new_types() {
     let mut build = build(CONFIG_MAP);
-    substitute_objects(&mut build, &vars().iter().collect(), true).expect("substitutes");
+    substitute_objects(&mut build, &vars().iter().collect(), true, &mut Secrets::new()).expect("substitutes");
     let value = build.objects[0].value().lookup(&["data", "k"]).expect("is there");
     assert_eq!(to_json(value), "42");
     assert_eq!(build.sources.place(value.at).as_deref(), Some("a.yaml:6:6"));
@@ -85,14 +85,15 @@ fn objects_keep_their_places_and_get_new_types() {
 fn objects_may_opt_out() {
     let mut build =
         build(&CONFIG_MAP.replace("  name: a\n", &format!("  name: a\n  labels:\n    {SWITCH}: disabled\n")));
-    substitute_objects(&mut build, &vars().iter().collect(), true).expect("nothing to do");
+    substitute_objects(&mut build, &vars().iter().collect(), true, &mut Secrets::new()).expect("nothing to do");
     assert_eq!(build.objects[0].value().lookup_str(&["data", "k"]), Some("${_n1}"));
 }
 
 #[test]
 fn a_failure_names_the_line() {
     let mut build = build(&CONFIG_MAP.replace("_n1", "nope"));
-    let errors = substitute_objects(&mut build, &vars().iter().collect(), true).expect_err("not set");
+    let errors =
+        substitute_objects(&mut build, &vars().iter().collect(), true, &mut Secrets::new()).expect_err("not set");
     let expected = "a.yaml:6:6: ConfigMap/a: variable not set (strict mode): \"nope\"";
     assert_eq!(errors.to_string(), expected);
 }
@@ -107,7 +108,7 @@ fn from(pairs: &[(&str, &str, Giver)]) -> Variables {
 fn a_changed_value_remembers_its_variables() {
     let mut build = build(&CONFIG_MAP.replace("${_n1}", "${a}-${b:=x}"));
     let variables = from(&[("a", "1", Giver::open("ConfigMap/n/c"))]);
-    substitute_objects(&mut build, &variables, true).expect("substitutes");
+    substitute_objects(&mut build, &variables, true, &mut Secrets::new()).expect("substitutes");
     let value = build.objects[0].value().lookup(&["data", "k"]).expect("is there");
     let origins = soll_api::Origin::chain(&build.sources, value.at);
     assert_eq!(origins.len(), 1, "one place");
@@ -119,7 +120,7 @@ fn the_value_that_breaks_the_yaml_is_found_and_a_secret_one_is_not_shown() {
     let text = CONFIG_MAP.replace("${_n1}", "fine-${a}\n  l: ${b}");
     let check = |value: &str, giver: Giver, expected: &str| {
         let variables = from(&[("a", "1", Giver::open("x")), ("b", value, giver)]);
-        let errors = substitute_objects(&mut build(&text), &variables, true).expect_err("no YAML");
+        let errors = substitute_objects(&mut build(&text), &variables, true, &mut Secrets::new()).expect_err("no YAML");
         assert_eq!(errors.to_string(), expected);
         assert_eq!(errors.failure().field.as_deref(), Some("data.l"));
     };
@@ -145,6 +146,26 @@ fn secrets_are_the_values_of_secret_variables_and_what_is_in_them() {
     ]);
     let hidden = variables.secrets().hide("visible 'hunter2' hunter2 {user: admin-1} admin-1");
     assert_eq!(hidden, "visible *** *** *** ***");
+}
+
+#[test]
+fn what_expressions_make_of_secret_variables_is_secret() {
+    let text = CONFIG_MAP.replace(
+        "${_n1}",
+        "${password:0:6} ${password^^} ${open:0:4} ${url##*:} ${unset:-${password%-horse}} ${empty:-public} ${#password}",
+    );
+    let (open, secret) = (Giver::open("x"), Giver::secret("x"));
+    let variables = from(&[
+        ("open", "visible", open),
+        ("password", "correct-horse", secret.clone()),
+        ("url", "db:'5432'", secret.clone()),
+        ("empty", "", secret),
+    ]);
+    let (mut build, mut secrets) = (build(&text), variables.secrets());
+    substitute_objects(&mut build, &variables, true, &mut secrets).expect("substitutes");
+    let value = build.objects[0].value().lookup_str(&["data", "k"]).expect("is there");
+    assert_eq!(value, "correc CORRECT-HORSE visi '5432' correct public 13");
+    assert_eq!(secrets.hide(value), "*** *** visi *** *** public 13");
 }
 
 #[test]

@@ -81,13 +81,7 @@ impl Variables {
     #[must_use]
     pub fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::new();
-        for (_, value) in self.values.iter().filter(|(name, _)| self.is_secret(name)) {
-            secrets.add(value);
-            // Quotes and the like are gone once the value stands in an object.
-            secrets.add(value.trim_matches(['\'', '"', '*', '&', '!']));
-            let parsed = parse_yaml(value, SourceId::default(), &ParseOptions::go_v2());
-            parsed.iter().flatten().for_each(|value| add_texts(value, &mut secrets));
-        }
+        add_forms(self.iter().filter(|(name, _)| self.is_secret(name)).map(|(_, value)| value), &mut secrets);
         secrets
     }
 
@@ -110,13 +104,26 @@ impl Variables {
     }
 }
 
-fn add_texts(value: &Value, secrets: &mut Secrets) {
+/// Adds secret values, and what they are once they stand in an object.
+pub(super) fn add_forms<'v>(values: impl Iterator<Item = &'v str>, secrets: &mut Secrets) {
+    let mut forms = Vec::new();
+    for value in values {
+        forms.push(value.to_owned());
+        // Quotes and the like are gone then.
+        forms.push(value.trim_matches(['\'', '"', '*', '&', '!']).to_owned());
+        let parsed = parse_yaml(value, SourceId::default(), &ParseOptions::go_v2());
+        parsed.iter().flatten().for_each(|value| add_texts(value, &mut forms));
+    }
+    secrets.extend(forms.iter().map(String::as_str));
+}
+
+fn add_texts(value: &Value, texts: &mut Vec<String>) {
     match &value.data {
-        Data::Str(text) => secrets.add(text),
-        Data::List(items) => items.iter().for_each(|item| add_texts(item, secrets)),
-        Data::Map(map) => map.iter().for_each(|entry| add_texts(&entry.value, secrets)),
+        Data::Str(text) => texts.push(text.to_string()),
+        Data::List(items) => items.iter().for_each(|item| add_texts(item, texts)),
+        Data::Map(map) => map.iter().for_each(|entry| add_texts(&entry.value, texts)),
         // `007` is printed as another number than it was written.
-        Data::Int(_) | Data::Float(_) => secrets.add(&to_json(value)),
+        Data::Int(_) | Data::Float(_) => texts.push(to_json(value)),
         Data::Null | Data::Bool(_) => {}
     }
 }
