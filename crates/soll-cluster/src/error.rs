@@ -179,6 +179,12 @@ impl ApiError {
         matches!(self.code(), 401 | 403)
     }
 
+    /// Who asks may not do it, or nobody may.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.code(), 403 | 405)
+    }
+
     /// The resource version or the continue token is too old.
     #[must_use]
     pub fn is_expired(&self) -> bool {

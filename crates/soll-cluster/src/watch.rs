@@ -65,6 +65,8 @@ pub struct Watch {
     /// How much the next list tells of each object.
     list_depth: Depth,
     state: State,
+    /// Whether it was refused since the last list: who follows may have given the kind up.
+    refused: bool,
     failures: u32,
     _place: OwnedSemaphorePermit,
 }
@@ -112,6 +114,7 @@ impl Cluster {
             depth,
             list_depth: depth,
             state: State::List(Instant::now()),
+            refused: false,
             failures: 0,
             _place: place,
         })
@@ -178,6 +181,7 @@ impl Watch {
         match self.cluster.list(&self.gvk, &self.selection, self.list_depth).await {
             Ok(list) => {
                 self.list_depth = self.depth;
+                self.refused = false;
                 let resource_version = list.resource_version;
                 self.state = State::Resume { resource_version, from: Instant::now(), may_be_ahead: false };
                 Ok(Some(WatchEvent::Restarted(list.items)))
@@ -206,7 +210,11 @@ impl Watch {
         let connecting = connect(&self.cluster, &self.gvk, &self.selection, self.depth, resource_version.clone());
         match connecting.await {
             Ok(connection) => {
-                self.state = State::Open(Box::new(connection));
+                self.state = match self.refused {
+                    // It is told anew that the kind is followed, and from where on.
+                    true => State::List(Instant::now()),
+                    false => State::Open(Box::new(connection)),
+                };
                 Ok(None)
             }
             Err(error) => Err(self.interrupted(resource_version, error)),
@@ -270,6 +278,7 @@ impl Watch {
     /// the one ahead of it may be from before it went back to an older state.
     fn interrupted(&mut self, resource_version: String, error: ApiError) -> ApiError {
         let from = Instant::now() + self.pause();
+        self.refused |= error.is_refused();
         let is_of_no_use = error.is_expired() || error.is_ahead();
         self.state = if is_of_no_use || matches!(error, ApiError::NotServed(_)) {
             // A list after "too old" is due at once, unless that keeps happening.
@@ -494,6 +503,25 @@ mod tests {
         let told = ["restarted 1", "interrupted 0", "interrupted 0", "restarted 1", "interrupted 0"];
         assert_eq!(tell(&mut watch, 5).await, told);
         assert_eq!(asked(&script), ["list", "10", "newest", "20", "newest", "list", "7"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_again_once_it_may_watch_after_it_might_not() {
+        let refused = r#"{"kind":"Status","code":403,"reason":"Forbidden"}"#;
+        let script = Script::new(&[
+            (200, LIST),
+            (403, refused),
+            (200, LIST),
+            (403, refused),
+            (200, LIST),
+            (200, ""),
+            (200, LIST),
+            (200, ""),
+        ]);
+        let mut watch = follow(&script);
+        let told = ["restarted 1", "interrupted 403", "interrupted 403", "restarted 1", "interrupted 0"];
+        assert_eq!(tell(&mut watch, 5).await, told);
+        assert_eq!(asked(&script), ["list", "10", "newest", "10", "newest", "10", "list", "10"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -175,9 +175,7 @@ async fn follow(ctx: Arc<Context>, gvk: Gvk, mut watch: Watch, first: watch::Sen
                 return;
             }
             // It can be listed and not watched: its objects are looked at at their intervals.
-            WatchEvent::Interrupted(error)
-                if matches!(error.code(), 403 | 405) && ctx.live.is_watched(&gvk.group, &gvk.kind) =>
-            {
+            WatchEvent::Interrupted(error) if error.is_refused() && ctx.live.is_watched(&gvk.group, &gvk.kind) => {
                 warn!(%gvk, %error, "the kind cannot be watched: drift of it is corrected at intervals");
                 ctx.live.unwatch(&gvk.group, &gvk.kind);
             }
