@@ -76,6 +76,9 @@ impl State {
             let of_kind = |other: &ObjectRef| kind_of(other) == kind_of(&reference);
             rename(&mut self.objects, of_kind);
             rename(&mut self.writing, of_kind);
+        } else if !reference.namespace.is_empty() && !self.unscoped.is_empty() {
+            // Its definition went, and came back with another scope.
+            self.unscoped.remove(&kind_of(&reference));
         }
         reference
     }

@@ -282,4 +282,7 @@ fn what_lives_outside_of_namespaces_goes_by_one_name() {
     assert!(memory.is_empty());
     memory.recall(&[live("4", "")]);
     assert!(memory.take_recalled(&desired).is_some());
+
+    memory.observe(&issuer(r#","namespace":"foo""#, r#","uid":"v","resourceVersion":"5""#));
+    assert_eq!(memory.resolve(desired.object_ref()), desired.object_ref(), "its definition has another scope now");
 }
