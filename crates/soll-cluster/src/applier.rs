@@ -21,7 +21,7 @@ use soll_yaml::Sources;
 
 use look::Step;
 pub use preview::{Outcome, Preview};
-pub use prune::Pruned;
+pub use prune::{Pruned, StillOwned};
 
 use crate::{ApiError, Cluster, Identity, Memory, Observed};
 

@@ -22,8 +22,8 @@ mod watch;
 mod testing;
 
 pub use applier::{
-    Applied, AppliedObject, Applier, ApplierOptions, ApplyFailure, Creation, Outcome, Preview, Pruned, Trust,
-    defined_kind,
+    Applied, AppliedObject, Applier, ApplierOptions, ApplyFailure, Creation, Outcome, Preview, Pruned, StillOwned,
+    Trust, defined_kind,
 };
 pub use cluster::{Cluster, ConnectError, ConnectOptions, Credentials, Identity};
 pub use error::{ApiError, Cause, Details, Status};

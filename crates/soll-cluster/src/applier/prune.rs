@@ -22,6 +22,15 @@ pub struct Pruned {
     pub failure: Option<Failure>,
 }
 
+/// What of an inventory is still an owner's.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StillOwned {
+    /// The entries whose objects are there and still carry the owner's labels, or may.
+    pub entries: Vec<InventoryEntry>,
+    /// Whether it is worth asking again soon: the server did not answer for some.
+    pub unsure: bool,
+}
+
 /// What became of the object of one entry.
 enum Fate {
     /// It is gone, or was never there.
@@ -92,22 +101,25 @@ impl Applier {
         pruned
     }
 
-    /// The entries whose objects are there and still carry our owner's labels, or may.
-    pub async fn still_owned(&self, inventory: &Inventory, owner: &Owner) -> Inventory {
-        let mut owned = Inventory::default();
+    /// What of an inventory is still an owner's.
+    pub async fn still_owned(&self, inventory: &Inventory, owner: &Owner) -> StillOwned {
+        let mut still = StillOwned::default();
         let mut kinds = Whereabouts::default();
         for entry in &inventory.entries {
             let Ok(reference) = entry.object_ref() else { continue };
             let is_owned = match self.find_entry(&reference, &entry.v, &mut kinds).await {
                 Ok(live) => live.is_some_and(|live| owner.owns(&live)),
                 // It is not known: as if.
-                Err(_) => true,
+                Err(error) => {
+                    still.unsure |= error.class() == Class::Internal;
+                    true
+                }
             };
             if is_owned {
-                owned.entries.push(entry.clone());
+                still.entries.push(entry.clone());
             }
         }
-        owned
+        still
     }
 
     /// The first object of an inventory that is still there; for `WaitForTermination`.

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use soll_api::{Class, DeletionPolicy, Failure, Gvk, Inventory, Kustomization, KustomizationStatus, Object, Retry};
+use soll_api::{
+    Class, DeletionPolicy, Failure, Gvk, Inventory, InventoryEntry, Kustomization, KustomizationStatus, Object, Retry,
+    Time,
+};
 use soll_cluster::{Applier, ApplierOptions};
 use soll_plan::Owner;
 use tracing::{debug, info, warn};
 
-use super::handover::{self, Sorted};
-use super::reconcile::{Stop, applying};
+use super::handover::{self, Leaver, Sorted};
+use super::reconcile::applying;
 use super::source;
 use super::status::{self, Outcome};
 use crate::Key;
@@ -21,8 +24,11 @@ use crate::status::Said;
 /// How often to look whether the objects are gone.
 const TERMINATION_POLL: Duration = Duration::from_secs(2);
 
-/// How often to look whether others have taken what they build, if no change of theirs tells.
-const TAKEN_POLL: Duration = Duration::from_secs(10);
+/// How often to look whether others have taken what they build, if no change of theirs tells, and they have not done so soon.
+const TAKEN_POLL: Duration = Duration::from_secs(30);
+
+/// For so long it is no news that the end of a Kustomization takes its time.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// Deletes what the Kustomization applied, if its policy says so, and lets it go. Returns without waiting.
 pub(super) async fn finalize(
@@ -39,7 +45,7 @@ pub(super) async fn finalize(
         return release(key, object, ctx).await;
     }
     // Until the objects are gone nothing may bring them back.
-    super::forget(key, ctx);
+    ctx.runs.end(key).iter().for_each(|object| ctx.live.forget(object));
     let applier = Applier::new(applying(key, ks, ctx), Arc::clone(&ctx.live), ApplierOptions::default());
     if let Some(problem) = missing_identity(ks, ctx).await {
         let failure = Failure::new(
@@ -52,19 +58,23 @@ pub(super) async fn finalize(
         return release(key, object, ctx).await;
     }
     ctx.check_ownership(key)?;
-    let Some(Sorted { stale: inventory, awaited }) = sort(inventory, key, object, ks, ctx).await else {
+    let owner = Owner::of(ks);
+    let Sorted { stale, awaited, takers, unsure } = sort(inventory, key, object, ks, ctx).await;
+    if unsure {
         debug!(%key, "it is not known yet whether others build what it has");
-        return Ok(Next::After(TAKEN_POLL));
-    };
-    if !handover::not_taken(&awaited, &applier, &Owner::of(ks)).await.is_empty() {
-        if !is_over(ks) {
-            debug!(%key, "others build what it has: it waits until they have taken it");
-            ctx.runs.hand_over(key, true);
-            return Ok(Next::After(TAKEN_POLL));
+        if waited(ks) >= QUIET {
+            let why = "whether other Kustomizations build what this one has cannot be found out".to_owned();
+            let status = status::summarize(ks, &Outcome::Refused(pending(why, ks)), ctx.now()).status;
+            ctx.write_status(key, object.clone(), &ks.status, &status).await?;
         }
-        warn!(%key, "what others build is left to them, though they have not taken it");
+        return Ok(Next::After(handover::ASK_AGAIN));
     }
-    let pruned = applier.prune(&inventory, &[], &Owner::of(ks)).await;
+    if !awaited.is_empty() {
+        // Who takes something while it is asked for tells us.
+        ctx.runs.await_takers(key);
+    }
+    let held = Inventory { entries: handover::not_taken(&awaited, &applier, &owner).await.entries };
+    let pruned = applier.prune(&stale, &[], &owner).await;
     let deleted = pruned.changes.event();
     if let Some(failure) = pruned.failure {
         warn!(%key, error = %failure, "pruning for deleted resource failed");
@@ -75,10 +85,24 @@ pub(super) async fn finalize(
         ctx.say(key, &object, report.said);
         return Ok(Next::Backoff);
     }
-    if !deleted.is_empty() && !waited_before(ks, ctx) {
+    if !deleted.is_empty() && !waited_before(ks) {
         ctx.say(key, object, vec![info_said(deleted)]);
     }
-    if ks.spec.deletion_policy == DeletionPolicy::WaitForTermination {
+    if ctx.runs.hand_over(key, &held) {
+        handover::ask(&takers, ctx);
+    }
+    if !held.is_empty() && !is_over(ks) {
+        debug!(%key, "others build what it has: it waits until they have taken it");
+        let left = if waits_for_termination(ks) { held.union(&pruned.leaving) } else { held.clone() };
+        let mut status = status::summarize(ks, &Outcome::Refused(pending(builders_of(&held), ks)), ctx.now()).status;
+        status.inventory = Some(left);
+        ctx.write_status(key, object.clone(), &ks.status, &status).await?;
+        return Ok(Next::After(if waited(ks) < QUIET { TERMINATION_POLL } else { TAKEN_POLL }));
+    }
+    if !held.is_empty() {
+        warn!(%key, "what others build is left to them, though they have not taken it");
+    }
+    if waits_for_termination(ks) {
         // What stays on purpose is not waited for, and what is gone is not looked for again.
         match applier.remaining(&pruned.leaving).await {
             Ok(None) => {}
@@ -96,22 +120,53 @@ pub(super) async fn finalize(
     release(key, object, ctx).await
 }
 
-/// Sorts what it has: what others build, as when it is renamed, is theirs to take. Nothing if it is worth asking again what they
-/// build; if that cannot be found out for want of a source, or in time, all is deleted, as by Flux.
-async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomization, ctx: &Context) -> Option<Sorted> {
-    let everything = |stale| Some(Sorted { stale, ..Sorted::default() });
+/// Sorts what it has: what others build, as when it is renamed, is theirs to take. If that cannot be found out because there is no
+/// source, or not in time, all is deleted, as by Flux.
+async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomization, ctx: &Context) -> Sorted {
+    let everything = |stale| Sorted { stale, ..Sorted::default() };
     if !ctx.config.behaviours.of_object(object).hand_over {
         return everything(inventory);
     }
     let Ok(offer) = source::offer(ks, ctx) else { return everything(inventory) };
+    if ctx.object(&offer.source).is_none_or(|source| source.is_terminating()) {
+        return everything(inventory);
+    }
     let sorted = match source::tree(&offer, ctx).await {
-        Ok(tree) => handover::sort(&inventory, key, &offer, &tree, ctx).await,
-        // The source has just moved on, or is about to make its artifact anew.
-        Err(Stop::Overtaken) => None,
-        Err(Stop::Outcome(outcome)) if matches!(*outcome, Outcome::Settling(_)) => None,
-        Err(_) => return everything(inventory),
+        Ok(tree) => {
+            let leaver = Leaver { key, builds: None, offer: &offer, tree: &tree };
+            handover::sort(&inventory, &leaver, ctx).await
+        }
+        // The source has moved on, or its artifact cannot be had for a while.
+        Err(_) => Sorted { unsure: true, ..Sorted::default() },
     };
-    if sorted.is_none() && is_over(ks) { everything(inventory) } else { sorted }
+    if sorted.unsure && is_over(ks) { everything(inventory) } else { sorted }
+}
+
+/// What is told of objects that others build.
+fn builders_of(held: &Inventory) -> String {
+    let name =
+        |entry: &InventoryEntry| entry.object_ref().map_or_else(|_| entry.id.clone(), |object| object.to_string());
+    let names: Vec<String> = held.entries.iter().take(MOST_NAMES).map(name).collect();
+    let more = match held.len() - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("other Kustomizations build what this one has, and are waited for to take {}{more}", names.join(", "))
+}
+
+/// Why it is still there although it is deleted: what its status says of that.
+fn pending(why: String, ks: &Kustomization) -> Failure {
+    let deleted = ks.metadata.deletion_timestamp.map(|deleted| deleted.timestamp());
+    let deadline = deleted.and_then(|deleted| deleted.checked_add(ks.timeout().std()).ok());
+    let deadline = deadline.map(|at| format!("; until {} at most", Time::new(at))).unwrap_or_default();
+    Failure::new(Class::Dependency, "HandOverPending", why + &deadline, Retry::Backoff)
+}
+
+/// As many objects are told by name.
+const MOST_NAMES: usize = 5;
+
+fn waits_for_termination(ks: &Kustomization) -> bool {
+    ks.spec.deletion_policy == DeletionPolicy::WaitForTermination
 }
 
 async fn release(key: &Key, object: &Object, ctx: &Context) -> Result<Next, WriteError> {
@@ -130,17 +185,19 @@ async fn missing_identity(ks: &Kustomization, ctx: &Context) -> Option<String> {
 
 /// Whether the wait for the objects' end has taken as long as it may.
 fn is_over(ks: &Kustomization) -> bool {
-    let Some(deleted) = ks.metadata.deletion_timestamp else { return true };
-    let waited = jiff::Timestamp::now().duration_since(deleted.timestamp());
-    Duration::try_from(waited).unwrap_or(Duration::ZERO) >= ks.timeout().std()
+    ks.metadata.deletion_timestamp.is_none() || waited(ks) >= ks.timeout().std()
+}
+
+/// How long ago it was deleted.
+fn waited(ks: &Kustomization) -> Duration {
+    let waited =
+        ks.metadata.deletion_timestamp.map(|deleted| jiff::Timestamp::now().duration_since(deleted.timestamp()));
+    waited.and_then(|waited| Duration::try_from(waited).ok()).unwrap_or_default()
 }
 
 /// Whether an earlier pass told of the deletions already: only waiting for termination comes here twice.
-fn waited_before(ks: &Kustomization, ctx: &Context) -> bool {
-    let Some(deleted) = ks.metadata.deletion_timestamp else { return false };
-    let waited = ctx.now().timestamp().duration_since(deleted.timestamp());
-    ks.spec.deletion_policy == DeletionPolicy::WaitForTermination
-        && Duration::try_from(waited).unwrap_or(Duration::ZERO) >= TERMINATION_POLL
+fn waited_before(ks: &Kustomization) -> bool {
+    waits_for_termination(ks) && waited(ks) >= TERMINATION_POLL
 }
 
 fn info_said(message: String) -> Said {

@@ -3,14 +3,15 @@
 //! The others of the same source are built from the same tree, rather than waited for: one that waits for us would never
 //! get there. So are those that others build and that are not there yet, as when a commit moves objects into a new one.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use soll_api::{Class, Inventory, Kustomization, Object, Resource};
-use soll_cluster::Applier;
+use soll_api::{Class, Inventory, Kustomization, KustomizationStatus, Object, Resource};
+use soll_cluster::{Applier, StillOwned};
 use soll_plan::Owner;
 use soll_tree::Tree;
+use soll_yaml::Value;
 
 use super::source::Offer;
 use super::{build, inputs};
@@ -24,66 +25,138 @@ pub(super) struct Sorted {
     pub(super) stale: Inventory,
     /// Others have or build them, or may, and take them when they apply.
     pub(super) awaited: Inventory,
+    /// Who is there and builds what is awaited.
+    pub(super) takers: BTreeSet<Key>,
+    /// Whether it is worth asking again soon: what others build could not be found out.
+    pub(super) unsure: bool,
 }
 
-/// Sorts what left the build of a Kustomization by what all others make of it. Nothing if that cannot be found out now.
-pub(super) async fn sort(left: &Inventory, key: &Key, offer: &Offer, tree: &Tree, ctx: &Context) -> Option<Sorted> {
-    let (mut awaited, mut to_come) = (HashSet::new(), HashSet::new());
+/// When to ask again what could not be found out.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+/// As many Kustomizations are followed that are not there yet: one that builds itself under ever new names has no end.
+const MOST_TO_COME: usize = 1000;
+
+/// So many Kustomizations are looked at before others get their turn.
+const AT_ONCE: usize = 256;
+
+/// Whose entries are sorted.
+pub(super) struct Leaver<'l> {
+    pub(super) key: &'l Key,
+    /// What it builds now; nothing at its end.
+    pub(super) builds: Option<&'l [Object]>,
+    pub(super) offer: &'l Offer,
+    pub(super) tree: &'l Tree,
+}
+
+/// Sorts what left the build of a Kustomization by what all others make of the same tree.
+pub(super) async fn sort(left: &Inventory, leaver: &Leaver<'_>, ctx: &Context) -> Sorted {
     let ids: HashSet<&str> = left.entries.iter().map(|entry| entry.id.as_str()).collect();
+    let (mut awaited, mut takers): (HashSet<String>, BTreeSet<Key>) = Default::default();
     // Whoever comes while this goes on is to come.
     let there: HashMap<Key, Object> = ctx.objects.of_kind(Kind::Kustomization).into_iter().collect();
-    let known = there.iter().filter(|(other, _)| *other != key);
-    let mut others: VecDeque<_> = known.map(|(other, object)| (other.clone(), object.clone(), Stand::There)).collect();
-    while let Some((other, object, stand)) = others.pop_front() {
-        let Ok(ks) = Kustomization::from_object(&object) else { continue };
-        // Who is suspended takes nothing.
-        if ks.metadata.is_deleting() || ks.spec.suspend {
-            continue;
+    let mut to_come = ToCome { there: &there, leaver, known: HashSet::new(), queue: VecDeque::new() };
+    if let Some(objects) = leaver.builds {
+        to_come.add(&kustomizations(objects), ctx);
+    }
+    let others = there.iter().filter(|(other, object)| *other != leaver.key && takes(object));
+    for (number, (other, object)) in others.enumerate() {
+        if number % AT_ONCE == AT_ONCE - 1 {
+            tokio::task::yield_now().await;
         }
-        let made = match source_of(&ks) == offer.source {
-            true => made_by((&other, stand), &object, &ks, offer, tree, ctx).await,
-            false => Made::Nothing,
+        let Some(ks) = ctx.builds.decoded(other, object) else { continue };
+        let made = match source_of(&ks) == leaver.offer.source {
+            true => made_by((other, Stand::There), object, &ks, leaver, ctx).await,
+            false => Made::OfOtherSource,
         };
-        match made {
+        let theirs: Vec<String> = match &made {
             Made::These(makes) => {
-                awaited.extend(makes.ids.iter().filter(|id| ids.contains(id.as_str())).cloned());
-                for made in makes.kustomizations.iter().filter(|made| is_new(made, &there)) {
-                    let other = key_of(made);
-                    if to_come.insert(other.clone()) {
-                        others.push_back((other, made.clone(), Stand::ToCome));
-                    }
-                }
+                to_come.add(&makes.kustomizations, ctx);
+                ids.iter().filter(|id| makes.ids.contains(**id)).map(|id| (*id).to_owned()).collect()
             }
             // It has what it has, and takes it again when it can.
-            Made::Nothing => {
-                let inventory = ks.status.inventory.unwrap_or_default().entries.into_iter();
-                awaited.extend(inventory.map(|entry| entry.id).filter(|id| ids.contains(id.as_str())));
+            Made::Nothing | Made::OfOtherSource => {
+                inventory_ids(object).filter(|id| ids.contains(id)).map(str::to_owned).collect()
             }
-            Made::Unknown => return None,
+            Made::Unknown => return Sorted { awaited: left.clone(), unsure: true, ..Sorted::default() },
+        };
+        if !theirs.is_empty() && !matches!(made, Made::Nothing) {
+            takers.insert(other.clone());
+        }
+        awaited.extend(theirs);
+    }
+    while let Some(other) = to_come.queue.pop_front() {
+        let maker = (&other.key, Stand::ToCome);
+        match made_by(maker, &other.object, &other.decoded, leaver, ctx).await {
+            Made::These(makes) => {
+                to_come.add(&makes.kustomizations, ctx);
+                awaited.extend(ids.iter().filter(|id| makes.ids.contains(**id)).map(|id| (*id).to_owned()));
+            }
+            Made::Nothing | Made::OfOtherSource => {}
+            Made::Unknown => return Sorted { awaited: left.clone(), unsure: true, ..Sorted::default() },
         }
     }
-    Some(split(left, &awaited))
+    Sorted { takers, ..split(left, &awaited) }
 }
 
-/// Whether a Kustomization that another one builds is not there yet, or not as it will be.
-fn is_new(made: &Object, there: &HashMap<Key, Object>) -> bool {
-    let spec = |object: &Object| Kustomization::from_object(object).ok().map(|ks| ks.spec);
-    there.get(&key_of(made)).is_none_or(|there| spec(there) != spec(made))
+/// Whether a Kustomization may take anything: not if it is suspended, or at its end.
+fn takes(object: &Object) -> bool {
+    let suspended = object.value().lookup(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true);
+    !suspended && !object.is_terminating()
 }
 
-fn key_of(kustomization: &Object) -> Key {
-    Key::new(Kind::Kustomization, kustomization.namespace(), kustomization.name())
+fn inventory_ids(object: &Object) -> impl Iterator<Item = &str> {
+    let entries = object.value().lookup(&["status", "inventory", "entries"]).and_then(Value::as_list);
+    entries.unwrap_or_default().iter().filter_map(|entry| entry.lookup_str(&["id"]))
+}
+
+/// The Kustomizations that others build and that are not there yet, or not as they will be.
+struct ToCome<'t> {
+    there: &'t HashMap<Key, Object>,
+    leaver: &'t Leaver<'t>,
+    known: HashSet<(Key, [u8; 32])>,
+    queue: VecDeque<MadeKustomization>,
+}
+
+impl ToCome<'_> {
+    fn add(&mut self, made: &[MadeKustomization], ctx: &Context) {
+        for made in made {
+            // Who is at its end does not come back by what is made of it later.
+            let ends = self.leaver.builds.is_none() && made.key == *self.leaver.key;
+            if ends || self.known.len() == MOST_TO_COME || !takes(&made.object) || !self.is_new(made, ctx) {
+                continue;
+            }
+            if source_of(&made.decoded) == self.leaver.offer.source
+                && self.known.insert((made.key.clone(), inputs::of_spec(&made.decoded, &made.object)))
+            {
+                self.queue.push_back(made.clone());
+            }
+        }
+    }
+
+    fn is_new(&self, made: &MadeKustomization, ctx: &Context) -> bool {
+        let there = self.there.get(&made.key).and_then(|object| ctx.builds.decoded(&made.key, object));
+        there.is_none_or(|there| there.spec != made.decoded.spec)
+    }
 }
 
 /// Entries that others have or build are left to them, unless they turn out to be theirs already.
 fn split(left: &Inventory, others: &HashSet<String>) -> Sorted {
     let (awaited, stale) = left.entries.iter().cloned().partition(|entry| others.contains(&entry.id));
-    Sorted { stale: Inventory { entries: stale }, awaited: Inventory { entries: awaited } }
+    Sorted { stale: Inventory { entries: stale }, awaited: Inventory { entries: awaited }, ..Sorted::default() }
 }
 
 /// The entries that nobody has taken over yet.
-pub(super) async fn not_taken(awaited: &Inventory, applier: &Applier, owner: &Owner) -> Inventory {
-    if awaited.is_empty() { Inventory::default() } else { applier.still_owned(awaited, owner).await }
+pub(super) async fn not_taken(awaited: &Inventory, applier: &Applier, owner: &Owner) -> StillOwned {
+    if awaited.is_empty() { StillOwned::default() } else { applier.still_owned(awaited, owner).await }
+}
+
+/// Has those that build what is awaited take it now: they may have taken it for theirs already.
+pub(super) fn ask(takers: &BTreeSet<Key>, ctx: &Context) {
+    for taker in takers.iter().filter(|taker| ctx.check_ownership(taker).is_ok()) {
+        ctx.runs.ask(taker);
+        ctx.waker.wake(taker.clone());
+    }
 }
 
 fn source_of(ks: &Kustomization) -> Key {
@@ -103,6 +176,8 @@ enum Made {
     These(Arc<Makes>),
     /// Nothing: its build fails.
     Nothing,
+    /// It is built from another tree.
+    OfOtherSource,
     /// It is not known now.
     Unknown,
 }
@@ -116,34 +191,28 @@ impl From<Option<Arc<Makes>>> for Made {
 /// Who makes something: a Kustomization as it is there, or as another one builds it.
 type Maker<'k> = (&'k Key, Stand);
 
-async fn made_by(
-    maker: Maker<'_>,
-    object: &Object,
-    ks: &Kustomization,
-    offer: &Offer,
-    tree: &Tree,
-    ctx: &Context,
-) -> Made {
+async fn made_by(maker: Maker<'_>, object: &Object, ks: &Kustomization, leaver: &Leaver<'_>, ctx: &Context) -> Made {
     if !soll_api::unsupported_fields(maker.0.kind.name(), object.value()).is_empty() {
         return Made::Nothing;
     }
-    let (spec, artifact) = (inputs::of_spec(ks, object), &offer.artifact.digest);
+    let (spec, artifact) = (inputs::of_spec(ks, object), &leaver.offer.artifact.digest);
     if let Some(makes) = ctx.builds.recent(maker, &spec, artifact) {
         return makes.into();
     }
     let inputs = match inputs::resolve(ks, object, ctx).await {
         Ok(inputs) => inputs,
-        Err(failure) if failure.class == Class::Forbidden => return Made::Nothing,
         // It may be asked again in a moment.
-        Err(_) => return Made::Unknown,
+        Err(failure) if failure.class == Class::Internal => return Made::Unknown,
+        // Its own pass fails with this, too.
+        Err(_) => return Made::Nothing,
     };
     let of = BuildKey { inputs: inputs.digest, artifact: artifact.clone() };
     let makes = match ctx.builds.get(maker, &of) {
         Some(makes) => makes,
         None => {
-            let built = build::build(ks, tree.clone(), inputs.variables, inputs.missing, &ctx.config).await;
+            let built = build::build(ks, leaver.tree.clone(), inputs.variables, inputs.missing, &ctx.config).await;
             let prepared = built.and_then(|built| soll_plan::prepare(built.objects, &Owner::of(ks), &built.sources));
-            prepared.ok().map(|objects| Arc::new(Makes::of(objects)))
+            prepared.ok().map(|objects| Arc::new(Makes::of(&objects)))
         }
     };
     ctx.builds.put(maker, Built { of, spec, at: Instant::now(), makes: makes.clone() });
@@ -156,23 +225,53 @@ struct Makes {
     /// The inventory ids.
     ids: HashSet<String>,
     /// Objects that make others.
-    kustomizations: Vec<Object>,
+    kustomizations: Vec<MadeKustomization>,
 }
 
 impl Makes {
-    fn of(objects: Vec<Object>) -> Self {
-        let ids = Inventory::of(&objects).entries.into_iter().map(|entry| entry.id).collect();
-        let is_kustomization =
-            |object: &Object| object.group() == super::GROUP && object.kind() == Kind::Kustomization.name();
-        Self { ids, kustomizations: objects.into_iter().filter(is_kustomization).collect() }
+    fn of(objects: &[Object]) -> Self {
+        let ids = Inventory::of(objects).entries.into_iter().map(|entry| entry.id).collect();
+        Self { ids, kustomizations: kustomizations(objects) }
     }
+}
+
+/// A Kustomization as another one builds it.
+#[derive(Debug, Clone, PartialEq)]
+struct MadeKustomization {
+    key: Key,
+    object: Object,
+    decoded: Arc<Kustomization>,
+}
+
+/// The Kustomizations among objects, but those that are none by their form.
+fn kustomizations(objects: &[Object]) -> Vec<MadeKustomization> {
+    let is_one = |object: &&Object| object.group() == super::GROUP && object.kind() == Kind::Kustomization.name();
+    let made = |object: &Object| {
+        let decoded = Arc::new(Kustomization::from_object(object).ok()?);
+        let key = Key::new(Kind::Kustomization, object.namespace(), object.name());
+        let mut object = object.clone();
+        // One that was exported names that of another life.
+        if let Some(metadata) = object.value_mut().get_mut("metadata").and_then(Value::as_map_mut) {
+            metadata.remove("uid");
+        }
+        Some(MadeKustomization { key, object, decoded })
+    };
+    objects.iter().filter(is_one).filter_map(made).collect()
 }
 
 /// What the Kustomizations build, as far as others had to know. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Builds {
     /// Guards the table for single look-ups and inserts.
-    by_key: Arc<Mutex<HashMap<Key, HashMap<Stand, Built>>>>,
+    by_key: Arc<Mutex<HashMap<Key, OfOne>>>,
+}
+
+/// What is known of one Kustomization.
+#[derive(Default)]
+struct OfOne {
+    built: HashMap<Stand, Built>,
+    /// As it is there, without its status, by uid and generation; nothing if it cannot be read.
+    decoded: Option<(String, Option<i64>, Option<Arc<Kustomization>>)>,
 }
 
 /// What a build is of.
@@ -196,7 +295,7 @@ struct Built {
 const RECENT: Duration = Duration::from_secs(10);
 
 impl Builds {
-    fn by_key(&self) -> MutexGuard<'_, HashMap<Key, HashMap<Stand, Built>>> {
+    fn by_key(&self) -> MutexGuard<'_, HashMap<Key, OfOne>> {
         self.by_key.lock().expect("no line that holds this lock panics")
     }
 
@@ -211,11 +310,29 @@ impl Builds {
 
     fn find(&self, (key, stand): Maker<'_>, is_it: impl Fn(&Built) -> bool) -> Option<Option<Arc<Makes>>> {
         let by_key = self.by_key();
-        by_key.get(key)?.get(&stand).filter(|known| is_it(known)).map(|known| known.makes.clone())
+        by_key.get(key)?.built.get(&stand).filter(|known| is_it(known)).map(|known| known.makes.clone())
+    }
+
+    /// A Kustomization that is there, without its status: read once for each generation.
+    fn decoded(&self, key: &Key, object: &Object) -> Option<Arc<Kustomization>> {
+        let is_it = |(uid, generation, _): &&(String, Option<i64>, _)| {
+            *uid == object.uid() && *generation == object.generation()
+        };
+        if let Some((_, _, known)) = self.by_key().get(key).and_then(|known| known.decoded.as_ref()).filter(is_it) {
+            return known.clone();
+        }
+        let mut decoded = Kustomization::from_object(object).ok();
+        if let Some(ks) = &mut decoded {
+            ks.status = KustomizationStatus::default();
+        }
+        let decoded = decoded.map(Arc::new);
+        let known = (object.uid().to_owned(), object.generation(), decoded.clone());
+        self.by_key().entry(key.clone()).or_default().decoded = Some(known);
+        decoded
     }
 
     fn put(&self, (key, stand): Maker<'_>, built: Built) {
-        self.by_key().entry(key.clone()).or_default().insert(stand, built);
+        self.by_key().entry(key.clone()).or_default().built.insert(stand, built);
     }
 
     /// Forgets a Kustomization that is gone.
@@ -243,7 +360,8 @@ mod tests {
     #[test]
     fn what_others_have_or_build_is_awaited() {
         let sorted = split(&inventory(&["a", "b", "c"]), &set(&["b", "c", "d"]));
-        assert_eq!(sorted, Sorted { stale: inventory(&["a"]), awaited: inventory(&["b", "c"]) });
+        let wanted = Sorted { stale: inventory(&["a"]), awaited: inventory(&["b", "c"]), ..Sorted::default() };
+        assert_eq!(sorted, wanted);
     }
 
     #[test]

@@ -88,10 +88,13 @@ pub fn set_inline(variables: &mut Variables, ks: &Kustomization) {
     }
 }
 
-/// The same uid and generation mean the same spec, so the spec itself need not be looked at.
+/// The same uid and generation mean the same spec, so the spec itself need not be looked at, unless it was never at the server.
 fn digest(ks: &Kustomization, object: &Object, variables: &Variables) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(format!("{}\n{}\n", object.uid(), ks.metadata.generation));
+    match object.uid() {
+        "" => hash.update(object.value().get("spec").map(to_json_sorted).unwrap_or_default()),
+        uid => hash.update(format!("{uid}\n{}\n", ks.metadata.generation)),
+    }
     let annotations = object.value().lookup(&["metadata", "annotations"]).and_then(Value::as_map);
     for entry in annotations.into_iter().flat_map(soll_yaml::Map::iter) {
         if entry.key.split_once('/').is_some_and(|(domain, _)| domain == soll_api::DOMAIN) {

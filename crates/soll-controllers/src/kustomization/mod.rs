@@ -30,7 +30,7 @@ pub(crate) fn let_go(key: &Key, ctx: &Context) {
     ctx.runs.forget(key);
 }
 
-/// Forgets a Kustomization that is gone, or about to go, and what it had in the cluster.
+/// Forgets a Kustomization that is gone, and what it had in the cluster.
 fn forget(key: &Key, ctx: &Context) {
     ctx.runs.forget(key).iter().for_each(|object| ctx.live.forget(object));
 }

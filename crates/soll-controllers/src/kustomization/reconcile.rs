@@ -1,6 +1,6 @@
 //! One pass over a Kustomization: observe, decide, act, report.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use soll_plan::{Action, ApplySettings, HealthExpressions, IgnoreRules, Managers,
 use tracing::{debug, info, warn};
 
 use super::build::{self, Built};
-use super::handover::{self, Sorted};
+use super::handover::{self, Leaver, Sorted};
 use super::health::{self, Background, Look, Subject, Wait};
 use super::inputs;
 use super::run::{Moved, Run, Signals, Success};
@@ -157,6 +157,10 @@ impl<'c> Pass<'c> {
             let looked = self.look(wait, run, &signals.moved).await;
             // Whoever woke us meanwhile is not heard again.
             self.outdated = run.wait.is_none() && self.is_outdated(&of, &offer).await;
+            if matches!(looked, Ok(Outcome::Succeeded(..))) && run.success.is_none() {
+                // What others were about to take was not looked at meanwhile.
+                ctx.waker.wake_at(self.key.clone(), Instant::now() + handover::ASK_AGAIN);
+            }
             return looked;
         }
         self.check_dependencies(&offer)?;
@@ -215,12 +219,22 @@ impl<'c> Pass<'c> {
         let mut inventory = applied.changes.inventory();
         let mut pruned = String::new();
         let mut awaited = soll_api::Inventory::default();
+        let mut takers = BTreeSet::new();
         if self.ks.spec.prune {
             let left = old.difference(&inventory);
-            let sorted = self.sort(left, &offer, &tree).await;
+            let sorted = self.sort(left, &desired, &offer, &tree).await;
+            if !sorted.awaited.is_empty() {
+                // Who takes something while it is asked for tells us.
+                ctx.runs.await_takers(self.key);
+            }
             let result = applier.prune(&sorted.stale, &applied_as, &owner).await;
             pruned = result.changes.event();
-            awaited = handover::not_taken(&sorted.awaited, &applier, &owner).await;
+            let held = handover::not_taken(&sorted.awaited, &applier, &owner).await;
+            takers = sorted.takers;
+            if sorted.unsure || held.unsure {
+                ctx.waker.wake_at(self.key.clone(), Instant::now() + handover::ASK_AGAIN);
+            }
+            awaited = soll_api::Inventory { entries: held.entries };
             inventory = inventory.union(&result.unconfirmed).union(&awaited);
             if let Some(failure) = result.failure {
                 let mut failed = Failed::at(Step::Applying, &revision, failure);
@@ -239,7 +253,10 @@ impl<'c> Pass<'c> {
 
         // What follows is the verdict: at once if nobody asked for health, else by events.
         // What somebody else wrote to meanwhile is looked at again soon, what others are about to take when they have it.
-        ctx.runs.hand_over(self.key, !awaited.is_empty());
+        if ctx.runs.hand_over(self.key, &awaited) {
+            handover::ask(&takers, ctx);
+            ctx.waker.wake_at(self.key.clone(), Instant::now() + handover::ASK_AGAIN);
+        }
         let undisturbed = applied.overtaken.is_empty() && awaited.is_empty();
         for object in &applied.overtaken {
             live::overtaken(ctx, self.key, &self.object, object);
@@ -312,7 +329,7 @@ impl<'c> Pass<'c> {
             return None;
         }
         // Drift is corrected while waiting, too; the wait begins anew with its old deadline.
-        if self.has_drift(signals) {
+        if self.has_drift(signals) || signals.awaited {
             self.ctx.say(self.key, &self.object, wait.applied.say());
             return None;
         }
@@ -360,6 +377,7 @@ impl<'c> Pass<'c> {
         ready
             && trusted
             && !self.asked
+            && !signals.awaited
             && !self.has_drift(signals)
             && !self.ctx.runs.has_disturbed(self.key, &self.ctx.live)
             && success.inputs == *inputs
@@ -378,12 +396,18 @@ impl<'c> Pass<'c> {
     }
 
     /// Sorts what left the build: what others build now is left to them.
-    async fn sort(&self, left: soll_api::Inventory, offer: &Offer, tree: &soll_tree::Tree) -> Sorted {
+    async fn sort(
+        &self,
+        left: soll_api::Inventory,
+        desired: &[Object],
+        offer: &Offer,
+        tree: &soll_tree::Tree,
+    ) -> Sorted {
         if left.is_empty() || !self.behaviours.hand_over {
             return Sorted { stale: left, ..Sorted::default() };
         }
-        let sorted = handover::sort(&left, self.key, offer, tree, self.ctx).await;
-        sorted.unwrap_or_else(|| Sorted { awaited: left, ..Sorted::default() })
+        let leaver = Leaver { key: self.key, builds: Some(desired), offer, tree };
+        handover::sort(&left, &leaver, self.ctx).await
     }
 
     /// Has what an earlier process applied listed, kind by kind, so that it need not be read object by object.

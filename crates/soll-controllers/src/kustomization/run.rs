@@ -1,11 +1,11 @@
 //! What is remembered of one Kustomization between two passes, in memory only: after a restart a pass finds out anew.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use soll_api::ObjectRef;
+use soll_api::{Inventory, ObjectRef};
 use soll_cluster::Memory;
 use soll_tree::Reads;
 
@@ -57,8 +57,8 @@ struct Tables {
     owned: HashMap<Key, Vec<ObjectRef>>,
     signals: HashMap<Key, Signals>,
     corrections: HashMap<Key, Corrections>,
-    /// Kustomizations that have objects which others are about to take.
-    handing_over: HashSet<Key>,
+    /// What others are about to take from Kustomizations, as far as they found out.
+    handing_over: HashMap<Key, Inventory>,
 }
 
 /// Objects that changed, each with the resource version that a watch showed.
@@ -71,6 +71,8 @@ pub(crate) struct Signals {
     pub(super) moved: Moved,
     /// Objects that are not as we left them.
     pub(super) drifted: BTreeSet<ObjectRef>,
+    /// Whether somebody waits for it to take what it builds: then nothing counts as unchanged.
+    pub(super) awaited: bool,
 }
 
 impl Runs {
@@ -152,25 +154,41 @@ impl Runs {
         tables.corrections.entry(owner.clone()).or_default().note_overtaken(object, soon)
     }
 
-    /// Notes whether a Kustomization has objects that others are about to take.
-    pub(super) fn hand_over(&self, key: &Key, waits: bool) {
+    /// Has a Kustomization woken from now on when others may have taken something from it.
+    pub(super) fn await_takers(&self, key: &Key) {
+        self.tables().handing_over.entry(key.clone()).or_default();
+    }
+
+    /// Notes what others are about to take from a Kustomization. Says whether there is something, and it was not known before.
+    pub(super) fn hand_over(&self, key: &Key, held: &Inventory) -> bool {
         let mut tables = self.tables();
-        if waits {
-            tables.handing_over.insert(key.clone());
-        } else {
+        if held.is_empty() {
             tables.handing_over.remove(key);
+            return false;
         }
+        tables.handing_over.insert(key.clone(), held.clone()).as_ref() != Some(held)
     }
 
     /// The Kustomizations that have objects which others are about to take.
     pub(crate) fn handing_over(&self) -> Vec<Key> {
-        self.tables().handing_over.iter().cloned().collect()
+        self.tables().handing_over.keys().cloned().collect()
+    }
+
+    /// Has the next pass of a Kustomization apply what it builds, whether that changed or not.
+    pub(super) fn ask(&self, key: &Key) {
+        self.tables().signals.entry(key.clone()).or_default().awaited = true;
     }
 
     /// Forgets a Kustomization that is gone. Returns the objects that were its own, and nobody else's since.
     pub(super) fn forget(&self, key: &Key) -> Vec<ObjectRef> {
+        self.tables().handing_over.remove(key);
+        self.end(key)
+    }
+
+    /// Forgets a Kustomization that is about to go, but for what others are about to take from it. Returns what
+    /// [`Runs::forget`] returns.
+    pub(super) fn end(&self, key: &Key) -> Vec<ObjectRef> {
         let mut tables = self.tables();
-        tables.handing_over.remove(key);
         tables.runs.remove(key);
         tables.signals.remove(key);
         tables.corrections.remove(key);

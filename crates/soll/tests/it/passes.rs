@@ -11,7 +11,11 @@ on_both_grounds!(
     a_job_that_removed_itself_does_not_run_again_for_drift_during_a_wait,
     what_a_suspended_kustomization_once_had_is_pruned_by_who_has_it,
     what_moves_to_a_kustomization_of_the_same_commit_stays_what_it_is,
+    what_moves_to_a_kustomization_that_its_own_one_makes_stays_what_it_is,
     what_a_renamed_kustomization_has_stays_what_it_is,
+    what_two_kustomizations_build_goes_to_the_other_one_at_once_when_one_is_deleted,
+    a_deleted_kustomization_whose_artifact_cannot_be_had_waits_and_says_so,
+    variables_that_nobody_can_read_keep_nobody_else_from_pruning,
     what_lives_outside_of_namespaces_is_one_object_whatever_namespace_is_written,
 );
 
@@ -161,6 +165,27 @@ fn what_moves_to_a_kustomization_of_the_same_commit_stays_what_it_is(ground: Gro
     await_owner(&stage, "x", &uid, "new");
 }
 
+fn what_moves_to_a_kustomization_that_its_own_one_makes_stays_what_it_is(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-child");
+    let repository = &stage.repository;
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: pass-child}\ndata: {key: one}\n";
+    repository.write("all/b.yaml", &config_map("b", "one").replace("b\n", "b\n  namespace: pass-child\n"));
+    let commit = repository.write("all/x.yaml", map).push("one");
+    stage.source();
+    stage.kustomization("all", "./all", "prune: true");
+    stage.ready("all", &commit);
+    let uid = stage.find("ConfigMap", "x").expect("x").uid().to_owned();
+
+    repository.write("all/new.yaml", &kustomization(&stage, "new", "new")).write("new/a.yaml", &config_map("a", "one"));
+    repository.git(&["mv", "all/x.yaml", "new/x.yaml"]);
+    let commit = repository.push("moved");
+    await_owner(&stage, "x", &uid, "new");
+    stage.ready("new", &commit);
+    let entries = |ks: &Object| format!("{:?}", ks.value().lookup(&["status", "inventory"]));
+    stage.wait("Kustomization", "all", |all| all.is_some_and(|all| !entries(all).contains("pass-child_x__ConfigMap")));
+    await_owner(&stage, "x", &uid, "new");
+}
+
 fn what_a_renamed_kustomization_has_stays_what_it_is(ground: Ground) {
     let stage = Bed::shared(ground).stage("pass-rename");
     let repository = &stage.repository;
@@ -174,6 +199,78 @@ fn what_a_renamed_kustomization_has_stays_what_it_is(ground: Ground) {
     stage.ready("new", &commit);
     stage.wait("Kustomization", "old", |old| old.is_none());
     await_owner(&stage, "x", &uid, "new");
+}
+
+fn what_two_kustomizations_build_goes_to_the_other_one_at_once_when_one_is_deleted(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-shared");
+    let repository = &stage.repository;
+    for folder in ["a", "b"] {
+        repository.write(&format!("{folder}/x.yaml"), &config_map("x", "one"));
+        repository.write(&format!("{folder}/own.yaml"), &config_map(folder, "one"));
+    }
+    let commit = repository.push("one");
+    stage.source();
+    for name in ["b", "a"] {
+        stage.kustomization(name, &format!("./{name}"), "prune: true\ntargetNamespace: pass-shared");
+        stage.ready(name, &commit);
+    }
+    let label = "kustomize.toolkit.fluxcd.io/name";
+    let x = stage.find("ConfigMap", "x").expect("x");
+    assert_eq!(x.label(label), Some("a"), "it has who applied it last");
+    stage.bed.delete("Kustomization", "pass-shared", "a");
+    stage.wait("ConfigMap", "a", |a| a.is_none());
+    await_owner(&stage, "x", x.uid(), "b");
+    stage.wait("Kustomization", "a", |a| a.is_none());
+    stage.ready("b", &commit);
+}
+
+fn a_deleted_kustomization_whose_artifact_cannot_be_had_waits_and_says_so(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-lost");
+    let commit = stage.repository.write("a.yaml", &config_map("a", "one")).push("one");
+    stage.source();
+    stage.kustomization("app", "./", "prune: true\ntimeout: 10m\ntargetNamespace: pass-lost");
+    stage.ready("app", &commit);
+    let uid = stage.find("ConfigMap", "a").expect("a").uid().to_owned();
+    stage.bed.patch("GitRepository", "pass-lost", "source", r#"{"spec":{"suspend":true}}"#);
+    let lost = r#"{"status":{"artifact":{"path":"gitrepository/pass-lost/source/gone.tar.gz",
+        "digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}}}"#;
+    stage.bed.kubectl(&[
+        "-n",
+        "pass-lost",
+        "patch",
+        "gitrepository",
+        "source",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        lost,
+    ]);
+    stage.bed.delete("Kustomization", "pass-lost", "app");
+    // It may be moved to another one, for all that is known.
+    let waiting = stage.failed("app", "HandOverPending");
+    assert!(waiting.contains("cannot be found out; until "), "{waiting}");
+    assert_eq!(stage.find("ConfigMap", "a").expect("it is there").uid(), uid);
+    // Without its source it is deleted with all it has.
+    stage.bed.delete("GitRepository", "pass-lost", "source");
+    stage.wait("Kustomization", "app", |app| app.is_none());
+    stage.wait("ConfigMap", "a", |a| a.is_none());
+}
+
+fn variables_that_nobody_can_read_keep_nobody_else_from_pruning(ground: Ground) {
+    let stage = Bed::shared(ground).stage("pass-odd");
+    let repository = &stage.repository;
+    repository.write("a/x.yaml", &config_map("x", "one")).write("odd/b.yaml", &config_map("b", "one"));
+    let commit = repository.write("a/own.yaml", &config_map("own", "one")).push("one");
+    stage.source();
+    let spec = "prune: true\ntargetNamespace: pass-odd";
+    let odd = "postBuild: {substituteFrom: [{kind: ConfigMap, name: 'a%b'}]}";
+    stage.kustomization("odd", "./odd", &format!("{spec}\n{odd}"));
+    stage.failed("odd", "BuildFailed");
+    stage.kustomization("a", "./a", spec);
+    stage.ready("a", &commit);
+    let commit = repository.remove("a/x.yaml").push("two");
+    stage.ready("a", &commit);
+    stage.wait("ConfigMap", "x", |x| x.is_none());
 }
 
 fn what_lives_outside_of_namespaces_is_one_object_whatever_namespace_is_written(ground: Ground) {
