@@ -8,6 +8,7 @@ use soll_api::{Class, Failure, Retry, with_causes};
 use soll_tree::{ArchiveError, Limits, Links, Tree, read_archive};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::blocking;
 use crate::git::redacted;
 
 /// Downloads artifacts, with retries. Keeps connections between downloads.
@@ -149,16 +150,13 @@ impl Downloader {
             }
         };
         let (shown, limits) = (redacted(url), *limits);
-        let read = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let mut file = file;
             file.seek(SeekFrom::Start(0))?;
             read_archive(BufReader::new(file), &limits, Links::Refuse)
                 .map_err(|source| DownloadError::Archive { url: shown, source })
-        });
-        match read.await {
-            Ok(tree) => tree,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        })
+        .await
     }
 
     /// Downloads into a file that has no name and vanishes with its handle.

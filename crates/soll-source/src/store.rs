@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 use soll_api::{Artifact, Class, Failure, Retry, Time};
 use soll_tree::{ArchiveError, Limits, Links, Tree, TreePath, read_archive, write_archive};
 
+use crate::blocking;
+
 /// Artifacts below one directory. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -392,16 +394,6 @@ fn make_private_directory(directory: &Path) -> io::Result<()> {
 
 fn disk(path: &str, source: io::Error) -> StoreError {
     StoreError::Disk { path: path.to_owned(), source }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        // The runner of the reconcile catches it.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use soll_api::{Class, Failure, Kustomization, Object, Origin, Retry, Secrets, Su
 use soll_kustomize::flux::Overrides;
 use soll_kustomize::substitute::{self, Variables};
 use soll_kustomize::{Build, Options};
+use soll_source::blocking;
 use soll_tree::{EntryKind, FileTree, Reads, Recorder, Tree, TreePath};
 use soll_yaml::Sources;
 
@@ -35,8 +36,7 @@ pub(super) async fn build(
     config: &EngineConfig,
 ) -> Result<Built, Failure> {
     let (ks, strict) = (ks.clone(), config.strict_substitution);
-    let built = tokio::task::spawn_blocking(move || build_objects(&ks, &tree, &variables, missing, strict)).await;
-    built.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    blocking(move || build_objects(&ks, &tree, &variables, missing, strict)).await
 }
 
 /// Builds what the spec asks for from the tree, as the controller does; `soll build` and `soll diff` call it, too.
