@@ -8,7 +8,7 @@ use soll_source::git::Revision;
 use soll_source::{DownloadOptions, Downloader, Retention, Slot, Store, Stored};
 use soll_tree::{Limits, Tree};
 use tokio::sync::OnceCell;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::Key;
 use crate::config::EngineConfig;
@@ -55,6 +55,16 @@ impl Artifacts {
     ) -> Result<Artifact, Failure> {
         let (slot, file) = (slot(key)?, format!("{}.tar.gz", revision.commit));
         Ok(self.store.store(&slot, &file, &revision.to_string(), tree, now).await?)
+    }
+
+    /// Removes what the status of a source does not name any more, after its time or beyond its number.
+    pub(crate) async fn collect(&self, key: &Key, current: Option<&Artifact>) {
+        let Ok(slot) = slot(key) else { return };
+        match self.store.collect(&slot, current).await {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => debug!(%key, ?removed, "old artifacts were removed"),
+            Err(error) => warn!(%key, %error, "old artifacts cannot be removed"),
+        }
     }
 
     /// Whether a stored artifact is as it was written, under the address it would get now.

@@ -165,7 +165,7 @@ impl Store {
         format!("{scheme}{address}/{path}")
     }
 
-    /// Stores a tree as `file` and removes artifacts that are too old or too many.
+    /// Stores a tree as `file`. Nothing is removed: who was told of the artifact before is not told of this one yet.
     ///
     /// The file appears whole or not at all. The same tree gives the same digest.
     ///
@@ -183,9 +183,7 @@ impl Store {
         let (file, revision) = (file.to_owned(), revision.to_owned());
         blocking(move || {
             let path = slot.0.child(&file).map_err(|_| StoreError::Name(file.clone()))?;
-            let artifact = this.write(&path, revision, &tree, now)?;
-            this.collect_now(&slot, Some(&file))?;
-            Ok(artifact)
+            this.write(&path, revision, &tree, now)
         })
         .await
     }
@@ -224,7 +222,10 @@ impl Store {
         .await
     }
 
-    /// Removes artifacts of a slot that are too old or too many, never the current one. Returns what went.
+    /// Removes artifacts of a slot that are too old or too many, never the current one, and what a process that was killed has
+    /// left unfinished. Returns what went.
+    ///
+    /// Current is the one that consumers are told of: call it before a new one is stored, or after they were told of that.
     ///
     /// # Errors
     /// If the disk fails.
@@ -271,7 +272,7 @@ impl Store {
         make_private_directory(directory).map_err(|source| disk(&text, source))?;
 
         // Dropped before it is renamed, a temporary file removes itself. Its mode is 0600 from the start.
-        let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempfile_in(directory);
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory);
         let unfinished = unfinished.map_err(|source| disk(&text, source))?;
         let mut out = BufWriter::new(unfinished.as_file());
         let written = write_archive(tree, &mut out);
@@ -329,11 +330,12 @@ impl Store {
         let Retention { keep_for, keep } = self.shared.retention;
         let room = keep - usize::from(current.is_some()).min(keep);
         let mut removed = Vec::new();
-        for (position, (modified, name)) in others.into_iter().enumerate() {
+        let mut finished = 0;
+        for (modified, name) in others {
             let is_old = modified.elapsed().is_ok_and(|age| age > keep_for);
             // Another write may be under way only if the caller let it; its file is young.
-            let is_unfinished = name.starts_with('.');
-            if is_old || (position >= room && !is_unfinished) {
+            finished += usize::from(!is_unfinished(&name));
+            if is_old || (finished > room && !is_unfinished(&name)) {
                 fs::remove_file(directory.join(&name)).map_err(failed)?;
                 let _ = fs::remove_file(directory.join(format!("{name}{LOCK}")));
                 let path = format!("{}/{name}", slot.0.as_str());
@@ -346,6 +348,11 @@ impl Store {
 }
 
 const LOCK: &str = ".lock";
+const UNFINISHED: &str = ".unfinished-";
+
+fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
 
 impl Shared {
     /// Where a path of an artifact lies. Status is written by others too, so it is not trusted.
@@ -487,6 +494,10 @@ mod tests {
             bed.age(&artifact, age);
         }
         let current = bed.store("4.tar.gz", "4").await;
+        assert_eq!(
+            bed.store.collect(&bed.slot, Some(&current)).await.unwrap(),
+            ["gitrepository/apps/podinfo/1.tar.gz"]
+        );
         assert_eq!(bed.files(), ["2.tar.gz", "3.tar.gz", "4.tar.gz"]);
         let third = Artifact { path: current.path.replace('4', "3"), ..current.clone() };
         bed.age(&third, 61);
@@ -496,6 +507,35 @@ mod tests {
         assert_eq!(bed.files(), ["2.tar.gz", "4.tar.gz"], "the current one stays, however old");
         bed.store.remove(&bed.slot).await.unwrap();
         assert_eq!(bed.store.check(&current).await.unwrap(), Stored::Missing);
+    }
+
+    #[tokio::test]
+    async fn what_consumers_were_told_of_stays_until_they_are_told_of_another() {
+        let bed = Bed::new(Retention::default());
+        let told = bed.store("a.tar.gz", "a").await;
+        bed.age(&told, 61);
+        let next = bed.store("b.tar.gz", "b").await;
+        assert_eq!(bed.store.check(&told).await.unwrap(), Stored::Intact, "the status names it still");
+        bed.store.collect(&bed.slot, Some(&told)).await.unwrap();
+        assert_eq!(bed.files(), ["a.tar.gz", "b.tar.gz"], "the status could not be written");
+        bed.store.collect(&bed.slot, Some(&next)).await.unwrap();
+        assert_eq!(bed.files(), ["b.tar.gz"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_goes_and_takes_the_place_of_none() {
+        let bed = Bed::new(Retention::default());
+        let before = bed.store("a.tar.gz", "a").await;
+        let current = bed.store("b.tar.gz", "b").await;
+        let left = |name: &str, seconds| {
+            let left = Artifact { path: format!("gitrepository/apps/podinfo/{name}"), ..before.clone() };
+            fs::write(bed.dir.path().join(&left.path), "half").unwrap();
+            bed.age(&left, seconds);
+        };
+        left(".unfinished-1", 61);
+        left(".unfinished-2", 0);
+        bed.store.collect(&bed.slot, Some(&current)).await.unwrap();
+        assert_eq!(bed.files(), [".unfinished-2", "a.tar.gz", "b.tar.gz"]);
     }
 
     #[tokio::test]

@@ -88,6 +88,8 @@ struct Pass<'c> {
 
 impl Pass<'_> {
     async fn sync(&mut self) -> Result<Outcome, Stop> {
+        // At the start, as Flux: who was told of an artifact finds it until the status says another one.
+        self.ctx.artifacts.collect(self.key, self.repository.status.artifact.as_ref()).await;
         self.refuse_what_is_not_built()?;
         let origin = remote::origin(self.key, &self.repository, self.ctx).await.map_err(Stop::at(Part::Fetch))?;
         let reference = remote::reference(&self.repository.spec.r#ref).map_err(Stop::at(Part::Fetch))?;
