@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use soll_api::{Gvk, ObjectRef};
 use soll_cluster::{Cluster, Depth, Memory, Misfit, Selection, WatchEvent, Work};
@@ -65,6 +65,10 @@ pub enum EngineError {
     #[error("the {0} ended unexpectedly")]
     Ended(&'static str),
 }
+
+/// How long what is being answered when the engine ends may take. A client that stalls holds up nobody: who lost its lease has to
+/// go, so that it can come back.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Prepares the engine; nothing is sent yet.
@@ -188,7 +192,7 @@ async fn listen(
         {
             ctx.artifacts.serve_at(bound);
         }
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let serving = soll_source::serve(listener, router, stop.clone(), ANSWERED_WITHIN);
         parts.spawn(async move { serving.await.map(|()| what).map_err(|_| EngineError::Ended(what)) });
     }
     Ok(())
@@ -427,7 +431,7 @@ mod tests {
         for kind in Kind::ALL {
             let key = Key::new(kind, "apps", "short-lived");
             ctx.objects.put(key.clone(), object(&key));
-            ctx.metrics.reconciled(&key, std::time::Duration::ZERO, "success");
+            ctx.metrics.reconciled(&key, Duration::ZERO, "success");
             assert!(ctx.metrics.print().contains("short-lived"));
             ctx.objects.remove(&key);
             controllers.reconcile(key).await;

@@ -13,5 +13,5 @@ mod store;
 pub use blocking::blocking;
 pub use download::{DownloadError, DownloadOptions, Downloader};
 pub use secret::Secret;
-pub use server::router;
+pub use server::{router, serve};
 pub use store::{Retention, Slot, Store, StoreError, Stored};

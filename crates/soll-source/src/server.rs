@@ -2,7 +2,7 @@
 
 use std::io::{self, SeekFrom};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +12,9 @@ use axum::response::{Html, IntoResponse, Response};
 use soll_tree::TreePath;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::net::TcpListener;
 use tokio_util::io::ReaderStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::Store;
 
@@ -21,6 +23,26 @@ use crate::Store;
 /// `GET /` is what Flux's readiness probe asks for.
 pub fn router(store: &Store) -> Router {
     Router::new().fallback(answer).with_state(store.clone())
+}
+
+/// Serves until `stop`; what is being answered then is answered to its end, but for no longer than `grace`: a client may stall in
+/// the middle of a download for ever.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, grace: Duration) -> io::Result<()> {
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let too_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = too_long => {
+            tracing::debug!("what was still being answered was broken off");
+            Ok(())
+        }
+    }
 }
 
 async fn answer(State(store): State<Store>, request: Request) -> Response {

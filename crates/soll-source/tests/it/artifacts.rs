@@ -9,6 +9,8 @@ use axum::http::StatusCode;
 use soll_api::{Artifact, Time};
 use soll_source::{DownloadError, DownloadOptions, Downloader, Retention, Slot, Store, router};
 use soll_tree::{Limits, Tree};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A server on loopback that ends with the value.
@@ -109,4 +111,49 @@ async fn the_server_lists_and_serves_parts_and_nothing_outside() {
     let unchanged = client.get(&bed.artifact.url).header("if-modified-since", modified).send().await.unwrap();
     assert_eq!(unchanged.status(), 304);
     assert_eq!(client.post(&bed.artifact.url).send().await.unwrap().status(), 405);
+}
+
+/// A server of a file that is larger than what sockets hold, a client that has read its beginning, and the server's end.
+struct Download {
+    client: tokio::net::TcpStream,
+    stop: CancellationToken,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Download {
+    const SIZE: u64 = 64 << 20;
+
+    async fn begin(grace: Duration) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::File::create(dir.path().join("big")).unwrap().set_len(Self::SIZE).unwrap();
+        let store = Store::new(dir.path(), Retention::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(soll_source::serve(listener, router(&store), stop.clone(), grace));
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        client.read_exact(&mut [0; 100]).await.unwrap();
+        Self { client, stop, served, _dir: dir }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_does_not_keep_the_server_alive() {
+    let download = Download::begin(Duration::from_millis(1)).await;
+    download.stop.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(30), download.served).await;
+    ended.expect("it ends without the client").unwrap().unwrap();
+    drop(download.client);
+}
+
+#[tokio::test]
+async fn a_download_that_goes_on_is_served_to_its_end() {
+    let mut download = Download::begin(Duration::from_secs(3600)).await;
+    download.stop.cancel();
+    let mut rest = Vec::new();
+    download.client.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() as u64 > Download::SIZE);
+    download.served.await.unwrap().unwrap();
 }
