@@ -79,7 +79,7 @@ impl Context {
 
     /// When an object that is as it ought to be is looked at again.
     pub(crate) fn at_interval(&self, interval: Duration) -> Next {
-        Next::After(Jitter::new(self.config.interval_jitter_percentage).spread(interval, rand::random()))
+        Jitter::new(self.config.interval_jitter_percentage).after(interval, rand::random())
     }
 
     /// Says what a pass found, in the name of its object.

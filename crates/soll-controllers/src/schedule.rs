@@ -18,19 +18,31 @@ impl Jitter {
         Self { percent: percent.min(100) }
     }
 
+    /// After the interval, moved by `random` (0 to 1). An interval of nothing is never over.
+    pub(crate) fn after(self, interval: Duration, random: f64) -> Next {
+        // Asked before: what jitter leaves of an interval may be nothing.
+        if interval.is_zero() { Next::Await } else { Next::After(self.spread(interval, random)) }
+    }
+
     /// The interval, moved by `random` (0 to 1) within the percentage to either side.
-    pub(crate) fn spread(self, interval: Duration, random: f64) -> Duration {
+    fn spread(self, interval: Duration, random: f64) -> Duration {
         let share = f64::from(self.percent) / 100.0;
         interval.mul_f64(1.0 - share + 2.0 * share * random.clamp(0.0, 1.0))
     }
+}
+
+/// After a time that somebody wrote down. None at all means never by the clock, as in Flux: the pattern of the definitions lets
+/// `interval: 0s` pass, and who writes it does not ask for passes without end.
+fn after(delay: Duration) -> Next {
+    if delay.is_zero() { Next::Await } else { Next::After(delay) }
 }
 
 /// When a failed pass is tried again.
 pub(crate) fn after_failure(failure: &Failure, retry_interval: Duration) -> Next {
     match failure.retry {
         Retry::OnChange => Next::Await,
-        Retry::AtRetryInterval => Next::After(retry_interval),
-        Retry::After(delay) => Next::After(delay),
+        Retry::AtRetryInterval => after(retry_interval),
+        Retry::After(delay) => after(delay),
         Retry::Backoff => Next::Backoff,
     }
 }
@@ -46,6 +58,17 @@ mod tests {
         assert_eq!([spread(5, 0.0), spread(5, 0.5), spread(5, 1.0)], [95, 100, 105]);
         assert_eq!([spread(0, 0.0), spread(0, 1.0)], [100, 100]);
         assert_eq!(spread(200, 0.0), 0, "more than all of it cannot be taken away");
+    }
+
+    #[test]
+    fn no_time_at_all_means_that_the_clock_wakes_nobody() {
+        let interval = |seconds, random| Jitter::new(5).after(Duration::from_secs(seconds), random);
+        assert_eq!([interval(0, 0.0), interval(0, 1.0)], [Next::Await, Next::Await]);
+        assert_eq!(interval(100, 1.0), Next::After(Duration::from_secs(105)));
+        let next = |retry| after_failure(&Failure::new(Class::Internal, "A", "a", retry), Duration::ZERO);
+        assert_eq!(next(Retry::AtRetryInterval), Next::Await);
+        assert_eq!(next(Retry::After(Duration::ZERO)), Next::Await);
+        assert_eq!(next(Retry::Backoff), Next::Backoff);
     }
 
     #[test]
