@@ -113,6 +113,12 @@ impl Engine {
         }
     }
 
+    /// What its parts share.
+    #[cfg(test)]
+    pub(crate) fn context(&self) -> Arc<Context> {
+        Arc::clone(&self.ctx)
+    }
+
     /// Runs until `shutdown`, then lets what runs end within the grace period.
     ///
     /// # Errors

@@ -1,8 +1,11 @@
 //! GitRepository: from a Git remote to a stored artifact and a tree. Start with `reconcile.rs`.
 
+mod checkout;
 mod reconcile;
 mod remote;
 mod status;
+#[cfg(test)]
+mod tests;
 pub(crate) mod watches;
 
 pub(crate) use reconcile::{panicked, reconcile};

@@ -1,10 +1,12 @@
 //! One pass over a GitRepository: ask the remote, fetch what is new, store it, hand its tree over.
 
 use soll_api::{Class, Failure, GitRepository, Object, Resource, Retry, types};
+use soll_source::blocking;
 use soll_source::git::{self, Fetched, Reference};
-use soll_tree::{IgnoreRules, Limits, Tree, TreePath};
+use soll_tree::Limits;
 use tracing::{info, warn};
 
+use super::checkout::Selection;
 use super::remote::{self, Origin};
 use super::status::{self, Failed, Outcome, Part, Stored};
 use crate::Key;
@@ -63,7 +65,7 @@ async fn forget(key: &Key, ctx: &Context) {
     ctx.trees.forget(key);
     ctx.metrics.forget(key);
     ctx.artifacts.remove(key).await;
-    ctx.remotes.forget(key, &ctx.config.data_dir);
+    ctx.remotes.forget(key, &ctx.config.data_dir).await;
 }
 
 /// Why a pass ends before its end.
@@ -114,7 +116,8 @@ impl Pass<'_> {
             let newer = Some(revision.clone());
             move |failure: Failure| Stop::Failed(Box::new(Failed { part, failure, newer }))
         };
-        let tree = self.select(&fetched).map_err(newer(Part::Fetch))?;
+        let selection = Selection::asked(&self.repository);
+        let tree = selection.of(fetched.tree.clone()).await.map_err(newer(Part::Fetch))?;
         let artifact = self
             .ctx
             .artifacts
@@ -159,8 +162,7 @@ impl Pass<'_> {
             }
             Origin::Local(path) => {
                 let (path, reference) = (path.clone(), reference.clone());
-                let found = tokio::task::spawn_blocking(move || git::local_revision(&path, &reference)).await;
-                let found = found.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+                let found = blocking(move || git::local_revision(&path, &reference)).await?;
                 Ok(found.to_string())
             }
         }
@@ -170,36 +172,15 @@ impl Pass<'_> {
         let limits = Limits::default();
         match origin {
             Origin::Remote(remote) => {
-                let cache = self.ctx.remotes.cache(self.key, &self.ctx.config.data_dir)?;
+                let cache = self.ctx.remotes.cache(self.key, &self.ctx.config.data_dir).await?;
                 let timeout = self.repository.spec.timeout.std();
                 Ok(git::fetch(remote, reference, &cache, &limits, timeout).await?)
             }
             Origin::Local(path) => {
                 let (path, reference) = (path.clone(), reference.clone());
-                let read = tokio::task::spawn_blocking(move || git::local(&path, &reference, &limits)).await;
-                Ok(read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?)
+                Ok(blocking(move || git::local(&path, &reference, &limits)).await?)
             }
         }
-    }
-
-    /// The part of the commit's files that the spec selects.
-    fn select(&self, fetched: &Fetched) -> Result<Tree, Failure> {
-        let spec = &self.repository.spec;
-        let failed =
-            |reason: &str, message: String| Failure::new(Class::Configuration, reason, message, Retry::Backoff);
-        let mut tree = fetched.tree.clone();
-        if !spec.sparse_checkout.is_empty() {
-            let wrong =
-                |why: String| failed("GitOperationFailed", format!("failed to sparse checkout directories: {why}"));
-            let directories = spec.sparse_checkout.iter().map(|directory| {
-                let directory = directory.strip_prefix("./").unwrap_or(directory).trim_end_matches('/');
-                directory.parse::<TreePath>().map_err(|error| wrong(error.to_string()))
-            });
-            let directories: Vec<_> = directories.collect::<Result<_, _>>()?;
-            tree = tree.sparse(&directories).map_err(|error| wrong(error.to_string()))?;
-        }
-        let kept = IgnoreRules::of(&tree, spec.ignore.as_deref()).and_then(|rules| rules.apply(&tree));
-        kept.map_err(|error| failed("SourceIgnoreError", error.to_string()))
     }
 
     /// Writes and says what the pass came to, and decides when the next one is.

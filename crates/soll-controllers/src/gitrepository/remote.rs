@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use soll_api::{Class, Failure, GitReference, GitRepository, Gvk, LocalRef, Object, Retry};
-use soll_source::Secret;
 use soll_source::git::{Credentials, GitCache, GitError, Proxy, Reference, Remote, Tls};
+use soll_source::{Secret, blocking};
 use soll_yaml::Value;
 
 use crate::Key;
@@ -33,7 +33,39 @@ pub(crate) struct Remotes {
 struct Known {
     /// The remote, and what it was made from: generation and versions of its Secrets.
     remote: Option<(Made, Remote)>,
-    cache: Option<Arc<GitCache>>,
+    cache: Arc<Mutex<Option<Arc<GitCache>>>>,
+}
+
+/// Where the cache of an object's remote is.
+#[derive(Clone)]
+pub(super) struct CachePlace {
+    dir: PathBuf,
+    /// Guards opening and removing it, which read and remove many files: taken on blocking threads only. A directory that is
+    /// opened twice at once would be tidied up under who opened it first.
+    opened: Arc<Mutex<Option<Arc<GitCache>>>>,
+}
+
+impl CachePlace {
+    /// Opens the cache, or makes it. Blocks.
+    fn open(&self) -> Result<Arc<GitCache>, GitError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cache) = &*opened {
+            return Ok(Arc::clone(cache));
+        }
+        let cache = Arc::new(GitCache::open(&self.dir)?);
+        *opened = Some(Arc::clone(&cache));
+        Ok(cache)
+    }
+
+    /// Removes it. Blocks.
+    fn remove(&self) -> std::io::Result<()> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        *opened = None;
+        match std::fs::remove_dir_all(&self.dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
 }
 
 /// What a remote was made from: uid and generation of the object, uid and version of each Secret.
@@ -44,27 +76,27 @@ impl Remotes {
         self.by_object.lock().expect("no line that holds this lock panics")
     }
 
+    /// Where the cache of an object's remote is, under the data directory.
+    pub(super) fn cache_place(&self, key: &Key, data_dir: &Path) -> CachePlace {
+        let opened = Arc::clone(&self.known().entry(key.clone()).or_default().cache);
+        CachePlace { dir: cache_dir(key, data_dir), opened }
+    }
+
     /// The cache of an object's remote, under the data directory.
-    pub(super) fn cache(&self, key: &Key, data_dir: &Path) -> Result<Arc<GitCache>, GitError> {
-        let mut known = self.known();
-        let known = known.entry(key.clone()).or_default();
-        if let Some(cache) = &known.cache {
-            return Ok(Arc::clone(cache));
-        }
-        let cache = Arc::new(GitCache::open(&cache_dir(key, data_dir))?);
-        known.cache = Some(Arc::clone(&cache));
-        Ok(cache)
+    pub(super) async fn cache(&self, key: &Key, data_dir: &Path) -> Result<Arc<GitCache>, GitError> {
+        let place = self.cache_place(key, data_dir);
+        blocking(move || place.open()).await
     }
 
     /// Forgets an object that is gone, and removes its cache.
-    pub(super) fn forget(&self, key: &Key, data_dir: &Path) {
-        self.known().remove(key);
-        let dir = cache_dir(key, data_dir);
-        if let Err(error) = std::fs::remove_dir_all(&dir)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
+    pub(super) async fn forget(&self, key: &Key, data_dir: &Path) {
+        let place = self.cache_place(key, data_dir);
+        let dir = place.dir.clone();
+        if let Err(error) = blocking(move || place.remove()).await {
             tracing::warn!(%key, %error, dir = %dir.display(), "the Git cache cannot be removed");
         }
+        // Last: who found the place before finds it empty now.
+        self.known().remove(key);
     }
 }
 
@@ -98,9 +130,19 @@ pub(super) async fn origin(key: &Key, repository: &GitRepository, ctx: &Context)
         None => (Credentials::default(), Tls::default()),
     };
     let proxy = proxy.map(|proxy| proxy.proxy()).transpose()?;
-    let remote = Remote::new(&spec.url, &credentials, &tls, proxy.as_ref())?;
+    let remote = connect(spec.url.clone(), credentials, tls, proxy).await?;
     ctx.remotes.known().entry(key.clone()).or_default().remote = Some((made, remote.clone()));
     Ok(Origin::Remote(remote))
+}
+
+/// Makes a remote, on a blocking thread: whoever encrypted a key decides how much work it is to decrypt it.
+pub(super) async fn connect(
+    url: String,
+    credentials: Credentials,
+    tls: Tls,
+    proxy: Option<Proxy>,
+) -> Result<Remote, GitError> {
+    blocking(move || Remote::new(&url, &credentials, &tls, proxy.as_ref())).await
 }
 
 /// The reference that a spec means. Of several fields commit wins over name, tag, semver and branch.
