@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 
 use crate::Key;
 use crate::config::EngineConfig;
+use crate::openings::Openings;
 use crate::seekers::Seekers;
 
 /// The stored artifacts, and the way to those that another process serves. Cheap to clone.
@@ -23,6 +24,8 @@ pub(crate) struct Artifacts {
     downloader: Arc<OnceCell<Downloader>>,
     /// Who does not have what it seeks.
     pub(crate) seekers: Seekers,
+    /// What is being opened.
+    pub(crate) openings: Openings,
 }
 
 impl Artifacts {
@@ -32,7 +35,13 @@ impl Artifacts {
         if let Some(address) = &config.artifact_advertise {
             store.advertise(address);
         }
-        Self { store, retries: config.http_retry, downloader: Arc::default(), seekers: Seekers::default() }
+        Self {
+            store,
+            retries: config.http_retry,
+            downloader: Arc::default(),
+            seekers: Seekers::default(),
+            openings: Openings::default(),
+        }
     }
 
     /// Says where the artifacts are served, unless it was configured.
@@ -67,9 +76,14 @@ impl Artifacts {
         }
     }
 
+    /// Whether an artifact is where we serve ours.
+    pub(crate) fn is_at_our_address(&self, artifact: &Artifact) -> bool {
+        artifact.url == self.store.url(&artifact.path)
+    }
+
     /// Whether a stored artifact is as it was written, under the address it would get now.
     pub(crate) async fn is_intact(&self, artifact: &Artifact) -> bool {
-        if artifact.url != self.store.url(&artifact.path) {
+        if !self.is_at_our_address(artifact) {
             return false;
         }
         match self.store.check(artifact).await {
@@ -88,14 +102,13 @@ impl Artifacts {
 
     /// Whether an artifact is at our address, and not in our store: the disk is another one than before.
     pub(crate) async fn is_lost(&self, artifact: &Artifact) -> bool {
-        artifact.url == self.store.url(&artifact.path)
-            && matches!(self.store.check(artifact).await, Ok(Stored::Missing))
+        self.is_at_our_address(artifact) && matches!(self.store.is_missing(artifact).await, Ok(true))
     }
 
     /// The tree of an artifact: from our store if it is ours, else from where it is served.
     pub(crate) async fn open(&self, artifact: &Artifact) -> Result<Tree, Failure> {
         let limits = Limits::default();
-        if artifact.url == self.store.url(&artifact.path)
+        if self.is_at_our_address(artifact)
             && let Ok(tree) = self.store.open(artifact, &limits).await
         {
             return Ok(tree);

@@ -10,6 +10,7 @@ mod kustomization;
 mod artifacts;
 mod context;
 mod memory;
+mod openings;
 mod references;
 mod schedule;
 mod seekers;

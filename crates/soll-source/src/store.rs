@@ -203,6 +203,19 @@ impl Store {
         .await
     }
 
+    /// Whether an artifact is not there. Nothing is read.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub async fn is_missing(&self, artifact: &Artifact) -> Result<bool, StoreError> {
+        let (this, path) = (self.clone(), artifact.path.clone());
+        blocking(move || {
+            let found = Checked::of(&this.shared.place(&path)?, "").map_err(|source| disk(&path, source))?;
+            Ok(found.is_none())
+        })
+        .await
+    }
+
     /// The tree of an artifact, in memory.
     ///
     /// # Errors

@@ -5,8 +5,9 @@ mod reconcile;
 mod remote;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod watches;
 
+pub(crate) use checkout::Checkout;
 pub(crate) use reconcile::{panicked, reconcile};
 pub(crate) use remote::Remotes;

@@ -6,7 +6,7 @@ use soll_source::git::{self, Fetched, Reference};
 use soll_tree::Limits;
 use tracing::{info, warn};
 
-use super::checkout::Selection;
+use super::checkout::{self, Checkout, Selection};
 use super::remote::{self, Origin};
 use super::status::{self, Failed, Outcome, Part, Stored};
 use crate::Key;
@@ -101,6 +101,7 @@ impl Pass<'_> {
         if let Some(current) = &current
             && self.found(&origin, &reference).await.map_err(Stop::at(Part::Fetch))? == *current
         {
+            self.hand_over().await;
             return Ok(Outcome::Unchanged);
         }
 
@@ -110,6 +111,7 @@ impl Pass<'_> {
         let fetched = self.fetch(&origin, &reference).await.map_err(Stop::at(Part::Fetch))?;
         let revision = fetched.revision.to_string();
         if current.as_ref() == Some(&revision) {
+            self.hand_over().await;
             return Ok(Outcome::Unchanged);
         }
         let newer = |part: Part| {
@@ -180,6 +182,20 @@ impl Pass<'_> {
                 let (path, reference) = (path.clone(), reference.clone());
                 Ok(blocking(move || git::local(&path, &reference, &limits)).await?)
             }
+        }
+    }
+
+    /// Hands over the tree of the stored artifact, which a process before us may have stored: else every reader would have all of
+    /// the archive in memory.
+    async fn hand_over(&self) {
+        let Some(artifact) = &self.repository.status.artifact else { return };
+        let at_hand = self.ctx.trees.get(self.key, &artifact.digest);
+        if at_hand.is_some_and(|tree| checkout::is_of_git(&tree)) {
+            return;
+        }
+        let Some(checkout) = Checkout::of(self.key, artifact, self.ctx) else { return };
+        if let Some(tree) = checkout.tree().await {
+            self.ctx.trees.put(self.key.clone(), &artifact.digest, tree);
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) struct CachePlace {
 
 impl CachePlace {
     /// Opens the cache, or makes it. Blocks.
-    fn open(&self) -> Result<Arc<GitCache>, GitError> {
+    pub(super) fn open(&self) -> Result<Arc<GitCache>, GitError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cache) = &*opened {
             return Ok(Arc::clone(cache));
@@ -55,6 +55,11 @@ impl CachePlace {
         let cache = Arc::new(GitCache::open(&self.dir)?);
         *opened = Some(Arc::clone(&cache));
         Ok(cache)
+    }
+
+    /// Opens the cache if there is one. Blocks.
+    pub(super) fn find(&self) -> Result<Option<Arc<GitCache>>, GitError> {
+        if self.dir.exists() { self.open().map(Some) } else { Ok(None) }
     }
 
     /// Removes it. Blocks.

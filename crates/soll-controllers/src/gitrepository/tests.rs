@@ -13,10 +13,10 @@ use soll_apiserver::{Server, ServerOptions};
 use soll_cluster::{Cluster, ConnectOptions, Mode};
 use soll_source::git::{Credentials, Tls};
 use soll_testkit::{GitServer, Repository};
-use soll_tree::Tree;
+use soll_tree::{FileTree as _, Tree};
 use soll_yaml::{ParseOptions, parse_yaml};
 
-use super::checkout::Selection;
+use super::checkout::{Selection, is_of_git};
 use super::{Remotes, reconcile, remote};
 use crate::config::EngineConfig;
 use crate::context::Context;
@@ -25,9 +25,9 @@ use crate::runner::Next;
 use crate::{Key, Kind};
 
 /// A GitRepository `apps/s`, the server of its commits, and the disk of the processes that reconcile it.
-struct Bed {
-    source: Key,
-    repository: Repository,
+pub(crate) struct Bed {
+    pub(crate) source: Key,
+    pub(crate) repository: Repository,
     cluster: Cluster,
     data: tempfile::TempDir,
     _git: GitServer,
@@ -35,7 +35,7 @@ struct Bed {
 }
 
 impl Bed {
-    async fn start(spec: &str) -> Self {
+    pub(crate) async fn start(spec: &str) -> Self {
         let server = Server::new(&ServerOptions::default()).unwrap();
         let cluster = Cluster::from_service(server.service(), &ConnectOptions::default());
         let git = GitServer::start();
@@ -67,7 +67,7 @@ impl Bed {
     }
 
     /// A process that knows nothing but what is on the disk and in the cluster.
-    async fn process(&self) -> Arc<Context> {
+    pub(crate) async fn process(&self) -> Arc<Context> {
         let mut config = EngineConfig::new(self.data.path().to_owned());
         config.artifact_advertise = Some("source.test".to_owned());
         let ctx = Engine::new(config, self.cluster.clone()).context();
@@ -78,11 +78,16 @@ impl Bed {
     }
 
     /// One pass; what the source offers then.
-    async fn pass(&self, ctx: &Context) -> Artifact {
+    pub(crate) async fn pass(&self, ctx: &Context) -> Artifact {
         let next = reconcile(&self.source, ctx).await.unwrap();
         let repository = GitRepository::from_object(&ctx.object(&self.source).unwrap()).unwrap();
         assert!(matches!(next, Next::After(_)), "{next:?}: {:?}", repository.status.conditions);
         repository.status.artifact.unwrap()
+    }
+
+    /// The objects that fetches brought are gone.
+    pub(crate) fn lose_commits(&self) {
+        std::fs::remove_dir_all(self.data.path().join("git")).unwrap();
     }
 
     fn place(&self, artifact: &Artifact) -> PathBuf {
@@ -93,6 +98,42 @@ impl Bed {
         let file = std::fs::File::options().write(true).open(place).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
     }
+}
+
+/// Whether a tree keeps its files in Git rather than in memory.
+pub(crate) fn lies_in_git(tree: &Tree) -> bool {
+    is_of_git(tree)
+}
+
+#[tokio::test]
+async fn after_a_restart_the_tree_comes_from_git_and_not_from_the_archive() {
+    let bed = Bed::start(", ignore: '*.txt', sparseCheckout: [./app/]").await;
+    let before = bed.process().await;
+    let artifact = bed.pass(&before).await;
+    let handed_over = before.trees.get(&bed.source, &artifact.digest).unwrap();
+    assert!(lies_in_git(&handed_over));
+    drop(before);
+
+    let after = bed.process().await;
+    assert_eq!(bed.pass(&after).await, artifact, "the remote has what is stored");
+    assert_eq!(after.trees.get(&bed.source, &artifact.digest).unwrap(), handed_over);
+
+    // An archive that was read because the commit was not at hand gives way.
+    let archived = after.artifacts.open(&artifact).await.unwrap();
+    assert!(!lies_in_git(&archived));
+    let paths = |tree: &Tree| tree.walk().map(|(path, entry)| (path, entry.kind())).collect::<Vec<_>>();
+    assert_eq!(paths(&archived), paths(&handed_over));
+    let file = "app/k.yaml".parse().unwrap();
+    assert_eq!(archived.read(&file).unwrap(), handed_over.read(&file).unwrap());
+    after.trees.put(bed.source.clone(), &artifact.digest, archived.clone());
+    bed.pass(&after).await;
+    assert_eq!(after.trees.get(&bed.source, &artifact.digest).unwrap(), handed_over);
+
+    // Without the commit the archive has to do.
+    bed.lose_commits();
+    let without = bed.process().await;
+    bed.pass(&without).await;
+    assert!(without.trees.get(&bed.source, &artifact.digest).is_none());
 }
 
 #[tokio::test]

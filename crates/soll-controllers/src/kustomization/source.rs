@@ -9,6 +9,7 @@ use soll_yaml::{DecodeError, from_value};
 use super::reconcile::Stop;
 use super::status::{Failed, Outcome, Revision, Step};
 use crate::context::Context;
+use crate::gitrepository::Checkout;
 use crate::{Key, Kind};
 
 /// What a source offers.
@@ -61,7 +62,7 @@ const REMADE_WITHIN: Duration = Duration::from_secs(30);
 /// How soon to look for it again, should nothing wake us.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// The tree of the artifact: as its source handed it over, else from where artifacts are stored or served.
+/// The tree of the artifact: as its source handed it over, or would hand it over; else from where artifacts are stored or served.
 ///
 /// Who does not get it is woken when the source offers something else, or the same elsewhere or anew: who served it may be gone, or
 /// its disk.
@@ -86,19 +87,42 @@ pub(super) async fn tree(offer: &Offer, ctx: &Context) -> Result<Tree, Stop> {
     let opened = tokio::select! {
         biased;
         () = overtaken(offer, ctx) => return Err(Stop::Overtaken),
-        opened = ctx.artifacts.open(artifact) => opened,
+        opened = open(offer, ctx) => opened,
     };
     let tree = opened.map_err(|failure| match failure.class {
         Class::Dependency => Stop::from(not_found(ctx.config.requeue_dependency)),
         _ => Failed::at(Step::Fetching, &offer.revision(), failure).into(),
     })?;
     seekers.find(source, seeker);
-    ctx.trees.put(source.clone(), &artifact.digest, tree.clone());
     if ctx.object(source).is_none() {
         // What was told of its end came before there was a tree to let go of.
         ctx.trees.forget(source);
     }
     Ok(tree)
+}
+
+/// Opens the artifact, once for all that want it at this moment. After a start we may come before the source that will hand its
+/// tree over: then the tree is made from the same objects, as an archive would stay in memory as a whole.
+async fn open(offer: &Offer, ctx: &Context) -> Result<Tree, Failure> {
+    let Offer { source, artifact, .. } = offer;
+    let begin = || {
+        let checkout = Checkout::of(source, artifact, ctx);
+        let (artifacts, trees) = (ctx.artifacts.clone(), ctx.trees.clone());
+        let (source, artifact) = (source.clone(), artifact.clone());
+        async move {
+            let made = match checkout {
+                Some(checkout) => checkout.tree().await,
+                None => None,
+            };
+            let tree = match made {
+                Some(tree) => tree,
+                None => artifacts.open(&artifact).await?,
+            };
+            trees.put(source, &artifact.digest, tree.clone());
+            Ok(tree)
+        }
+    };
+    ctx.artifacts.openings.join(source, artifact, begin).await
 }
 
 /// Whether it is we who make artifacts, so that one that we lost will be made anew.
@@ -146,7 +170,43 @@ fn not_ready(message: String, retry: Retry) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use soll_api::Resource as _;
+
     use super::*;
+    use crate::gitrepository::tests::{Bed, lies_in_git};
+
+    /// The trees that so many Kustomizations of a source get at once.
+    async fn trees(bed: &Bed, ctx: &Arc<Context>, many: usize) -> Vec<Tree> {
+        let text = r#"{"apiVersion":"kustomize.toolkit.fluxcd.io/v1","kind":"Kustomization",
+            "metadata":{"name":"k","namespace":"apps"},
+            "spec":{"interval":"1m","prune":true,"sourceRef":{"kind":"GitRepository","name":"s"}}}"#;
+        let object = Object::new(soll_yaml::parse_json(text.as_bytes()).expect("JSON")).expect("an object");
+        let ks = Kustomization::from_object(&object).expect("a Kustomization");
+        let Ok(offer) = offer(&ks, ctx) else { panic!("{} offers something", bed.source) };
+        let trees = futures::future::join_all((0..many).map(|_| tree(&offer, ctx))).await;
+        trees.into_iter().map(|tree| tree.unwrap_or_else(|_| panic!("there is a tree"))).collect()
+    }
+
+    #[tokio::test]
+    async fn who_comes_before_its_source_after_a_restart_reads_git_as_well() {
+        let bed = Bed::start("").await;
+        let before = bed.process().await;
+        let artifact = bed.pass(&before).await;
+        let handed_over = before.trees.get(&bed.source, &artifact.digest).expect("it was stored");
+
+        let after = bed.process().await;
+        for tree in trees(&bed, &after, 20).await {
+            assert_eq!(tree, handed_over);
+        }
+        assert_eq!(after.trees.get(&bed.source, &artifact.digest), Some(handed_over));
+
+        bed.lose_commits();
+        let without = bed.process().await;
+        let archived = trees(&bed, &without, 2).await;
+        assert!(archived.iter().all(|tree| !lies_in_git(tree)));
+    }
 
     #[test]
     fn a_lost_artifact_is_nothing_to_tell_before_it_had_time_to_be_made_anew() {

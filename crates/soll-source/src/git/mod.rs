@@ -153,7 +153,9 @@ struct Received {
     pack: Option<PathBuf>,
 }
 
-/// The tree of a commit that an earlier fetch brought; none if the cache does not have it. No network.
+/// The tree of a commit that an earlier fetch brought; none if the cache does not have it. No network. Blocks.
+///
+/// May be called while a fetch is under way: the list of what is here stays as it is.
 ///
 /// # Errors
 /// If the cache is damaged or a limit is passed.
@@ -301,7 +303,13 @@ async fn read(
     limits: &Limits,
 ) -> Result<Fetched, GitError> {
     let (url, limits) = (remote.url().to_owned(), *limits);
-    blocking(move |stop| read_blocking(&url, &generation, candidates, &limits, stop)).await
+    blocking(move |stop| {
+        let fetched = read_blocking(&url, &generation, candidates, &limits, stop)?;
+        // Only now is it known that everything is here.
+        generation.add_tips(&[fetched.revision.commit.0])?;
+        Ok(fetched)
+    })
+    .await
 }
 
 fn read_blocking(
@@ -324,8 +332,6 @@ fn read_blocking(
     let (revision, commit) = newest(&odb, url, candidates, stop)?;
     let blobs = Arc::new(OdbBlobs::new(odb.clone(), Some(generation.clone())));
     let tree = snapshot::tree(&odb, url, revision.commit, limits, blobs, stop)?;
-    // Only now is it known that everything is here.
-    generation.add_tips(&[revision.commit.0])?;
     Ok(Fetched { revision, commit, tree })
 }
 

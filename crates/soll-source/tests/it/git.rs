@@ -216,10 +216,15 @@ async fn the_cache_survives_a_restart() {
     let mut server = bed.server();
     let remote = anonymous(&server.url("repo"));
     let revision = bed.fetch(&remote, &main_branch()).await.unwrap().revision;
+    bed.repository.write("readme", "again").commit("second");
+    bed.fetch(&remote, &main_branch()).await.unwrap();
     server.stop();
+    let tips = || std::fs::read_to_string(bed.root.path().join("cache/0/tips")).unwrap();
+    let before = tips();
     let cache = GitCache::open(&bed.root.path().join("cache")).unwrap();
     let cached = git::cached(&cache, &revision, &Limits::default()).unwrap().expect("it was fetched");
     assert_eq!(read(&cached, "readme"), "hello");
+    assert_eq!(tips(), before, "it is only looked at: a fetch may be under way");
     let pinned = Reference::Commit { id: revision.commit, branch: None };
     let fetched = git::fetch(&remote, &pinned, &cache, &Limits::default(), TIMEOUT).await.unwrap();
     assert_eq!(fetched.tree, cached.tree, "a commit that is here needs no server");
