@@ -116,6 +116,17 @@ impl Checkout {
         .await
     }
 
+    /// Whether a file could not be read since, from where trees of it read.
+    pub(super) async fn is_damaged(&self) -> bool {
+        match &self.objects {
+            Objects::Cache(place) => {
+                let place = place.clone();
+                blocking(move || place.is_damaged()).await
+            }
+            Objects::Local(_) => false,
+        }
+    }
+
     fn read(&self) -> Result<Option<Tree>, GitError> {
         let limits = Limits::default();
         match &self.objects {

@@ -186,16 +186,19 @@ impl Pass<'_> {
     }
 
     /// Hands over the tree of the stored artifact, which a process before us may have stored: else every reader would have all of
-    /// the archive in memory.
+    /// the archive in memory. Where a file of Git cannot be read any more, the archive serves.
     async fn hand_over(&self) {
         let Some(artifact) = &self.repository.status.artifact else { return };
+        let Some(checkout) = Checkout::of(self.key, artifact, self.ctx) else { return };
         let at_hand = self.ctx.trees.get(self.key, &artifact.digest);
-        if at_hand.is_some_and(|tree| checkout::is_of_git(&tree)) {
+        let is_of_git = at_hand.is_some_and(|tree| checkout::is_of_git(&tree));
+        if is_of_git && !checkout.is_damaged().await {
             return;
         }
-        let Some(checkout) = Checkout::of(self.key, artifact, self.ctx) else { return };
-        if let Some(tree) = checkout.tree().await {
-            self.ctx.trees.put(self.key.clone(), &artifact.digest, tree);
+        match checkout.tree().await {
+            Some(tree) => self.ctx.trees.put(self.key.clone(), &artifact.digest, tree),
+            None if is_of_git => self.ctx.trees.forget(self.key),
+            None => {}
         }
     }
 

@@ -62,6 +62,12 @@ impl CachePlace {
         if self.dir.exists() { self.open().map(Some) } else { Ok(None) }
     }
 
+    /// Whether a content of it could not be read. Blocks if it is being opened.
+    pub(super) fn is_damaged(&self) -> bool {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().is_some_and(|cache| cache.is_damaged())
+    }
+
     /// Removes it. Blocks.
     fn remove(&self) -> std::io::Result<()> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);

@@ -90,6 +90,19 @@ impl Bed {
         std::fs::remove_dir_all(self.data.path().join("git")).unwrap();
     }
 
+    /// The disk gives other bytes than were written, in the middle of each pack.
+    pub(crate) fn damage_commits(&self) {
+        use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+        for entry in std::fs::read_dir(self.data.path().join("git/apps/s/0/objects/pack")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().unwrap() == "pack" {
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+                let middle = std::fs::metadata(&path).unwrap().len() / 2;
+                std::fs::File::options().write(true).open(&path).unwrap().write_all_at(&[0x55; 500], middle).unwrap();
+            }
+        }
+    }
+
     fn place(&self, artifact: &Artifact) -> PathBuf {
         self.data.path().join("artifacts").join(&artifact.path)
     }

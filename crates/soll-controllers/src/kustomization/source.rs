@@ -173,6 +173,7 @@ mod tests {
     use std::sync::Arc;
 
     use soll_api::Resource as _;
+    use soll_tree::FileTree as _;
 
     use super::*;
     use crate::gitrepository::tests::{Bed, lies_in_git};
@@ -206,6 +207,20 @@ mod tests {
         let without = bed.process().await;
         let archived = trees(&bed, &without, 2).await;
         assert!(archived.iter().all(|tree| !lies_in_git(tree)));
+    }
+
+    #[tokio::test]
+    async fn where_git_is_damaged_the_archive_serves() {
+        let bed = Bed::start("").await;
+        let noise: String = (0..50_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_string()).collect();
+        bed.repository.write("noise.yaml", &noise).push("noise");
+        bed.pass(&*bed.process().await).await;
+        bed.damage_commits();
+        let ctx = bed.process().await;
+        let read = async || trees(&bed, &ctx, 1).await[0].read(&"noise.yaml".parse().expect("a path"));
+        read().await.expect_err("the disk is damaged");
+        bed.pass(&ctx).await;
+        assert_eq!(read().await.expect("from the archive")[..], *noise.as_bytes());
     }
 
     #[test]

@@ -62,6 +62,12 @@ impl GitCache {
         Ok(Self { dir: dir.to_owned(), current: Mutex::new(Arc::new(generation)) })
     }
 
+    /// Whether a content could not be read that should be here: trees that read from it are of no use.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.current().damaged.load(Ordering::Relaxed)
+    }
+
     /// The generation to read from and fetch into.
     pub(super) fn current(&self) -> Arc<Generation> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -78,7 +84,7 @@ impl GitCache {
 
     /// Leaves all objects behind if one of them could not be read.
     pub(super) fn mend(&self) -> Result<(), GitError> {
-        if self.current().damaged.load(Ordering::Relaxed) {
+        if self.is_damaged() {
             self.renew()?;
         }
         Ok(())
