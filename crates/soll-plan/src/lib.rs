@@ -38,7 +38,7 @@ pub use ignore::IgnoreRules;
 pub use managers::Managers;
 pub use owner::Owner;
 pub use prepare::{prepare, unowned};
-pub use prune::{Prune, prune};
+pub use prune::{Prune, is_to_be_taken, prune};
 pub use refusal::{Attempt, Refusal, RefusalCause};
 pub use stages::{GroupKind, Stage, StageKind, apply_order, sort_for_deletion, stages};
 pub use structs::with_empty_structs;

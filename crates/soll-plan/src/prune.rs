@@ -43,6 +43,14 @@ pub fn prune(live: Option<&Object>, owner: &Owner) -> Prune {
     Prune::Delete { uid: live.uid().to_owned() }
 }
 
+/// Says whether an object that another owner builds is still to be taken by that one: it is ours, and would go, or be gone. Who finds
+/// one that asks to be created only changes nothing of it, the labels included: it has been left to them.
+#[must_use]
+pub fn is_to_be_taken(live: Option<&Object>, owner: &Owner) -> bool {
+    matches!(prune(live, owner), Prune::Delete { .. } | Prune::Terminating)
+        && !live.is_some_and(|live| controls::asks_for(live, Ssa::IfNotPresent))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +92,23 @@ mod tests {
         ));
         let owner = Owner { name: "app".into(), namespace: "flux-system".into() };
         assert_eq!(prune(Some(&live), &owner), Prune::Terminating);
+    }
+
+    #[test]
+    fn what_asks_to_be_left_alone_is_taken_by_nobody() {
+        let owner = Owner { name: "app".into(), namespace: "flux-system".into() };
+        let is_to_be_taken = |annotations: &str| {
+            let live = object(&format!(
+                "{{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {{'name': 's', 'uid': 'u',
+                  'labels': {{{OURS}}}, 'annotations': {{{annotations}}}}}}}"
+            ));
+            is_to_be_taken(Some(&live), &owner)
+        };
+        assert!(is_to_be_taken("") && is_to_be_taken("'kustomize.toolkit.fluxcd.io/ssa': 'Merge'"));
+        for control in ["ssa': 'IfNotPresent", "ssa': 'Ignore", "reconcile': 'disabled", "prune': 'disabled"] {
+            assert!(!is_to_be_taken(&format!("'kustomize.toolkit.fluxcd.io/{control}'")), "{control}");
+        }
+        assert!(!super::is_to_be_taken(None, &owner));
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub struct Pruned {
 /// What of an inventory is still an owner's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StillOwned {
-    /// The entries whose objects are there and still carry the owner's labels, or may.
+    /// The entries whose objects are there and still carry the owner's labels, or may. Those that ask to be left alone are
+    /// not among them: nobody else's labels will come.
     pub entries: Vec<InventoryEntry>,
     /// Whether it is worth asking again soon: the server did not answer for some.
     pub unsure: bool,
@@ -108,7 +109,7 @@ impl Applier {
         for entry in &inventory.entries {
             let Ok(reference) = entry.object_ref() else { continue };
             let is_owned = match self.find_entry(&reference, &entry.v, &mut kinds).await {
-                Ok(live) => live.is_some_and(|live| owner.owns(&live)),
+                Ok(live) => soll_plan::is_to_be_taken(live.as_ref(), owner),
                 // It is not known: as if.
                 Err(error) => {
                     still.unsure |= error.class() == Class::Internal;

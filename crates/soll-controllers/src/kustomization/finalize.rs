@@ -88,9 +88,7 @@ pub(super) async fn finalize(
     if !deleted.is_empty() && !waited_before(ks) {
         ctx.say(key, object, vec![info_said(deleted)]);
     }
-    if ctx.runs.hand_over(key, &held) {
-        handover::ask(&takers, ctx);
-    }
+    handover::ask(&ctx.runs.hand_over(key, &held, takers), ctx);
     if !held.is_empty() && !is_over(ks) {
         debug!(%key, "others build what it has: it waits until they have taken it");
         let left = if waits_for_termination(ks) { held.union(&pruned.leaving) } else { held.clone() };
@@ -120,26 +118,32 @@ pub(super) async fn finalize(
     release(key, object, ctx).await
 }
 
-/// Sorts what it has: what others build, as when it is renamed, is theirs to take. If that cannot be found out because there is no
-/// source, or not in time, all is deleted, as by Flux.
+/// Sorts what it has: what others build, as when it is renamed, is theirs to take. All is deleted, as by Flux, if it has no source
+/// any more; if nobody will ever tell what they build, or did not in time, what they have is theirs.
 async fn sort(inventory: Inventory, key: &Key, object: &Object, ks: &Kustomization, ctx: &Context) -> Sorted {
     let everything = |stale| Sorted { stale, ..Sorted::default() };
     if !ctx.config.behaviours.of_object(object).hand_over {
         return everything(inventory);
     }
     let Ok(offer) = source::offer(ks, ctx) else { return everything(inventory) };
-    if ctx.object(&offer.source).is_none_or(|source| source.is_terminating()) {
+    let Some(source) = ctx.object(&offer.source).filter(|source| !source.is_terminating()) else {
         return everything(inventory);
-    }
+    };
     let sorted = match source::tree(&offer, ctx).await {
         Ok(tree) => {
             let leaver = Leaver { key, builds: None, offer: &offer, tree: &tree };
             handover::sort(&inventory, &leaver, ctx).await
         }
+        // It will not make its artifact anew.
+        Err(_) if handover::is_suspended(&source) => handover::sort_by_inventories(&inventory, key, ctx),
         // The source has moved on, or its artifact cannot be had for a while.
         Err(_) => Sorted { unsure: true, ..Sorted::default() },
     };
-    if sorted.unsure && is_over(ks) { everything(inventory) } else { sorted }
+    // After a start everything may take a moment, whatever the deadline says.
+    if sorted.unsure && ctx.runs.unsure_since(key).elapsed() >= QUIET && is_over(ks) {
+        return handover::sort_by_inventories(&inventory, key, ctx);
+    }
+    sorted
 }
 
 /// What is told of objects that others build.

@@ -99,10 +99,30 @@ pub(super) async fn sort(left: &Inventory, leaver: &Leaver<'_>, ctx: &Context) -
     Sorted { takers, ..split(left, &awaited) }
 }
 
+/// Sorts what a Kustomization has by what others have, if what they build cannot be known.
+pub(super) fn sort_by_inventories(left: &Inventory, key: &Key, ctx: &Context) -> Sorted {
+    let ids: HashSet<&str> = left.entries.iter().map(|entry| entry.id.as_str()).collect();
+    let (mut awaited, mut takers): (HashSet<String>, BTreeSet<Key>) = Default::default();
+    for (other, object) in ctx.objects.of_kind(Kind::Kustomization) {
+        if other == *key || !takes(&object) {
+            continue;
+        }
+        let before = awaited.len();
+        awaited.extend(inventory_ids(&object).filter(|id| ids.contains(id)).map(str::to_owned));
+        if awaited.len() > before {
+            takers.insert(other);
+        }
+    }
+    Sorted { takers, ..split(left, &awaited) }
+}
+
 /// Whether a Kustomization may take anything: not if it is suspended, or at its end.
 fn takes(object: &Object) -> bool {
-    let suspended = object.value().lookup(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true);
-    !suspended && !object.is_terminating()
+    !is_suspended(object) && !object.is_terminating()
+}
+
+pub(super) fn is_suspended(object: &Object) -> bool {
+    object.value().lookup(&["spec", "suspend"]).and_then(Value::as_bool) == Some(true)
 }
 
 fn inventory_ids(object: &Object) -> impl Iterator<Item = &str> {
@@ -123,7 +143,12 @@ impl ToCome<'_> {
         for made in made {
             // Who is at its end does not come back by what is made of it later.
             let ends = self.leaver.builds.is_none() && made.key == *self.leaver.key;
-            if ends || self.known.len() == MOST_TO_COME || !takes(&made.object) || !self.is_new(made, ctx) {
+            if ends
+                || self.stays_suspended(made)
+                || self.known.len() == MOST_TO_COME
+                || !takes(&made.object)
+                || !self.is_new(made, ctx)
+            {
                 continue;
             }
             if source_of(&made.decoded) == self.leaver.offer.source
@@ -132,6 +157,12 @@ impl ToCome<'_> {
                 self.queue.push_back(made.clone());
             }
         }
+    }
+
+    /// Whether it is suspended by somebody whom its manifest does not contradict.
+    fn stays_suspended(&self, made: &MadeKustomization) -> bool {
+        let is_open = made.object.value().lookup(&["spec", "suspend"]).is_none();
+        is_open && self.there.get(&made.key).is_some_and(is_suspended)
     }
 
     fn is_new(&self, made: &MadeKustomization, ctx: &Context) -> bool {

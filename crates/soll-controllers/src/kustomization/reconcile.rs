@@ -253,8 +253,9 @@ impl<'c> Pass<'c> {
 
         // What follows is the verdict: at once if nobody asked for health, else by events.
         // What somebody else wrote to meanwhile is looked at again soon, what others are about to take when they have it.
-        if ctx.runs.hand_over(self.key, &awaited) {
-            handover::ask(&takers, ctx);
+        let to_ask = ctx.runs.hand_over(self.key, &awaited, takers);
+        if !to_ask.is_empty() {
+            handover::ask(&to_ask, ctx);
             ctx.waker.wake_at(self.key.clone(), Instant::now() + handover::ASK_AGAIN);
         }
         let undisturbed = applied.overtaken.is_empty() && awaited.is_empty();

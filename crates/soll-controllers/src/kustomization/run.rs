@@ -57,8 +57,18 @@ struct Tables {
     owned: HashMap<Key, Vec<ObjectRef>>,
     signals: HashMap<Key, Signals>,
     corrections: HashMap<Key, Corrections>,
-    /// What others are about to take from Kustomizations, as far as they found out.
-    handing_over: HashMap<Key, Inventory>,
+    /// Kustomizations that have what others are about to take.
+    handing_over: HashMap<Key, HandingOver>,
+    /// Since when Kustomizations at their end do not know what others build.
+    unsure: HashMap<Key, Instant>,
+}
+
+/// What others are about to take from a Kustomization, as far as it found out.
+#[derive(Default)]
+struct HandingOver {
+    held: Inventory,
+    /// Who was asked to take it.
+    asked: BTreeSet<Key>,
 }
 
 /// Objects that changed, each with the resource version that a watch showed.
@@ -159,14 +169,25 @@ impl Runs {
         self.tables().handing_over.entry(key.clone()).or_default();
     }
 
-    /// Notes what others are about to take from a Kustomization. Says whether there is something, and it was not known before.
-    pub(super) fn hand_over(&self, key: &Key, held: &Inventory) -> bool {
+    /// Notes what others are about to take from a Kustomization. Returns who is to be asked to take it, each once for the same.
+    pub(super) fn hand_over(&self, key: &Key, held: &Inventory, takers: BTreeSet<Key>) -> BTreeSet<Key> {
         let mut tables = self.tables();
         if held.is_empty() {
             tables.handing_over.remove(key);
-            return false;
+            return BTreeSet::new();
         }
-        tables.handing_over.insert(key.clone(), held.clone()).as_ref() != Some(held)
+        let known = tables.handing_over.entry(key.clone()).or_default();
+        if known.held != *held {
+            *known = HandingOver { held: held.clone(), asked: BTreeSet::new() };
+        }
+        let news = takers.difference(&known.asked).cloned().collect();
+        known.asked.extend(takers);
+        news
+    }
+
+    /// Since when a Kustomization at its end does not know what others build; since now if it is the first time.
+    pub(super) fn unsure_since(&self, key: &Key) -> Instant {
+        *self.tables().unsure.entry(key.clone()).or_insert_with(Instant::now)
     }
 
     /// The Kustomizations that have objects which others are about to take.
@@ -181,7 +202,10 @@ impl Runs {
 
     /// Forgets a Kustomization that is gone. Returns the objects that were its own, and nobody else's since.
     pub(super) fn forget(&self, key: &Key) -> Vec<ObjectRef> {
-        self.tables().handing_over.remove(key);
+        let mut tables = self.tables();
+        tables.handing_over.remove(key);
+        tables.unsure.remove(key);
+        drop(tables);
         self.end(key)
     }
 
@@ -213,6 +237,8 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
+    use soll_api::InventoryEntry;
+
     use super::*;
     use crate::Kind;
 
@@ -233,6 +259,24 @@ mod tests {
         runs.own(&key("b"), [object("2")]);
         assert_eq!(runs.forget(&a), [object("3")], "what others have is not forgotten with it");
         assert_eq!(runs.owner(&object("3")), None);
+    }
+
+    #[test]
+    fn who_takes_something_is_asked_once_for_the_same() {
+        let (runs, a) = (Runs::default(), key("a"));
+        let held = |ids: &[&str]| Inventory {
+            entries: ids.iter().map(|id| InventoryEntry { id: (*id).to_owned(), v: "v1".to_owned() }).collect(),
+        };
+        let asked = |ids: &[&str], takers: &[&str]| {
+            let takers = takers.iter().map(|name| key(name)).collect();
+            runs.hand_over(&a, &held(ids), takers).iter().map(|key| key.name.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        runs.await_takers(&a);
+        assert_eq!(runs.handing_over(), std::slice::from_ref(&a), "it is woken though nothing is known yet");
+        assert_eq!(asked(&["x"], &[]), "", "it could not be found out");
+        assert_eq!((asked(&["x"], &["b"]), asked(&["x"], &["b", "c"])), ("b".to_owned(), "c".to_owned()));
+        assert_eq!((asked(&["x"], &["b", "c"]), asked(&["y"], &["b"])), (String::new(), "b".to_owned()));
+        assert_eq!((asked(&[], &["b"]), runs.handing_over().len()), (String::new(), 0));
     }
 
     #[test]

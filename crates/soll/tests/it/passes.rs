@@ -190,8 +190,12 @@ fn what_a_renamed_kustomization_has_stays_what_it_is(ground: Ground) {
     let stage = Bed::shared(ground).stage("pass-rename");
     let repository = &stage.repository;
     repository.write("all/old.yaml", &kustomization(&stage, "old", "app"));
+    // Whose labels it has is nothing to wait for.
+    let once = "y\n  annotations: {kustomize.toolkit.fluxcd.io/ssa: IfNotPresent}\n";
+    repository.write("app/y.yaml", &config_map("y", "one").replace("y\n", once));
     let commit = repository.write("app/x.yaml", &config_map("x", "one")).push("one");
     let uid = old_made_x(&stage, &commit);
+    let uid_of_y = stage.find("ConfigMap", "y").expect("y").uid().to_owned();
 
     repository.write("all/new.yaml", &kustomization(&stage, "new", "app"));
     let commit = repository.remove("all/old.yaml").push("renamed");
@@ -199,6 +203,7 @@ fn what_a_renamed_kustomization_has_stays_what_it_is(ground: Ground) {
     stage.ready("new", &commit);
     stage.wait("Kustomization", "old", |old| old.is_none());
     await_owner(&stage, "x", &uid, "new");
+    assert_eq!(stage.find("ConfigMap", "y").expect("y").uid(), uid_of_y);
 }
 
 fn what_two_kustomizations_build_goes_to_the_other_one_at_once_when_one_is_deleted(ground: Ground) {
@@ -233,6 +238,7 @@ fn a_deleted_kustomization_whose_artifact_cannot_be_had_waits_and_says_so(ground
     let uid = stage.find("ConfigMap", "a").expect("a").uid().to_owned();
     stage.bed.patch("GitRepository", "pass-lost", "source", r#"{"spec":{"suspend":true}}"#);
     let lost = r#"{"status":{"artifact":{"path":"gitrepository/pass-lost/source/gone.tar.gz",
+        "revision":"main@sha1:0000000000000000000000000000000000000000",
         "digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}}}"#;
     stage.bed.kubectl(&[
         "-n",
@@ -245,13 +251,15 @@ fn a_deleted_kustomization_whose_artifact_cannot_be_had_waits_and_says_so(ground
         "-p",
         lost,
     ]);
+    let nowhere = r#"{"spec":{"suspend":false,"url":"http://127.0.0.1:1/nothing"}}"#;
+    stage.bed.patch("GitRepository", "pass-lost", "source", nowhere);
     stage.bed.delete("Kustomization", "pass-lost", "app");
     // It may be moved to another one, for all that is known.
     let waiting = stage.failed("app", "HandOverPending");
     assert!(waiting.contains("cannot be found out; until "), "{waiting}");
     assert_eq!(stage.find("ConfigMap", "a").expect("it is there").uid(), uid);
-    // Without its source it is deleted with all it has.
-    stage.bed.delete("GitRepository", "pass-lost", "source");
+    // A source that is suspended will not tell: it is deleted with all that nobody else has.
+    stage.bed.patch("GitRepository", "pass-lost", "source", r#"{"spec":{"suspend":true}}"#);
     stage.wait("Kustomization", "app", |app| app.is_none());
     stage.wait("ConfigMap", "a", |a| a.is_none());
 }
