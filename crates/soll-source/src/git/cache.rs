@@ -73,6 +73,11 @@ impl GitCache {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether no tree and no fetch uses the current generation, so that leaving it behind frees its space at once.
+    pub(super) fn is_free(&self) -> bool {
+        Arc::strong_count(&self.current.lock().unwrap_or_else(PoisonError::into_inner)) == 1
+    }
+
     /// The generation to fetch into: a new one if the current one has many packs, or large ones.
     pub(super) fn for_fetch(&self) -> Result<Arc<Generation>, GitError> {
         let current = self.current();

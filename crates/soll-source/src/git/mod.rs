@@ -93,13 +93,15 @@ pub async fn fetch(
     .await
 }
 
-/// Whether to try once more: on a full disk, what is kept for later fetches makes room for this one.
+/// Whether to try once more: on a full disk, what is kept for later fetches makes room for this one. What a tree reads from
+/// stays on the disk however: to leave it behind would free nothing, and the next fetch would have to bring all of it again.
 fn makes_room<T>(cache: &GitCache, result: &Result<T, GitError>) -> Result<bool, GitError> {
-    let full = matches!(result, Err(GitError::Full(_))) && !cache.current().is_empty()?;
-    if full {
+    let full = matches!(result, Err(GitError::Full(_)));
+    let renews = full && cache.is_free() && !cache.current().is_empty()?;
+    if renews {
         cache.renew()?;
     }
-    Ok(full)
+    Ok(renews)
 }
 
 async fn attempt(
@@ -387,5 +389,24 @@ mod tests {
         assert_eq!(makes_room(&cache, &full), Ok(true));
         assert!(!dir.path().join("0").exists(), "the old objects are gone");
         assert_eq!(makes_room(&cache, &full), Ok(false));
+    }
+
+    #[test]
+    fn what_a_tree_reads_from_makes_no_room_and_is_built_upon_by_the_next_fetch() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = GitCache::open(dir.path()).unwrap();
+        let full = Err::<(), _>(GitError::disk(std::io::ErrorKind::StorageFull.into()));
+        let pack = dir.path().join("0/objects/pack/pack-1.pack");
+        std::fs::write(&pack, "old").unwrap();
+        let tip = gix::ObjectId::from_hex(b"0123456789012345678901234567890123456789").unwrap();
+        cache.current().add_tips(&[tip]).unwrap();
+        let generation = cache.current();
+        let tree = OdbBlobs::new(generation.odb().unwrap(), Some(generation));
+        assert_eq!(makes_room(&cache, &full), Ok(false));
+        assert!(pack.exists());
+        assert_eq!(cache.for_fetch().unwrap().tips(), [tip], "the next fetch says what is here");
+        drop(tree);
+        assert_eq!(makes_room(&cache, &full), Ok(true));
+        assert!(!pack.exists(), "nobody reads it any more");
     }
 }
