@@ -439,7 +439,9 @@ fn fetch_v0(url: &str, wanted: &Wanted<'_>, capabilities: &[String]) -> Result<V
     if !has("side-band-64k") {
         return Err(GitError::Unsupported { url: url.to_owned(), what: "a server without side-band-64k".to_owned() });
     }
-    let asked = ["side-band-64k", "thin-pack", "ofs-delta", "no-progress"].into_iter().filter(|name| has(name));
+    // With `done` at once nothing is negotiated, but Azure DevOps turns clients away that do not ask for `multi_ack`.
+    let known = ["multi_ack", "side-band-64k", "thin-pack", "ofs-delta", "no-progress"];
+    let asked = known.into_iter().filter(|name| has(name));
     let mut asked: Vec<String> = asked.map(str::to_owned).collect();
     if capabilities.iter().any(|capability| capability.starts_with("agent=")) {
         asked.push(format!("agent={AGENT}"));
@@ -495,6 +497,58 @@ mod tests {
     }
 
     const ID: &str = "0123456789012345678901234567890123456789";
+
+    const EMPTY_PACK: &[u8] = b"PACK\0\0\0\x02\0\0\0\0";
+
+    /// What of an answer by version 0 is the pack.
+    async fn pack_after(lines: &[String]) -> Result<Vec<u8>, GitError> {
+        let mut frames = Request::default();
+        for line in lines {
+            if line.is_empty() {
+                frames.flush()
+            } else {
+                frames.line(line)
+            };
+        }
+        let mut bytes = frames.take();
+        bytes.extend_from_slice(b"0011\x01");
+        bytes.extend_from_slice(EMPTY_PACK);
+        bytes.extend_from_slice(b"0000");
+        let mut reader = PacketReader::new(std::io::Cursor::new(bytes));
+        let mut pack = Vec::new();
+        let mut answer = Answer { url: "url", reader: Reader::Borrowed(&mut reader) };
+        answer.pack(&mut pack, &soll_tree::Limits::default()).await?;
+        Ok(pack)
+    }
+
+    #[tokio::test]
+    async fn acknowledgements_in_any_order_come_before_the_pack() {
+        let [shallow, goes_on, last] = [format!("shallow {ID}"), format!("ACK {ID} continue"), format!("ACK {ID}")];
+        let (nak, end) = ("NAK".to_owned(), String::new());
+        for lines in [
+            vec![nak.clone()],
+            vec![last.clone()],
+            vec![shallow.clone(), end.clone(), goes_on.clone(), last.clone()],
+            vec![goes_on.clone(), nak.clone(), goes_on.clone(), last.clone()],
+            vec![nak.clone(), shallow, end, nak, goes_on, last],
+        ] {
+            assert_eq!(pack_after(&lines).await.unwrap(), EMPTY_PACK, "{lines:?}");
+        }
+        let error = pack_after(&["something else".to_owned()]).await.unwrap_err();
+        assert!(error.to_string().contains("`something else` instead of a pack"), "{error}");
+    }
+
+    #[test]
+    fn multi_ack_is_asked_for_where_it_is_announced() {
+        let want = ObjectId::from_hex(ID.as_bytes()).unwrap();
+        let wanted = Wanted { wants: &[want], haves: &[], shallow: true };
+        let asked = |announced: &[&str]| {
+            let announced: Vec<String> = announced.iter().map(|name| (*name).to_owned()).collect();
+            String::from_utf8(fetch_v0("url", &wanted, &announced).unwrap()).unwrap()
+        };
+        assert!(asked(&["side-band-64k", "multi_ack"]).contains(&format!("want {ID} multi_ack side-band-64k\n")));
+        assert!(asked(&["side-band-64k", "multi_ack_detailed"]).contains(&format!("want {ID} side-band-64k\n")));
+    }
 
     #[tokio::test]
     async fn both_versions_are_understood() {

@@ -147,6 +147,28 @@ async fn a_new_revision_brings_only_what_is_new() {
 }
 
 #[tokio::test]
+async fn a_server_of_version_0_that_insists_on_multi_ack_is_satisfied() {
+    let bed = Bed::new();
+    let server = bed.server();
+    server.behave(Behaviour::OldWithMultiAck);
+    let remote = anonymous(&server.url("repo"));
+    assert_eq!(read(&bed.fetch(&remote, &main_branch()).await.unwrap(), "app/k.yaml"), "kind: A\n");
+    assert_eq!(server.acknowledged(), 0, "nothing was here");
+    bed.repository.write("app/k.yaml", "kind: B\n").commit("second");
+    assert_eq!(read(&bed.fetch(&remote, &main_branch()).await.unwrap(), "app/k.yaml"), "kind: B\n");
+    assert_eq!(server.acknowledged(), 1);
+    // What is here is not there any more, so that nothing can be acknowledged.
+    bed.repository.git(&["checkout", "-q", "--orphan", "anew"]);
+    bed.repository.write("app/k.yaml", "kind: C\n").commit("anew");
+    bed.repository.git(&["branch", "-M", "anew", "main"]);
+    bed.repository.git(&["reflog", "expire", "--expire=now", "--all"]);
+    bed.repository.git(&["gc", "-q", "--prune=now"]);
+    let fetched = bed.fetch(&remote, &main_branch()).await.unwrap();
+    assert_eq!((read(&fetched, "app/k.yaml"), read(&fetched, "readme")), ("kind: C\n".into(), "hello".into()));
+    assert_eq!(server.acknowledged(), 1);
+}
+
+#[tokio::test]
 async fn many_revisions_do_not_pile_up_packs_and_old_trees_stay_readable() {
     let bed = Bed::new();
     let server = bed.server();
@@ -515,6 +537,12 @@ async fn ssh_works_with_the_right_keys_only() {
             let fetched = git::fetch(&good, &reference, &cache, &Limits::default(), TIMEOUT).await.unwrap();
             assert_eq!(listed, fetched.revision);
             assert_eq!(read(&fetched, "readme"), "hello");
+        }
+        // Twice with one cache: the second time, the server is told what is here.
+        for content in ["kind: B\n", "kind: C\n"] {
+            bed.repository.write("app/k.yaml", content).commit("more");
+            let fetched = bed.fetch(&good, &main_branch()).await.unwrap();
+            assert_eq!(read(&fetched, "app/k.yaml"), content);
         }
 
         let stranger = remote(&SshServer::stranger(), &server.known_hosts(), "repo").unwrap();

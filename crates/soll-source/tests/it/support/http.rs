@@ -38,6 +38,8 @@ pub(crate) enum Behaviour {
     Honest,
     /// As it should, but only by protocol version 0.
     Old,
+    /// As [`Behaviour::Old`], but not to who does not ask for `multi_ack`, as Azure DevOps does.
+    OldWithMultiAck,
     /// With this status and nothing else.
     Status(u16),
     /// Never.
@@ -65,6 +67,7 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     requests: AtomicUsize,
     sent: AtomicUsize,
+    acknowledged: AtomicUsize,
 }
 
 struct Running {
@@ -91,6 +94,7 @@ impl GitServer {
             behaviour: Mutex::new(Behaviour::Honest),
             requests: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
+            acknowledged: AtomicUsize::new(0),
         };
         let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -128,6 +132,11 @@ impl GitServer {
     /// Bytes of answers so far.
     pub(crate) fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::SeqCst)
+    }
+
+    /// Answers so far that acknowledge a commit in the way of `multi_ack`.
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.shared.acknowledged.load(Ordering::SeqCst)
     }
 
     /// Goes away; connections are cut.
@@ -205,6 +214,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Behaviour::EndlessRefs if request.method() == axum::http::Method::POST => return endless_refs(),
         Behaviour::Honest
         | Behaviour::Old
+        | Behaviour::OldWithMultiAck
         | Behaviour::DamagedPack
         | Behaviour::CutPack
         | Behaviour::EndlessRefs
@@ -252,11 +262,17 @@ async fn backend(shared: &Shared, behaviour: &Behaviour, request: Request) -> Re
     if let Some(words) = words
         && let Some(want) = unlisted(shared, parts.uri.path(), &body)
     {
-        let line = format!("ERR want {want} {words}\n");
-        let kind = [(header::CONTENT_TYPE, "application/x-git-upload-pack-result")];
-        return (kind, format!("{:04x}{line}", line.len() + 4)).into_response();
+        return refusal(&format!("want {want} {words}"));
     }
-    let protocol = if *behaviour == Behaviour::Old { String::new() } else { text("git-protocol") };
+    let first = String::from_utf8_lossy(&body).lines().next().unwrap_or_default().to_owned();
+    if *behaviour == Behaviour::OldWithMultiAck
+        && first.contains("want ")
+        && !first.split(' ').any(|word| word == "multi_ack")
+    {
+        return refusal("TF401041: The Git protocol sent is not as expected (Clients must support multi-ack.).");
+    }
+    let is_old = matches!(behaviour, Behaviour::Old | Behaviour::OldWithMultiAck);
+    let protocol = if is_old { String::new() } else { text("git-protocol") };
     let mut child = tokio::process::Command::new("git")
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", &shared.root)
@@ -285,7 +301,15 @@ async fn backend(shared: &Shared, behaviour: &Behaviour, request: Request) -> Re
     );
     let output = output.expect("git has run").stdout;
     shared.sent.fetch_add(output.len(), Ordering::SeqCst);
+    let acknowledges = output.windows(10).any(|ten| ten == b" continue\n");
+    shared.acknowledged.fetch_add(usize::from(acknowledges), Ordering::SeqCst);
     response(&output, behaviour)
+}
+
+fn refusal(words: &str) -> Response {
+    let line = format!("ERR {words}\n");
+    let kind = [(header::CONTENT_TYPE, "application/x-git-upload-pack-result")];
+    (kind, format!("{:04x}{line}", line.len() + 4)).into_response()
 }
 
 /// The first object that a request wants and no branch or tag names.
